@@ -1,0 +1,97 @@
+// Makes the npm package in pkg/: the crate by wasm-pack, the TypeScript layer over it by esbuild.
+
+import { createHash } from 'node:crypto';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { output, root, run, say } from './run.mjs';
+import { npmPackages, wasmPack } from './setup.mjs';
+
+export const pkg = join(root, 'pkg');
+
+const glue = join(root, 'target/wasm-pack'); // where wasm-pack leaves its output
+const stamp = join(root, 'target/pkg.stamp');
+const inputs = ['Cargo.toml', 'Cargo.lock', 'package-lock.json', 'src', 'js/src', 'js/tsconfig.json', 'pkg-template', 'tools'];
+
+/** Makes pkg/, unless it is already what the present sources give. Returns whether it had to. */
+export async function makePackage() {
+  await npmPackages();
+  const fingerprint = hashOf(inputs);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint && existsSync(join(pkg, 'package.json'))) return false;
+
+  rmSync(stamp, { force: true });
+  rmSync(pkg, { recursive: true, force: true });
+  await compileCrate();
+  await bundle();
+  await declareTypes();
+  copyTemplate();
+  writeFileSync(stamp, fingerprint);
+  return true;
+}
+
+async function compileCrate() {
+  const env = { ...(await wasmPack()), CARGO_PROFILE_RELEASE_OPT_LEVEL: 'z' };
+  say('compiling the crate to WebAssembly');
+  rmSync(glue, { recursive: true, force: true });
+  const options = ['--target', 'web', '--release', '--mode', 'no-install', '--no-pack', '--no-opt', '--out-dir', glue, '--out-name', 'crosslock'];
+  await run('wasm-pack', ['build', ...options, '.', '--features', 'js'], { env });
+
+  mkdirSync(pkg);
+  // Not by wasm-pack, which would take its options from Cargo.toml, where they are out of sight here.
+  const wasm = ['crosslock_bg.wasm'];
+  await run(bin('wasm-opt'), ['-Oz', '--strip-producers', join(glue, ...wasm), '-o', join(pkg, ...wasm)]);
+}
+
+async function bundle() {
+  const esbuild = await import('esbuild');
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: ['js/src/index.ts'],
+    outfile: 'pkg/index.js',
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'neutral',
+    target: 'es2022',
+    external: ['node:*'],
+    // The bytes go into the bundle, so that no page, worker or bundler has a file to find.
+    alias: { '#wasm-glue': join(glue, 'crosslock.js'), '#wasm-inline': join(pkg, 'crosslock_bg.wasm') },
+    loader: { '.wasm': 'base64' },
+    logLevel: 'warning',
+  });
+}
+
+async function declareTypes() {
+  await run(bin('tsc'), ['--project', 'tools/tsconfig.declarations.json']);
+}
+
+function copyTemplate() {
+  cpSync(join(root, 'pkg-template'), pkg, { recursive: true });
+  const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
+  const [, version] = readFileSync(join(root, 'Cargo.toml'), 'utf8').match(/^version = "(.+)"$/m);
+  writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
+}
+
+/** The sizes of what a page may load. */
+export function printSizes() {
+  const column = (...cells) => console.log(cells.map((cell, i) => (i ? String(cell).padStart(9) : cell.padEnd(18))).join(''));
+  column('pkg/', 'bytes', 'gzip', 'brotli');
+  for (const name of ['index.js', 'crosslock_bg.wasm']) {
+    const bytes = readFileSync(join(pkg, name));
+    column(name, bytes.length, gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length);
+  }
+}
+
+export const bin = (name) => join(root, 'node_modules/.bin', name);
+
+function hashOf(paths) {
+  const hash = createHash('sha256').update(output('rustc', '--version') ?? '');
+  const files = paths.flatMap((path) =>
+    statSync(join(root, path)).isDirectory() ? readdirSync(join(root, path), { recursive: true }).map((name) => join(path, name)).sort() : [path],
+  );
+  for (const file of files) {
+    const full = join(root, file);
+    if (statSync(full).isFile()) hash.update(`${file}\0`).update(readFileSync(full)).update('\0');
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,70 @@
+// Running other programs, and finding them.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** A failure the reader can act on: shown without a stack trace. */
+export class Problem extends Error {}
+
+export const say = (message) => console.log(`crosslock: ${message}`);
+
+/** Runs a program in the repository with its output on the terminal; rejects unless it succeeds. */
+export async function run(program, args, { env = {}, cwd = root } = {}) {
+  const child = spawn(program, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  // Whoever stops us by a signal to this process alone must not leave the child behind.
+  let stopped;
+  const stop = (signal) => child.kill((stopped = signal));
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  try {
+    const [code, signal] = await new Promise((resolve, reject) => {
+      child.on('error', reject).on('close', (...ending) => resolve(ending));
+    });
+    if (stopped) process.exit(stopped === 'SIGINT' ? 130 : 143);
+    if (code !== 0) {
+      throw new Problem(`\`${[program, ...args].join(' ')}\` ${signal ? `was ended by ${signal}` : `failed with exit code ${code}`}`);
+    }
+  } catch (error) {
+    if (error.code === 'ENOENT') throw new Problem(`\`${program}\` is not installed, or not on PATH`);
+    throw error;
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+}
+
+/** What a program prints, trimmed; undefined if it is missing or fails. */
+export function output(program, ...args) {
+  const { status, stdout } = spawnSync(program, args, { cwd: root, encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : undefined;
+}
+
+/** The full path of the first of these programs that is on PATH (or is a path itself). */
+export function which(...names) {
+  const dirs = (process.env.PATH ?? '').split(delimiter);
+  const candidates = names.flatMap((name) => (isAbsolute(name) ? [name] : dirs.map((dir) => join(dir, name))));
+  return candidates.find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return statSync(path).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Runs a script's `main`, turning what it throws into a message and an exit code. */
+export async function script(main) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(error instanceof Problem ? `crosslock: ${error.message}` : error);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,149 @@
+// Installs what a step needs and is not there yet. Every function here is quick, silent and offline
+// when there is nothing to do. Tools go to a cache outside the repository, so that the next clone
+// finds them; nothing here touches a tool that the user installed.
+
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { locateChromium } from './chromium.mjs';
+import { Problem, output, root, run, say, which } from './run.mjs';
+
+const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
+const NODE = { minimum: [24, 5], major: 26 }; // the first with `navigator.locks`; the one we fetch
+
+const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'crosslock');
+
+/** The packages in package-lock.json. */
+export const npmPackages = once(async () => {
+  // npm writes this file last, so it is older than the lockfile or missing when there is work to do.
+  const stamp = join(root, 'node_modules/.package-lock.json');
+  if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs) return;
+  await install('npm packages', ['npm', 'ci']);
+});
+
+/** A working cargo, and the C compiler that it links with. */
+export const rust = once(async () => {
+  if (!output('cargo', '--version')) {
+    if (!which('rustup')) {
+      throw new Problem('Rust is missing. Install rustup (https://rustup.rs, or `apt-get install rustup` where there is such a package), then try again');
+    }
+    await install('a Rust toolchain', ['rustup', 'default', 'stable']);
+  }
+  if (!which('cc')) await apt('a C compiler, which Rust links with', ['gcc', 'libc6-dev']);
+});
+
+/** The standard library for a target. */
+export const rustTarget = once(async (target) => {
+  await rust();
+  const installed = existsSync(join(output('rustc', '--print', 'sysroot'), 'lib/rustlib', target, 'lib'));
+  if (!installed) await rustup(`the Rust target ${target}`, ['target', 'add', target]);
+});
+
+/** A cargo subcommand that rustup distributes: clippy or rustfmt. */
+export const rustComponent = once(async (component) => {
+  await rust();
+  const program = { clippy: 'cargo-clippy', rustfmt: 'cargo-fmt' }[component];
+  // rustup puts a proxy on PATH for components that are not installed, too.
+  if (!output(program, '--version')) await rustup(`the Rust component ${component}`, ['component', 'add', component]);
+});
+
+/** wasm-pack and all that it runs. Returns the environment in which to run it. */
+export const wasmPack = once(async () => {
+  await rustTarget('wasm32-unknown-unknown');
+  const bindgen = lockedVersion('wasm-bindgen');
+  const dirs = [
+    // Both sides of the generated glue must come from the same wasm-bindgen, to the patch level.
+    await cargoTool('wasm-bindgen-cli', bindgen, 'wasm-bindgen', (found) => found === bindgen),
+    await cargoTool('wasm-pack', WASM_PACK.version, 'wasm-pack', (found) => atLeast(found, WASM_PACK.minimum), ['--locked']),
+  ];
+  return { PATH: [...dirs, process.env.PATH].join(delimiter) };
+});
+
+/** A Chromium and a chromedriver. */
+export const chromium = once(async () => {
+  const missing = () => Object.values(locateChromium()).includes(undefined);
+  if (!missing()) return;
+  const ubuntu = existsSync('/etc/os-release') && /^ID=ubuntu$/m.test(readFileSync('/etc/os-release', 'utf8'));
+  await apt('Chromium and its driver', ubuntu ? ['chromium-browser', 'chromium-chromedriver'] : ['chromium', 'chromium-driver']);
+  if (missing()) throw new Problem('Chromium or chromedriver is still not on PATH. Say where they are in CHROME and CHROMEDRIVER');
+});
+
+/** Returns the path of a Node that has the Web Locks API. */
+export const nodeWithWebLocks = once(async () => {
+  if (atLeast(process.versions.node, NODE.minimum)) return process.execPath;
+  const name = `node-${process.platform}-${process.arch}`; // such a package is just the binary
+  const dir = join(cache, `node-${NODE.major}`);
+  const program = join(dir, 'node_modules', name, 'bin/node');
+  if (!existsSync(program)) {
+    mkdirSync(dir, { recursive: true });
+    await install(
+      `Node ${NODE.major}, because ${process.version} has no Web Locks`,
+      ['npm', 'install', '--prefix', dir, '--ignore-scripts', '--no-audit', '--no-fund', `${name}@${NODE.major}`],
+      `Or run this with Node ${NODE.minimum.join('.')} or later.`,
+    );
+  }
+  return program;
+});
+
+/** A program from crates.io: from PATH if its version will do, or from our cache. Returns its directory. */
+async function cargoTool(crate, version, program, willDo, flags = []) {
+  const found = output(program, '--version')?.split(' ')[1];
+  if (found && willDo(found)) return join(which(program), '..');
+  const dir = join(cache, `${crate}-${version}`);
+  if (!existsSync(join(dir, 'bin', program))) {
+    await install(`${crate} ${version}; this takes some minutes, once`, ['cargo', 'install', crate, '--version', version, '--root', dir, ...flags]);
+  }
+  return join(dir, 'bin');
+}
+
+async function rustup(what, args) {
+  if (!which('rustup')) {
+    throw new Problem(`${what} is missing, and there is no rustup to add it. Install rustup (https://rustup.rs), then \`rustup ${args.join(' ')}\``);
+  }
+  await install(what, ['rustup', ...args]);
+}
+
+async function apt(what, packages) {
+  if (!which('apt-get')) {
+    throw new Problem(`${what} is missing, and there is no apt-get to install it with. On Debian it would be: ${packages.join(' ')}`);
+  }
+  const args = ['apt-get', 'install', '-y', '--no-install-recommends', ...packages];
+  const byHand = `Install it yourself: sudo ${args.join(' ')}`;
+  const sudo = process.getuid() === 0 ? [] : ['sudo', '-n'];
+  if (sudo.length && output(...sudo, 'true') === undefined) {
+    throw new Problem(`${what} is missing, and sudo does not let us install it without a password. ${byHand}`);
+  }
+  const asRoot = [...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive'];
+  // A new machine has no package lists, and an old one lists packages that are gone.
+  await install('the current package lists', [...asRoot, 'apt-get', 'update', '-q'], byHand);
+  await install(what, [...asRoot, ...args], byHand);
+}
+
+async function install(what, command, advice = `To try by hand: ${command.join(' ')}`) {
+  say(`installing ${what}`);
+  try {
+    const [program, ...args] = command;
+    await run(program, args);
+  } catch (error) {
+    throw new Problem(`could not install ${what}: ${error.message}. Is the network there? ${advice}`);
+  }
+}
+
+function lockedVersion(crate) {
+  const lock = readFileSync(join(root, 'Cargo.lock'), 'utf8');
+  return lock.match(new RegExp(`^name = "${crate}"\\nversion = "(.+)"$`, 'm'))[1];
+}
+
+function atLeast(version, minimum) {
+  const [a, b] = version.split('.').map(Number);
+  return a > minimum[0] || (a === minimum[0] && b >= minimum[1]);
+}
+
+/** Several suites need the same thing: do it once, and fail every one of them if it failed. */
+function once(step) {
+  const results = new Map();
+  return (argument) => {
+    if (!results.has(argument)) results.set(argument, step(argument));
+    return results.get(argument);
+  };
+}

@@ -1,0 +1,133 @@
+// npm test: runs every suite, whatever the ones before it did, and sums up.
+
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { bin, makePackage } from './package.mjs';
+import { Problem, root, run, say, script } from './run.mjs';
+import { chromium, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack } from './setup.mjs';
+
+const browser = 'wasm32-unknown-unknown';
+
+const suites = {
+  async fmt() {
+    await rustComponent('rustfmt');
+    await run('cargo', ['fmt', '--check']);
+  },
+
+  async clippy() {
+    await rustComponent('clippy');
+    await rustTarget(browser);
+    await rustTarget('wasm32-wasip1');
+    const strict = ['--', '-D', 'warnings'];
+    await run('cargo', ['clippy', '--all-targets', ...strict]);
+    await run('cargo', ['clippy', '--all-targets', '--target', browser, ...strict]);
+    await run('cargo', ['clippy', '--all-targets', '--target', browser, '--features', 'js', ...strict]);
+    // A wasm without a browser has the memory backend alone.
+    await run('cargo', ['check', '--target', 'wasm32-wasip1']);
+  },
+
+  async doc() {
+    await rust();
+    await run('cargo', ['doc', '--no-deps'], { env: { RUSTDOCFLAGS: '-D warnings' } });
+  },
+
+  async rust() {
+    await rust();
+    await run('cargo', ['test']);
+  },
+
+  async loom() {
+    await rust();
+    // A directory of its own, or every change between this and the other suites rebuilds all.
+    const env = { RUSTFLAGS: '--cfg loom', CARGO_TARGET_DIR: join(root, 'target/loom') };
+    await run('cargo', ['test', '--lib', '--release', 'loom'], { env });
+  },
+
+  async wasm() {
+    await chromium();
+    const { executablePath, chromedriver, args } = await import('./chromium.mjs?installed');
+    const capabilities = join(root, 'target/webdriver.json');
+    mkdirSync(join(root, 'target'), { recursive: true });
+    writeFileSync(capabilities, JSON.stringify({ 'goog:chromeOptions': { binary: executablePath, args } }));
+    const env = {
+      ...(await wasmPack()),
+      WASM_BINDGEN_TEST_WEBDRIVER_JSON: capabilities,
+      // In seconds. The defaults are too short for a busy machine.
+      WASM_BINDGEN_TEST_TIMEOUT: '120',
+      WASM_BINDGEN_TEST_DRIVER_TIMEOUT: '60',
+    };
+    await run('wasm-pack', ['test', '--headless', '--chrome', '--chromedriver', chromedriver, '--mode', 'no-install'], { env });
+  },
+
+  async types() {
+    await makePackage();
+    await run(bin('tsc'), ['--project', 'js', '--noEmit']);
+  },
+
+  async js() {
+    await makePackage();
+    const tests = await nodeTests('js/tests');
+    const nodes = new Set([process.execPath, await nodeWithWebLocks()]);
+    for (const node of nodes) {
+      say(`js with ${node}`);
+      await run(node, ['--test', ...tests]);
+    }
+  },
+
+  async tabs() {
+    await makePackage();
+    await chromium();
+    await run(process.execPath, ['--test', ...(await nodeTests('tests/tabs'))]);
+  },
+};
+
+/** The test files in a folder. What is TypeScript is translated: Node 20 cannot run it. */
+async function nodeTests(folder) {
+  const names = existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [];
+  const tests = names.filter((name) => /\.test\.m?[jt]s$/.test(name)).map((name) => join(folder, name));
+  if (tests.length === 0) throw new Problem(`there are no tests in ${folder}`);
+  return tests;
+}
+
+await script(async () => {
+  const chosen = choose();
+  const results = [];
+  for (const name of Object.keys(suites)) {
+    results.push(chosen.has(name) ? await attempt(name) : { name, status: 'skipped', note: 'by request' });
+  }
+  console.log();
+  for (const { name, status, seconds = '', note = '' } of results) {
+    console.log(`${name.padEnd(8)}${status.padEnd(9)}${seconds.padStart(7)}  ${note}`.trimEnd());
+  }
+  const count = (status) => results.filter((result) => result.status === status).length;
+  console.log(`${count('ok')} passed, ${count('FAILED')} failed, ${count('skipped')} skipped`);
+  if (count('FAILED')) process.exitCode = 1;
+});
+
+async function attempt(name) {
+  const start = performance.now();
+  const result = (status, note) => ({ name, status, note, seconds: `${((performance.now() - start) / 1000).toFixed(1)} s` });
+  console.log(`\n--- ${name}`);
+  try {
+    await suites[name]();
+    return result('ok');
+  } catch (error) {
+    console.error(error instanceof Problem ? `crosslock: ${name}: ${error.message}` : error);
+    return result('FAILED', error.message);
+  }
+}
+
+function choose() {
+  const all = Object.keys(suites);
+  try {
+    const { values } = parseArgs({ options: { only: { type: 'string' }, skip: { type: 'string' } } });
+    const only = values.only?.split(',') ?? all;
+    const skip = values.skip?.split(',') ?? [];
+    const unknown = [...only, ...skip].find((name) => !all.includes(name));
+    if (unknown !== undefined) throw new Error(`there is no suite "${unknown}"`);
+    return new Set(only.filter((name) => !skip.includes(name)));
+  } catch (error) {
+    throw new Problem(`${error.message}. Usage: npm test -- [--only a,b] [--skip a,b], with suites out of ${all.join(', ')}`);
+  }
+}
