@@ -1,0 +1,103 @@
+import type { Failure, Guard } from '#wasm-glue';
+import { asyncDispose, dispose } from './dispose.js';
+import { lockError } from './errors.js';
+import { warnIfCollected, warnIfHeldTooLong, type Watch } from './leaks.js';
+import type { LockManagerOptions } from './manager.js';
+import type { LockMode } from './options.js';
+
+/**
+ * A held lock. It is held until {@link LockGuard.release | release()}; a guard that is forgotten
+ * keeps its lock, and is warned about once when it is garbage-collected.
+ *
+ * ```ts
+ * await using guard = await locks.lock('lightning.send.42', { timeout: 10_000 });
+ * ```
+ */
+export class LockGuard {
+  /** The key that is locked. */
+  readonly key: string;
+  /** How it is locked. */
+  readonly mode: LockMode;
+  readonly #inner: Guard;
+  readonly #watches: Watch[];
+  #lost: AbortController | undefined;
+  #released: Promise<void> | undefined;
+
+  private constructor(inner: Guard, key: string, mode: LockMode, options: LockManagerOptions) {
+    this.key = key;
+    this.mode = mode;
+    this.#inner = inner;
+    this.#watches = [warnIfCollected(this, inner, options), warnIfHeldTooLong(key, options)];
+  }
+
+  /** @internal */
+  static create(inner: Guard, key: string, mode: LockMode, options: LockManagerOptions): LockGuard {
+    return new LockGuard(inner, key, mode, options);
+  }
+
+  /** The same as {@link LockGuard.key | key}, by the name that the Web Locks API has for it. */
+  get name(): string {
+    return this.key;
+  }
+
+  /**
+   * Aborted, with a {@link LockError} of code `LOST` as its reason, once the lock was taken away
+   * while it was held: by a `steal`, or because the page went into the back/forward cache. From
+   * then on someone else may be doing what the lock protects.
+   *
+   * ```ts
+   * guard.lost.throwIfAborted(); // right before a step that cannot be undone
+   * await fetch(url, { signal: guard.lost });
+   * ```
+   *
+   * Releasing the lock is no loss. A loss cannot be prevented, and it is noticed as soon as this
+   * page or worker runs again: what the lock protects should be able to bear a late write.
+   */
+  get lost(): AbortSignal {
+    if (!this.#lost) {
+      this.#lost = new AbortController();
+      if (!this.#released) watchForLoss(this.#inner, this.#lost);
+    }
+    if (!this.#released) this.#checkLoss();
+    return this.#lost.signal;
+  }
+
+  /**
+   * Frees the lock. The promise is resolved when it *is* free, and never rejected. Every further
+   * call returns the same promise.
+   */
+  release(): Promise<void> {
+    if (!this.#released) {
+      for (const watch of this.#watches) watch.end();
+      this.#checkLoss();
+      this.#released = this.#inner.release();
+    }
+    return this.#released;
+  }
+
+  /** For `await using`: {@link LockGuard.release | release()}, awaited. */
+  [asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  /** For `using`: {@link LockGuard.release | release()}, not awaited. */
+  [dispose](): void {
+    void this.release();
+  }
+
+  #checkLoss(): void {
+    const failure = this.#inner.loss();
+    if (failure) lose((this.#lost ??= new AbortController()), failure);
+  }
+}
+
+function lose(controller: AbortController, failure: Failure): void {
+  if (!controller.signal.aborted) controller.abort(lockError(failure));
+}
+
+/** Holds on to the controller alone: a guard that nobody else holds must be collectable. */
+function watchForLoss(inner: Guard, controller: AbortController): void {
+  void inner.lost().then((failure) => {
+    if (failure) lose(controller, failure);
+  });
+}

@@ -1,0 +1,95 @@
+// `request()`: the conversions, the checks and the callback of `LockManager.request()` in the Web
+// Locks specification (https://w3c.github.io/web-locks/#api-lock-manager-request).
+
+import type { LockGuard } from './guard.js';
+import { checkMode, checkSignal, checkTimeout, type LockMode } from './options.js';
+
+/** Options of {@link LockManager.request}: those of `navigator.locks.request()`, and `timeout`. */
+export interface RequestOptions {
+  /** `'exclusive'` (the default) or `'shared'`. */
+  mode?: LockMode | undefined;
+  /** Do not wait: call back with `null` if the lock is not free. Not together with `steal` or `signal`. */
+  ifAvailable?: boolean | undefined;
+  /**
+   * Take the lock away from whoever holds it, ahead of everyone who waits. Exclusive only, and not
+   * together with `ifAvailable` or `signal`.
+   *
+   * Only for a person who decides that the holder is dead: the victim may be in the middle of what
+   * the lock protects, and goes on until it looks at `lost`.
+   */
+  steal?: boolean | undefined;
+  /** Gives up the wait when it is aborted. It does not release a lock that was granted before. */
+  signal?: AbortSignal | undefined;
+  /**
+   * How long to wait, in milliseconds; for ever if left out, as in the Web Locks API. Has no effect
+   * on what does not wait (`ifAvailable` and `steal`).
+   */
+  timeout?: number | undefined;
+}
+
+/** What runs while the lock is held. */
+export type LockCallback<T, L = LockGuard> = (lock: L) => T;
+
+/** @internal The arguments of `request()` after all checks. */
+export interface CheckedRequest<T> {
+  key: string;
+  mode: LockMode;
+  ifAvailable: boolean;
+  steal: boolean;
+  signal: AbortSignal | undefined;
+  timeout: number;
+  callback: LockCallback<T, LockGuard | null>;
+}
+
+/** @internal Checks the arguments of `request()` in the order of the specification. */
+export function checkRequest<T>(...args: unknown[]): CheckedRequest<T> {
+  if (args.length < 2) throw new TypeError(`request() needs a key and a callback; got ${args.length} argument(s)`);
+  const key = `${args[0] as string}`;
+  const callback = args[args.length === 2 ? 1 : 2];
+  const options = checkDictionary(args.length === 2 ? undefined : args[1]);
+  if (typeof callback !== 'function') throw new TypeError('the callback of request() must be a function');
+
+  const ifAvailable = Boolean(options.ifAvailable);
+  const mode = checkMode(options.mode);
+  const signal = checkSignal(options.signal);
+  const steal = Boolean(options.steal);
+  const timeout = options.timeout === undefined ? Infinity : checkTimeout(options.timeout);
+
+  if (key.startsWith('-')) throw notSupported('names that begin with "-" are reserved');
+  if (steal && ifAvailable) throw notSupported('"steal" and "ifAvailable" cannot be used together');
+  if (steal && mode !== 'exclusive') throw notSupported('"steal" is for exclusive locks only');
+  if (signal && (steal || ifAvailable)) throw notSupported('"signal" cannot be used with "steal" or "ifAvailable"');
+  return { key, mode, ifAvailable, steal, signal, timeout, callback: callback as CheckedRequest<T>['callback'] };
+}
+
+function checkDictionary(options: unknown): RequestOptions {
+  if (options === undefined || options === null) return {};
+  if (typeof options === 'object' || typeof options === 'function') return options;
+  throw new TypeError('the options of request() must be an object');
+}
+
+function notSupported(message: string): DOMException {
+  return new DOMException(message, 'NotSupportedError');
+}
+
+/**
+ * Runs the callback and frees the lock when what it returned is settled. If the lock is lost before
+ * that, the result is an `AbortError`, and what becomes of the callback no longer matters.
+ *
+ * @internal
+ */
+export async function holdDuring<T>(guard: LockGuard, callback: LockCallback<T>): Promise<Awaited<T>> {
+  const { lost } = guard;
+  let lose: (() => void) | undefined;
+  const loss = new Promise<never>((_, reject) => {
+    lose = () => reject(new DOMException(`Lock "${guard.key}" was taken away: ${lost.reason.message}`, 'AbortError'));
+    lost.addEventListener('abort', lose);
+    if (lost.aborted) lose();
+  });
+  try {
+    // In an async function, what the callback throws is a rejection like any other.
+    return await Promise.race([(async () => await callback(guard))(), loss]);
+  } finally {
+    await guard.release();
+  }
+}

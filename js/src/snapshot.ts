@@ -1,0 +1,41 @@
+import type { Request } from '#wasm-glue';
+import type { LockMode } from './options.js';
+
+/** One request of a {@link LockSnapshot}, held or pending. */
+export interface LockInfo {
+  /** The key. */
+  key: string;
+  /** The same as `key`, by the name that the Web Locks API has for it. */
+  name: string;
+  /** The mode that was asked for. */
+  mode: LockMode;
+  /** The browser's id of the page or worker that asked (`WebLockManager`). */
+  clientId?: string;
+  /** The label of the manager that asked, if it has one (`MemoryLockManager`). */
+  label?: string;
+  /** For how long it has been held or pending, in milliseconds, where that is known: not for other tabs. */
+  age?: number;
+}
+
+/**
+ * The requests that a manager knew of at one moment, shaped like the result of
+ * `navigator.locks.query()`. It is out of date as soon as it is made: look at it to show or debug,
+ * never to decide what to lock.
+ */
+export interface LockSnapshot {
+  /** The locks that are held. */
+  held: LockInfo[];
+  /** The requests that wait; those for one key stand in the order of their turns. */
+  pending: LockInfo[];
+}
+
+/** @internal A request of the crate; `field` is what its `client` is. */
+export function lockInfo({ key, mode, age, client }: Request, field: 'clientId' | 'label'): LockInfo {
+  return {
+    key,
+    name: key,
+    mode,
+    ...(client === undefined ? {} : { [field]: client }),
+    ...(age === undefined ? {} : { age }),
+  };
+}

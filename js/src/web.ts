@@ -1,0 +1,37 @@
+import { LockManager, type LockManagerOptions, type LockScope } from './manager.js';
+
+/** Options of {@link WebLockManager}. */
+export interface WebLockManagerOptions extends LockManagerOptions {
+  /**
+   * Keeps locks apart from those of other namespaces, such as those of another wallet on the same
+   * origin. Empty, or by the rules for keys; one that breaks them makes every call fail with
+   * `INVALID_NAMESPACE`.
+   */
+  namespace?: string | undefined;
+}
+
+/**
+ * Named locks over `navigator.locks` (MDN: "Web Locks API"). In a browser they exclude all tabs and
+ * workers of the same origin in the same profile; not other browsers, profiles or private windows,
+ * and not the same site under another host name. In Node (24.5 and later) they exclude the threads
+ * of one process.
+ *
+ * The browser frees the locks of a tab that is closed, reloaded or has crashed, and hands them to
+ * the next in its queue. A page that goes into the back/forward cache loses its locks: `lost` says so.
+ *
+ * Without `navigator.locks` (an insecure context, an opaque origin, an old browser) every call fails
+ * with `UNAVAILABLE`; nothing falls back to a narrower lock.
+ *
+ * The browser calls a lock `crosslock:<namespace>:<key>`.
+ */
+export class WebLockManager extends LockManager {
+  constructor({ namespace = '', ...options }: WebLockManagerOptions = {}) {
+    if (typeof namespace !== 'string') throw new TypeError('namespace must be a string');
+    super({ open: ({ Manager }) => Manager.web(namespace), client: 'clientId' }, options);
+  }
+
+  override get scope(): LockScope {
+    const { process } = globalThis as { process?: { versions?: { node?: string } } };
+    return process?.versions?.node ? 'process' : 'origin';
+  }
+}
