@@ -1,0 +1,211 @@
+//! What can go wrong: [`LockError`] for keyed locks, [`PidLockError`] for
+//! opening a datadir.
+//!
+//! *Held by someone else* is not in here as long as nobody waited for it: it is
+//! an answer (`None`), not a failure.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::key::{InvalidKey, KeyRule};
+
+/// Why a lock was not acquired, although the backend was asked properly or not
+/// so properly.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// The key breaks the rules of [`LockKey`](crate::LockKey). Retrying cannot help.
+    #[error(transparent)]
+    InvalidKey(#[from] InvalidKey),
+
+    /// The namespace breaks the rules, which are those for keys.
+    #[error("invalid lock namespace \"{namespace}\": {rule}")]
+    InvalidNamespace {
+        /// The refused namespace, escaped and cut.
+        namespace: String,
+        /// The rule that it breaks.
+        rule: KeyRule,
+    },
+
+    /// Somebody else kept the lock for longer than the caller was ready to wait.
+    #[error("timed out acquiring lock \"{key}\" after {timeout:?}{}", detail(.contention))]
+    TimedOut {
+        /// The key that was waited for.
+        key: String,
+        /// How long the caller was ready to wait.
+        timeout: Duration,
+        /// Who stood in the way, where the backend knows.
+        contention: Option<Box<Contention>>,
+    },
+
+    /// The backend does not work here: an API is missing or switched off.
+    /// Nothing is locked, and nothing ever will be before the cause is removed.
+    #[error("locks are unavailable: {reason}")]
+    Unavailable {
+        /// What is missing, and what to do.
+        reason: String,
+    },
+
+    /// A lock that had been granted was taken away, or the manager lost what all
+    /// its locks stand on. Whatever it protected may be in use by someone else.
+    #[error("{}lost: {reason}", subject(.key))]
+    Lost {
+        /// The key of the lost lock; `None` when the whole manager is lost.
+        key: Option<String>,
+        /// What happened.
+        reason: String,
+    },
+
+    /// The backend has no such operation.
+    #[error("this lock manager does not support {operation}")]
+    Unsupported {
+        /// What was asked for.
+        operation: &'static str,
+    },
+
+    /// The operating system failed in a way that says nothing about who holds the lock.
+    #[error("{context}: {source}")]
+    Io {
+        /// What was being done, and to which path.
+        context: String,
+        /// The system's own error.
+        source: std::io::Error,
+    },
+}
+
+/// What stood in the way of a request that timed out.
+///
+/// A field is `None` where the backend cannot know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Contention {
+    /// The holder's label, client id or process.
+    pub holder: Option<String>,
+    /// For how long the lock had been held when the wait ended.
+    pub held_for: Option<Duration>,
+    /// How many requests still waited in front. Counted up to
+    /// [`Contention::MAX_AHEAD`]; that number means "so many or more".
+    pub ahead: Option<usize>,
+}
+
+impl Contention {
+    /// Where counting [`ahead`](Self::ahead) stops, so that a thousand timeouts
+    /// in a long queue stay cheap.
+    pub const MAX_AHEAD: usize = 1000;
+}
+
+impl fmt::Display for Contention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("held")?;
+        if let Some(holder) = &self.holder {
+            write!(f, " by {holder}")?;
+        }
+        if let Some(held_for) = self.held_for {
+            // Whole milliseconds: nobody debugs a stuck wallet by nanoseconds.
+            write!(
+                f,
+                " for {:?}",
+                Duration::from_millis(held_for.as_millis() as u64)
+            )?;
+        }
+        match self.ahead {
+            None | Some(0) => Ok(()),
+            Some(1) => f.write_str(", 1 request waits in front"),
+            Some(Self::MAX_AHEAD) => {
+                write!(f, ", {} or more requests wait in front", Self::MAX_AHEAD)
+            }
+            Some(n) => write!(f, ", {n} requests wait in front"),
+        }
+    }
+}
+
+fn detail(contention: &Option<Box<Contention>>) -> String {
+    contention
+        .as_ref()
+        .map_or_else(String::new, |c| format!(": {c}"))
+}
+
+fn subject(key: &Option<String>) -> String {
+    key.as_ref().map_or_else(
+        || String::from("lock manager "),
+        |key| format!("lock \"{key}\" "),
+    )
+}
+
+/// Why a pid-lock manager could not be opened on a datadir.
+///
+/// The two variants call for different reactions: [`AlreadyHeld`](Self::AlreadyHeld)
+/// is the answer "another instance is running", [`SetupFailed`](Self::SetupFailed)
+/// is a fault that says nothing about other instances.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PidLockError {
+    /// Another manager, in this process or another, has the datadir open.
+    #[error("datadir {} is already in use by {}", datadir.display(), holder(.pid))]
+    AlreadyHeld {
+        /// The datadir as the caller spelled it.
+        datadir: PathBuf,
+        /// The holder's process id, if its record could be read and the process
+        /// exists. It is for people: the kernel's lock is what refuses.
+        pid: Option<u32>,
+    },
+
+    /// The datadir could not be locked for a reason other than another holder.
+    #[error("cannot lock datadir {}: {source}", datadir.display())]
+    SetupFailed {
+        /// The datadir as the caller spelled it.
+        datadir: PathBuf,
+        /// The cause; its message names the path and what to do.
+        source: std::io::Error,
+    },
+}
+
+fn holder(pid: &Option<u32>) -> String {
+    pid.map_or_else(
+        || String::from("another instance"),
+        |pid| format!("process {pid}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timed_out(contention: Option<Contention>) -> String {
+        LockError::TimedOut {
+            key: "k".into(),
+            timeout: Duration::from_millis(150),
+            contention: contention.map(Box::new),
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_timeout_says_who_is_in_the_way() {
+        assert_eq!(
+            timed_out(None),
+            "timed out acquiring lock \"k\" after 150ms"
+        );
+        let contention = Contention {
+            holder: Some("tab 3".into()),
+            held_for: Some(Duration::from_micros(2_300_700)),
+            ahead: Some(2),
+        };
+        assert_eq!(
+            timed_out(Some(contention)),
+            "timed out acquiring lock \"k\" after 150ms: \
+             held by tab 3 for 2.3s, 2 requests wait in front"
+        );
+    }
+
+    #[test]
+    fn a_loss_names_the_key_or_the_manager() {
+        let lost = |key: Option<&str>| {
+            let (key, reason) = (key.map(String::from), "stolen".into());
+            LockError::Lost { key, reason }.to_string()
+        };
+        assert_eq!(lost(Some("k")), "lock \"k\" lost: stolen");
+        assert_eq!(lost(None), "lock manager lost: stolen");
+    }
+}

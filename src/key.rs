@@ -1,0 +1,224 @@
+//! [`LockKey`]: what a lock may be called.
+//!
+//! The rules are the same for every backend, because a key may become part of a
+//! file name, of a browser's lock name or of a database value. A name that one
+//! backend took and another refused would tie an application to the first.
+
+use std::fmt;
+use std::str::FromStr;
+
+use smol_str::SmolStr;
+
+/// The name of a lock that has passed the rules for keys.
+///
+/// A key is 1 to 200 bytes of ASCII letters, digits, `-`, `_` and `.`, and
+/// begins and ends with a letter or a digit.
+///
+/// ```
+/// use crosslock::LockKey;
+///
+/// assert!(LockKey::new("lightning.send.42").is_ok());
+/// assert!(LockKey::new("01abcdef.round.7").is_ok());
+/// for bad in ["", "..", "_abc", "abc-", "a/b", "a:b", "naïve"] {
+///     assert!(LockKey::new(bad).is_err());
+/// }
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LockKey(SmolStr);
+
+impl LockKey {
+    /// The longest key, in bytes.
+    pub const MAX_LEN: usize = 200;
+
+    /// Checks `key` against the rules.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKey`], which names the rule that `key` breaks.
+    pub fn new(key: &str) -> Result<Self, InvalidKey> {
+        match broken_rule(key) {
+            None => Ok(Self(SmolStr::new(key))),
+            Some(rule) => Err(InvalidKey {
+                shown: shown(key),
+                rule,
+            }),
+        }
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A rule for keys, as far as one was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyRule {
+    /// A key has at least one character.
+    NotEmpty,
+    /// A key has at most [`LockKey::MAX_LEN`] bytes; this one has `len`.
+    MaxLength {
+        /// How many bytes the refused key has.
+        len: usize,
+    },
+    /// Only ASCII letters, digits, `-`, `_` and `.` are allowed.
+    Charset {
+        /// The first character that is not.
+        found: char,
+        /// Where it stands, in bytes from the start.
+        at: usize,
+    },
+    /// The first character is a letter or a digit.
+    Start,
+    /// The last character is a letter or a digit.
+    End,
+}
+
+impl fmt::Display for KeyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotEmpty => f.write_str("it needs at least one character"),
+            Self::MaxLength { len } => {
+                let max = LockKey::MAX_LEN;
+                write!(f, "at most {max} bytes are allowed, it has {len}")
+            }
+            Self::Charset { found, at } => write!(
+                f,
+                "'{}' at byte {at} is not allowed, use ASCII letters, digits, '-', '_' and '.'",
+                found.escape_debug()
+            ),
+            Self::Start => f.write_str("the first character must be an ASCII letter or digit"),
+            Self::End => f.write_str("the last character must be an ASCII letter or digit"),
+        }
+    }
+}
+
+/// A key was refused. Retrying cannot help; the application has to change the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid lock key \"{shown}\": {rule}")]
+pub struct InvalidKey {
+    shown: String,
+    rule: KeyRule,
+}
+
+impl InvalidKey {
+    /// The refused key, escaped and cut to a length that fits a log line.
+    pub fn key(&self) -> &str {
+        &self.shown
+    }
+
+    /// The rule that it breaks.
+    pub fn rule(&self) -> KeyRule {
+        self.rule
+    }
+}
+
+fn broken_rule(key: &str) -> Option<KeyRule> {
+    let bytes = key.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+        return Some(KeyRule::NotEmpty);
+    };
+    if bytes.len() > LockKey::MAX_LEN {
+        return Some(KeyRule::MaxLength { len: bytes.len() });
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if let Some((at, found)) = key.char_indices().find(|&(_, c)| !allowed(c)) {
+        return Some(KeyRule::Charset { found, at });
+    }
+    if !first.is_ascii_alphanumeric() {
+        return Some(KeyRule::Start);
+    }
+    if !last.is_ascii_alphanumeric() {
+        return Some(KeyRule::End);
+    }
+    None
+}
+
+/// A refused key comes from anywhere, so it may hold line breaks, terminal
+/// escapes or a megabyte of data: none of that belongs in a log.
+fn shown(key: &str) -> String {
+    const MAX_CHARS: usize = 64;
+    let mut out: String = key
+        .chars()
+        .take(MAX_CHARS)
+        .flat_map(char::escape_debug)
+        .collect();
+    if key.chars().nth(MAX_CHARS).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+impl fmt::Debug for LockKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for LockKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl AsRef<str> for LockKey {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl FromStr for LockKey {
+    type Err = InvalidKey;
+
+    fn from_str(key: &str) -> Result<Self, InvalidKey> {
+        Self::new(key)
+    }
+}
+
+impl TryFrom<&str> for LockKey {
+    type Error = InvalidKey;
+
+    fn try_from(key: &str) -> Result<Self, InvalidKey> {
+        Self::new(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(key: &str) -> KeyRule {
+        LockKey::new(key).unwrap_err().rule()
+    }
+
+    #[test]
+    fn keys_at_the_edge_of_the_rules() {
+        for good in ["a", "7", "a.b", "a--b", "A_b.C-9", &"x".repeat(200)] {
+            assert_eq!(LockKey::new(good).unwrap().as_str(), good);
+        }
+        assert_eq!(rule(""), KeyRule::NotEmpty);
+        assert_eq!(rule(&"x".repeat(201)), KeyRule::MaxLength { len: 201 });
+        assert_eq!(rule("a/b"), KeyRule::Charset { found: '/', at: 1 });
+        assert_eq!(rule("a b"), KeyRule::Charset { found: ' ', at: 1 });
+        assert_eq!(rule("aé"), KeyRule::Charset { found: 'é', at: 1 });
+        assert_eq!(rule("a\0"), KeyRule::Charset { found: '\0', at: 1 });
+        for start in ["_abc", "-a", ".a", "..", "."] {
+            assert_eq!(rule(start), KeyRule::Start);
+        }
+        for end in ["abc-", "a_", "a."] {
+            assert_eq!(rule(end), KeyRule::End);
+        }
+    }
+
+    #[test]
+    fn the_error_shows_the_key_escaped_and_cut() {
+        let error = LockKey::new("a\n\u{1b}[31m").unwrap_err();
+        assert_eq!(error.key(), "a\\n\\u{1b}[31m");
+        assert!(error.to_string().contains("'\\n' at byte 1"), "{error}");
+
+        let error = LockKey::new(&"é".repeat(100_000)).unwrap_err();
+        assert!(error.key().chars().count() <= 65, "{error}");
+        assert!(error.to_string().contains("200000"), "{error}");
+    }
+}

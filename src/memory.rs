@@ -1,0 +1,70 @@
+//! [`MemoryLockManager`]: locks among the tasks and threads of one process.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::scope::LockScope;
+use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
+use crate::table::shared::{Owner, SharedTable};
+
+/// One keyspace for the whole process: two managers that did not exclude each
+/// other would be two locks on one dataset.
+#[derive(Debug, Clone, Copy)]
+struct Keyspace;
+
+impl Owner for Keyspace {
+    fn table(&self) -> &SharedTable {
+        static TABLE: LazyLock<SharedTable> = LazyLock::new(SharedTable::new);
+        &TABLE
+    }
+}
+
+/// Named locks in memory. They exclude the tasks and threads of this process, on
+/// every platform, and nobody else; in a browser, that is one tab or one worker.
+///
+/// Every instance shares one keyspace, so it does not matter how often `new` is
+/// called or whether the instance is passed around.
+///
+/// Waiting with a timeout needs a tokio runtime with its timer on (natively);
+/// `try_lock`, and `lock` with `Duration::MAX`, work under any executor.
+///
+/// ```
+/// use std::time::Duration;
+/// use crosslock::{LockManager, memory::MemoryLockManager};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let locks = MemoryLockManager::new();
+/// let guard = locks.lock("lightning.send.42", Duration::from_secs(10)).await?;
+/// assert!(MemoryLockManager::new().try_lock("lightning.send.42").await.is_none());
+/// drop(guard);
+/// # Ok::<(), crosslock::LockError>(()) }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct MemoryLockManager {
+    locks: TableLocks<Keyspace>,
+}
+
+impl MemoryLockManager {
+    /// A manager on the keyspace of this process.
+    pub fn new() -> Self {
+        Self {
+            locks: TableLocks::new(Keyspace, None),
+        }
+    }
+
+    /// A manager on the same keyspace whose requests carry `label`: in
+    /// [`query`](crate::LockManager::query), and in the errors of those who time
+    /// out behind them.
+    pub fn with_label(label: impl Into<Arc<str>>) -> Self {
+        Self {
+            locks: TableLocks::new(Keyspace, Some(label.into())),
+        }
+    }
+}
+
+impl Default for MemoryLockManager {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl_lock_manager_on_table!(MemoryLockManager, LockScope::Process);

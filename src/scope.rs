@@ -1,0 +1,49 @@
+//! [`LockScope`]: whom a backend excludes.
+
+use std::fmt;
+
+/// What a lock manager's locks reach, so that an application can assert that
+/// it picked a backend as wide as its dataset:
+///
+/// ```
+/// use crosslock::{LockManager, LockScope, memory::MemoryLockManager};
+///
+/// let locks = MemoryLockManager::new();
+/// assert_eq!(locks.scope(), LockScope::Process);
+/// println!("excludes {}", locks.scope());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LockScope {
+    /// The backend does not say.
+    Unspecified,
+    /// The tasks and threads of one process, and nobody else.
+    Process,
+    /// The tasks and threads of one process by key; any other process or
+    /// instance that opens the same datadir is refused as a whole.
+    Datadir,
+    /// All tabs and workers of one origin in one browser profile. Not other
+    /// browsers, profiles or private windows.
+    Origin,
+}
+
+impl LockScope {
+    /// The reach in words, to go after "excludes".
+    pub fn reach(self) -> &'static str {
+        match self {
+            Self::Unspecified => "nobody that this backend would name",
+            Self::Process => "tasks and threads of this process",
+            Self::Datadir => {
+                "tasks and threads of this process by key, \
+                 and every other instance on this datadir as a whole"
+            }
+            Self::Origin => "same-origin tabs and workers of this browser profile",
+        }
+    }
+}
+
+impl fmt::Display for LockScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reach())
+    }
+}

@@ -1,0 +1,148 @@
+//! [`TableLocks`]: the whole contract of [`LockManager`](crate::LockManager) on a
+//! lock table, for the managers whose locks live in this process.
+
+use std::sync::Arc;
+
+use super::Status;
+use super::shared::{self, Acquire, Owner, SharedTable, TableGuard};
+use crate::error::LockError;
+use crate::guard::LockMode;
+use crate::key::LockKey;
+use crate::manager::AcquireOptions;
+use crate::snapshot::{LockInfo, LockSnapshot};
+use crate::time;
+
+/// Keyed locks in the table that `O` keeps alive, taken in the name of `client`.
+#[derive(Debug, Clone)]
+pub(crate) struct TableLocks<O: Owner> {
+    owner: O,
+    client: Option<Arc<str>>,
+}
+
+impl<O: Owner> TableLocks<O> {
+    pub(crate) fn new(owner: O, client: Option<Arc<str>>) -> Self {
+        Self { owner, client }
+    }
+
+    pub(crate) fn try_acquire(
+        &self,
+        key: &str,
+        mode: LockMode,
+    ) -> Result<Option<TableGuard<O>>, LockError> {
+        shared::try_acquire(&self.owner, LockKey::new(key)?, mode, self.client.clone())
+    }
+
+    pub(crate) async fn acquire(
+        &self,
+        key: &str,
+        options: AcquireOptions,
+    ) -> Result<TableGuard<O>, LockError> {
+        let AcquireOptions { mode, timeout } = options;
+        let key = LockKey::new(key)?;
+        let timed_out = |contention| LockError::TimedOut {
+            key: key.to_string(),
+            timeout,
+            contention: Option::map(contention, Box::new),
+        };
+        if timeout.is_zero() {
+            return match self.try_acquire(key.as_str(), mode)? {
+                Some(guard) => Ok(guard),
+                None => Err(timed_out(shared::contention(&self.owner, &key))),
+            };
+        }
+        let mut wait = Acquire::new(&self.owner, key.clone(), mode, self.client.clone());
+        match time::timeout(timeout, &mut wait).await? {
+            Some(granted) => granted,
+            None => wait.give_up().map_err(timed_out),
+        }
+    }
+
+    pub(crate) fn steal(&self, key: &str) -> Result<TableGuard<O>, LockError> {
+        shared::steal(&self.owner, LockKey::new(key)?, self.client.clone())
+    }
+
+    pub(crate) fn query(&self) -> LockSnapshot {
+        let mut snapshot = LockSnapshot::default();
+        self.table().for_each(|request| {
+            let info = LockInfo {
+                key: request.key.to_string(),
+                mode: request.mode,
+                age: Some(request.meta.since.elapsed()),
+                client: request.meta.client.as_deref().map(str::to_owned),
+            };
+            match request.status {
+                Status::Held => snapshot.held.push(info),
+                Status::Pending | Status::Gone => snapshot.pending.push(info),
+            }
+        });
+        snapshot
+    }
+
+    fn table(&self) -> &SharedTable {
+        self.owner.table()
+    }
+}
+
+/// Implements [`LockManager`](crate::LockManager) for a manager with a field
+/// `locks: TableLocks<_>`: the one place that boxes its guards.
+macro_rules! impl_lock_manager_on_table {
+    ($manager:ty, $scope:expr) => {
+        #[cfg_attr(
+            not(all(target_family = "wasm", target_os = "unknown")),
+            async_trait::async_trait
+        )]
+        #[cfg_attr(
+                    all(target_family = "wasm", target_os = "unknown"),
+                    async_trait::async_trait(?Send)
+                )]
+        impl $crate::LockManager for $manager {
+            async fn try_lock(&self, key: &str) -> Option<Box<dyn $crate::LockGuard>> {
+                let guard = self.locks.try_acquire(key, $crate::LockMode::Exclusive);
+                Some(Box::new(guard.ok()??))
+            }
+
+            async fn lock(
+                &self,
+                key: &str,
+                timeout: std::time::Duration,
+            ) -> Result<Box<dyn $crate::LockGuard>, $crate::LockError> {
+                let options = $crate::AcquireOptions::new(timeout);
+                Ok(Box::new(self.locks.acquire(key, options).await?))
+            }
+
+            async fn try_acquire(
+                &self,
+                key: &str,
+                mode: $crate::LockMode,
+            ) -> Result<Option<Box<dyn $crate::LockGuard>>, $crate::LockError> {
+                let guard = self.locks.try_acquire(key, mode)?;
+                Ok(guard.map(|guard| Box::new(guard) as _))
+            }
+
+            async fn acquire(
+                &self,
+                key: &str,
+                options: $crate::AcquireOptions,
+            ) -> Result<Box<dyn $crate::LockGuard>, $crate::LockError> {
+                Ok(Box::new(self.locks.acquire(key, options).await?))
+            }
+
+            async fn steal(
+                &self,
+                key: &str,
+            ) -> Result<Box<dyn $crate::LockGuard>, $crate::LockError> {
+                Ok(Box::new(self.locks.steal(key)?))
+            }
+
+            async fn query(&self) -> Result<$crate::LockSnapshot, $crate::LockError> {
+                Ok(self.locks.query())
+            }
+
+            fn scope(&self) -> $crate::LockScope {
+                $scope
+            }
+        }
+    };
+}
+
+pub(crate) use impl_lock_manager_on_table;

@@ -1,0 +1,401 @@
+//! The lock table behind mutexes, awaitable: [`SharedTable`], the future
+//! [`Acquire`] and the guard [`TableGuard`].
+//!
+//! Two rules keep it free of deadlocks:
+//!
+//! - Nobody locks a second shard while holding one, except
+//!   [`SharedTable::for_each`], which takes all of them in their order.
+//! - No waker is woken, cloned or dropped while a shard is locked. A waker is
+//!   foreign code: dropping the last one of a task drops the task, with all the
+//!   guards in it, and they come here to release.
+
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use async_trait::async_trait;
+use foldhash::fast::RandomState;
+
+use super::{Closed, RequestId, RequestInfo, Status, Table, Wakes};
+use crate::error::{Contention, LockError};
+use crate::guard::{LockGuard, LockMode};
+use crate::key::LockKey;
+use crate::sync::{Mutex, MutexGuard};
+use crate::time::Stamp;
+
+/// Who asked, and when.
+#[derive(Debug, Clone)]
+pub(crate) struct Meta {
+    pub(crate) since: Stamp,
+    pub(crate) client: Option<Arc<str>>,
+}
+
+impl Meta {
+    pub(crate) fn now(client: Option<Arc<str>>) -> Self {
+        let since = Stamp::now();
+        Self { since, client }
+    }
+}
+
+type LockedTable<'a> = MutexGuard<'a, Table<Waker, Meta>>;
+
+/// Keys are spread over shards, each with a mutex of its own, so that threads
+/// that use different keys seldom meet.
+#[derive(Debug)]
+pub(crate) struct SharedTable {
+    shards: Box<[Shard]>,
+    hasher: RandomState,
+}
+
+/// Aligned so that two shards never share a cache line (nor the pair of lines
+/// that x86 prefetches together).
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard(Mutex<Table<Waker, Meta>>);
+
+/// Wasm has one thread per table, and loom's search grows with every mutex.
+const SHARDS: usize = if cfg!(any(loom, target_family = "wasm")) {
+    1
+} else {
+    32
+};
+
+impl SharedTable {
+    pub(crate) fn new() -> Self {
+        let shards = (0..SHARDS).map(|_| Shard(Mutex::new(Table::new())));
+        Self {
+            shards: shards.collect(),
+            hasher: RandomState::default(),
+        }
+    }
+
+    fn shard(&self, key: &LockKey) -> LockedTable<'_> {
+        let hash = self.hasher.hash_one(key);
+        self.shards[hash as usize % self.shards.len()].lock()
+    }
+
+    /// Takes every lock away, wakes everyone, and grants nothing from now on.
+    #[cfg_attr(
+        not(all(test, loom)),
+        expect(dead_code, reason = "for datadir locks, which can be lost as a whole")
+    )]
+    pub(crate) fn close(&self, reason: &str) {
+        for shard in &self.shards {
+            // The guard of the mutex is gone before anyone is woken.
+            let wakes = shard.lock().close(reason.to_owned());
+            wake(wakes);
+        }
+    }
+
+    /// Shows the requests of all keys as of one moment.
+    pub(crate) fn for_each(&self, mut show: impl FnMut(RequestInfo<'_, Meta>)) {
+        let locked: Vec<_> = self.shards.iter().map(Shard::lock).collect();
+        for table in &locked {
+            table.for_each(&mut show);
+        }
+    }
+}
+
+impl Shard {
+    fn lock(&self) -> LockedTable<'_> {
+        // Nothing foreign runs under the mutex, so a panic there is a bug of the
+        // table, and a table in doubt must not grant anything.
+        self.0.lock().expect("the lock table panicked earlier")
+    }
+}
+
+fn wake(wakes: Wakes<Waker>) {
+    for waker in wakes {
+        waker.wake();
+    }
+}
+
+/// What keeps a table alive: guards and futures hold one, so that they may
+/// outlive their manager.
+pub(crate) trait Owner: Clone + std::fmt::Debug + Send + Sync + Unpin + 'static {
+    fn table(&self) -> &SharedTable;
+}
+
+impl Owner for Arc<SharedTable> {
+    fn table(&self) -> &SharedTable {
+        self
+    }
+}
+
+/// Takes `key` if that is possible at once.
+pub(crate) fn try_acquire<O: Owner>(
+    owner: &O,
+    key: LockKey,
+    mode: LockMode,
+    client: Option<Arc<str>>,
+) -> Result<Option<TableGuard<O>>, LockError> {
+    let meta = Meta::now(client);
+    let mut table = owner.table().shard(&key);
+    match table.try_acquire(&key, mode, meta) {
+        Err(Closed) => Err(lost(&table, None)),
+        Ok(id) => {
+            drop(table);
+            Ok(id.map(|id| TableGuard::new(owner, key, mode, id)))
+        }
+    }
+}
+
+/// Takes `key` from its holders.
+pub(crate) fn steal<O: Owner>(
+    owner: &O,
+    key: LockKey,
+    client: Option<Arc<str>>,
+) -> Result<TableGuard<O>, LockError> {
+    let meta = Meta::now(client);
+    let mut table = owner.table().shard(&key);
+    match table.steal(&key, meta) {
+        Err(Closed) => Err(lost(&table, None)),
+        Ok((id, wakes)) => {
+            drop(table);
+            wake(wakes);
+            Ok(TableGuard::new(owner, key, LockMode::Exclusive, id))
+        }
+    }
+}
+
+/// Who holds `key`, for the error of one who would not wait.
+pub(crate) fn contention<O: Owner>(owner: &O, key: &LockKey) -> Option<Contention> {
+    describe_contention(&owner.table().shard(key), key, None)
+}
+
+fn describe_contention(
+    table: &Table<Waker, Meta>,
+    key: &LockKey,
+    own: Option<RequestId>,
+) -> Option<Contention> {
+    let (holder, ahead) = table.contention(key, own, Contention::MAX_AHEAD)?;
+    Some(Contention {
+        holder: holder.client.as_deref().map(str::to_owned),
+        held_for: Some(holder.since.elapsed()),
+        ahead: Some(ahead),
+    })
+}
+
+fn lost(table: &Table<Waker, Meta>, key: Option<&LockKey>) -> LockError {
+    LockError::Lost {
+        key: key.map(LockKey::to_string),
+        reason: table.closed().unwrap_or("it was stolen").to_owned(),
+    }
+}
+
+/// Waits in turn for a key. It joins the queue when it is first polled.
+///
+/// Dropping it leaves the queue. If the grant came before the drop, the lock goes
+/// to the next in the queue: both happen under the shard's mutex, so there is no
+/// moment in which a grant belongs to nobody.
+#[derive(Debug)]
+pub(crate) struct Acquire<O: Owner> {
+    owner: O,
+    key: LockKey,
+    mode: LockMode,
+    client: Option<Arc<str>>,
+    /// The request while it stands in the table on our behalf: from joining the
+    /// queue until a guard has taken it over or it is gone.
+    queued: Option<RequestId>,
+}
+
+impl<O: Owner> Acquire<O> {
+    pub(crate) fn new(owner: &O, key: LockKey, mode: LockMode, client: Option<Arc<str>>) -> Self {
+        Self {
+            owner: owner.clone(),
+            key,
+            mode,
+            client,
+            queued: None,
+        }
+    }
+
+    /// Ends the wait: with the guard, if it was granted at the last moment, or
+    /// with who is in the way.
+    pub(crate) fn give_up(mut self) -> Result<TableGuard<O>, Option<Contention>> {
+        let Some(id) = self.queued.take() else {
+            return Err(None);
+        };
+        let mut table = self.owner.table().shard(&self.key);
+        if table.status(id) == Status::Held {
+            drop(table);
+            return Ok(self.guard(id));
+        }
+        let contention = describe_contention(&table, &self.key, Some(id));
+        let (own, wakes) = table.remove(id);
+        drop(table);
+        drop(own);
+        wake(wakes);
+        Err(contention)
+    }
+
+    fn guard(&self, id: RequestId) -> TableGuard<O> {
+        TableGuard::new(&self.owner, self.key.clone(), self.mode, id)
+    }
+
+    fn join(&mut self, cx: &Context<'_>) -> Poll<Result<TableGuard<O>, LockError>> {
+        let meta = Meta::now(self.client.clone());
+        let waker = cx.waker().clone();
+        let mut table = self.owner.table().shard(&self.key);
+        let Ok(id) = table.enqueue(&self.key, self.mode, meta) else {
+            return Poll::Ready(Err(lost(&table, None)));
+        };
+        let unused = table.set_waker(id, waker);
+        drop(table);
+        // A waker comes back exactly if the request does not wait: it was granted.
+        if unused.is_some() {
+            return Poll::Ready(Ok(self.guard(id)));
+        }
+        self.queued = Some(id);
+        Poll::Pending
+    }
+}
+
+impl<O: Owner> Future for Acquire<O> {
+    type Output = Result<TableGuard<O>, LockError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(id) = self.queued else {
+            return self.join(cx);
+        };
+        let waker = cx.waker().clone();
+        let mut table = self.owner.table().shard(&self.key);
+        let replaced = table.set_waker(id, waker);
+        let result = match table.status(id) {
+            Status::Pending => Poll::Pending,
+            Status::Held => Poll::Ready(Ok(())),
+            Status::Gone => Poll::Ready(Err(lost(&table, None))),
+        };
+        drop(table);
+        drop(replaced);
+        if result.is_ready() {
+            self.queued = None;
+        }
+        result.map_ok(|()| self.guard(id))
+    }
+}
+
+impl<O: Owner> Drop for Acquire<O> {
+    fn drop(&mut self) {
+        if let Some(id) = self.queued.take() {
+            release(&self.owner, &self.key, id);
+        }
+    }
+}
+
+fn release<O: Owner>(owner: &O, key: &LockKey, id: RequestId) {
+    let (own, wakes) = owner.table().shard(key).remove(id);
+    drop(own);
+    wake(wakes);
+}
+
+/// A held lock in a table.
+#[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
+pub(crate) struct TableGuard<O: Owner> {
+    owner: O,
+    key: LockKey,
+    mode: LockMode,
+    id: RequestId,
+}
+
+impl<O: Owner> TableGuard<O> {
+    fn new(owner: &O, key: LockKey, mode: LockMode, id: RequestId) -> Self {
+        Self {
+            owner: owner.clone(),
+            key,
+            mode,
+            id,
+        }
+    }
+}
+
+impl<O: Owner> Drop for TableGuard<O> {
+    fn drop(&mut self) {
+        release(&self.owner, &self.key, self.id);
+    }
+}
+
+impl<O: Owner> std::fmt::Debug for TableGuard<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LockGuard")
+            .field("key", &self.key)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg_attr(not(all(target_family = "wasm", target_os = "unknown")), async_trait)]
+#[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
+impl<O: Owner> LockGuard for TableGuard<O> {
+    fn key(&self) -> &str {
+        self.key.as_str()
+    }
+
+    fn mode(&self) -> LockMode {
+        self.mode
+    }
+
+    fn is_lost(&self) -> bool {
+        self.owner.table().shard(&self.key).status(self.id) != Status::Held
+    }
+
+    fn ensure_held(&self) -> Result<(), LockError> {
+        let table = self.owner.table().shard(&self.key);
+        match table.status(self.id) {
+            Status::Held => Ok(()),
+            _ => Err(lost(&table, Some(&self.key))),
+        }
+    }
+
+    async fn lost(&self) {
+        Lost {
+            guard: self,
+            watcher: None,
+        }
+        .await
+    }
+}
+
+/// Waits until `guard`'s request is gone from the table.
+struct Lost<'a, O: Owner> {
+    guard: &'a TableGuard<O>,
+    watcher: Option<u64>,
+}
+
+impl<O: Owner> Lost<'_, O> {
+    fn table(&self) -> LockedTable<'_> {
+        self.guard.owner.table().shard(&self.guard.key)
+    }
+}
+
+impl<O: Owner> Future for Lost<'_, O> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let previous = self.watcher.take();
+        let mut table = self.table();
+        let replaced = previous.and_then(|watcher| table.unwatch(watcher));
+        let watched = table.watch(self.guard.id, waker);
+        drop(table);
+        drop(replaced);
+        match watched {
+            Ok(watcher) => {
+                self.watcher = Some(watcher);
+                Poll::Pending
+            }
+            Err(_unused) => Poll::Ready(()),
+        }
+    }
+}
+
+impl<O: Owner> Drop for Lost<'_, O> {
+    fn drop(&mut self) {
+        if let Some(watcher) = self.watcher.take() {
+            let unused = self.table().unwatch(watcher);
+            drop(unused);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Time for those who wait: tokio's timer natively, `setTimeout` in browsers.
+//!
+//! All platforms keep the same bargain: no timer is made for what is ready at
+//! once or may wait for ever, and a wait that is longer than the platform's timer
+//! can count still ends when it should.
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+#[path = "time/browser.rs"]
+mod platform;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+#[path = "time/native.rs"]
+mod platform;
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+pub(crate) use platform::{Stamp, sleep};
+
+use crate::error::LockError;
+
+/// The moment at which a wait ends; never, if it lies beyond what the clock can
+/// express.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    start: Stamp,
+    timeout: Duration,
+}
+
+impl Deadline {
+    pub(crate) fn after(timeout: Duration) -> Self {
+        Self {
+            start: Stamp::now(),
+            timeout,
+        }
+    }
+
+    /// `Duration::MAX` for a wait without end, however much time has passed.
+    pub(crate) fn remaining(&self) -> Duration {
+        if self.timeout == Duration::MAX {
+            return Duration::MAX;
+        }
+        self.timeout.saturating_sub(self.start.elapsed())
+    }
+}
+
+/// Runs `work` for at most `limit`; `Ok(None)` when the time ran out.
+///
+/// `work` is polled before the clock is asked, so what is ready at once needs no
+/// timer, and what became ready together with the timer wins.
+///
+/// # Errors
+///
+/// [`LockError::Unavailable`] when `work` has to wait and there is no timer.
+pub(crate) async fn timeout<F: Future>(
+    limit: Duration,
+    work: F,
+) -> Result<Option<F::Output>, LockError> {
+    let mut work = pin!(work);
+    let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
+    if let Poll::Ready(output) = first {
+        return Ok(Some(output));
+    }
+    if limit == Duration::MAX {
+        return Ok(Some(work.await));
+    }
+    let mut timer = pin!(sleep(limit));
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = work.as_mut().poll(cx) {
+            return Poll::Ready(Ok(Some(output)));
+        }
+        timer.as_mut().poll(cx).map(|fired| fired.map(|()| None))
+    })
+    .await
+}
