@@ -26,12 +26,13 @@ await script(async () => {
   const name = host === '127.0.0.1' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   console.log(`crosslock demo: http://${name}:${server.address().port}/`);
 
-  for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.once(signal, () => {
-      server.close();
-      server.closeAllConnections();
-    });
-  }
+  // Ctrl-C may come twice, from the terminal and from npm (and reaches us at all, when npm alone is
+  // signalled, because package.json says `exec`: otherwise a shell would stand in between).
+  const stop = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
 });
 
 function options() {

@@ -1,6 +1,6 @@
 // npm test: runs every suite, whatever the ones before it did, and sums up.
 
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bin, makePackage } from './package.mjs';
@@ -67,27 +67,25 @@ const suites = {
 
   async js() {
     await makePackage();
-    const tests = await nodeTests('js/tests');
-    const nodes = new Set([process.execPath, await nodeWithWebLocks()]);
-    for (const node of nodes) {
-      say(`js with ${node}`);
-      await run(node, ['--test', ...tests]);
+    for (const node of new Set([process.execPath, await nodeWithWebLocks()])) {
+      say(`with ${node}`);
+      await nodeTests('js/tests', node);
     }
   },
 
   async tabs() {
     await makePackage();
     await chromium();
-    await run(process.execPath, ['--test', ...(await nodeTests('tests/tabs'))]);
+    await nodeTests('tests/tabs');
   },
 };
 
-/** The test files in a folder. What is TypeScript is translated: Node 20 cannot run it. */
-async function nodeTests(folder) {
+/** Runs the test files in a folder with this Node, or another. */
+async function nodeTests(folder, node = process.execPath) {
   const names = existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [];
-  const tests = names.filter((name) => /\.test\.m?[jt]s$/.test(name)).map((name) => join(folder, name));
+  const tests = names.filter((name) => name.endsWith('.test.mjs')).map((name) => join(folder, name));
   if (tests.length === 0) throw new Problem(`there are no tests in ${folder}`);
-  return tests;
+  await run(node, ['--test', '--test-reporter', 'spec', ...tests]);
 }
 
 await script(async () => {
