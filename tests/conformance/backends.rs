@@ -1,0 +1,98 @@
+//! Which backends the suite runs against. A new backend is one line here; the last
+//! test goes red when one of the crate is missing.
+
+use crosslock::LockManager;
+
+/// Makes a module with one test a promise. `$test` is the attribute of a test in
+/// the runtime at hand, `$manager` an expression for a fresh manager.
+macro_rules! conformance {
+    ($module:ident, #[$test:meta], $manager:expr) => {
+        mod $module {
+            use super::*;
+
+            crate::suite::for_each_promise!(conformance, #[$test], $manager);
+        }
+    };
+    (#[$test:meta], $manager:expr, $($promise:ident)*) => {
+        $(
+            #[$test]
+            async fn $promise() {
+                let manager: Box<dyn LockManager> = Box::new($manager);
+                crate::suite::$promise(manager).await;
+            }
+        )*
+    };
+}
+
+#[cfg(not(target_family = "wasm"))]
+mod native {
+    use super::*;
+    use crosslock::memory::MemoryLockManager;
+
+    conformance!(memory_on_one_thread, #[tokio::test], MemoryLockManager::new());
+    conformance!(memory_on_many_threads, #[tokio::test(flavor = "multi_thread")], MemoryLockManager::new());
+}
+
+#[cfg(target_family = "wasm")]
+mod browser {
+    use super::*;
+    use crosslock::memory::MemoryLockManager;
+    use crosslock::web_locks::WebLockManager;
+    use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+    wasm_bindgen_test_configure!(run_in_browser);
+
+    conformance!(memory, #[wasm_bindgen_test], MemoryLockManager::new());
+    conformance!(web_locks, #[wasm_bindgen_test], WebLockManager::new());
+    conformance!(web_locks_in_a_namespace, #[wasm_bindgen_test], WebLockManager::with_namespace("wallet.1"));
+}
+
+/// Reads the sources, not the compiled crate, so that a backend for another
+/// platform cannot be forgotten either.
+#[cfg(not(target_family = "wasm"))]
+#[test]
+fn no_backend_is_left_out() {
+    let lines: Vec<&str> = include_str!("backends.rs").lines().collect();
+    let tested = |backend: &str| {
+        let mut lines = lines.iter().map(|line| line.trim());
+        lines
+            .any(|line| line.starts_with("conformance!(") && line.contains(&format!("{backend}::")))
+    };
+    let backends = backends_in(std::path::Path::new("src"));
+    assert!(
+        backends.contains(&"MemoryLockManager".to_owned()),
+        "{backends:?}"
+    );
+    assert!(
+        backends.contains(&"WebLockManager".to_owned()),
+        "{backends:?}"
+    );
+    for backend in &backends {
+        assert!(
+            tested(backend),
+            "the conformance suite does not run against {backend}"
+        );
+    }
+}
+
+/// The types that implement `LockManager` in the sources under `folder`.
+#[cfg(not(target_family = "wasm"))]
+fn backends_in(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the tests run in the crate's folder") {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            found.extend(backends_in(&path));
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).expect("a source file");
+        for line in source.lines() {
+            let by_hand = line.strip_prefix("impl LockManager for ");
+            let by_macro = line.strip_prefix("impl_lock_manager_on_table!(");
+            let rest = by_hand.or(by_macro);
+            let name = rest.and_then(|rest| rest.split(|c: char| !c.is_alphanumeric()).next());
+            found.extend(name.map(str::to_owned));
+        }
+    }
+    found
+}
