@@ -32,7 +32,8 @@ export class LockGuard {
 
   /** @internal */
   static create(inner: Guard, key: string, mode: LockMode, options: LockManagerOptions): LockGuard {
-    return new LockGuard(inner, key, mode, options);
+    // Not by its name, which the bundler would change to `_LockGuard` for every log.
+    return new this(inner, key, mode, options);
   }
 
   /** The same as {@link LockGuard.key | key}, by the name that the Web Locks API has for it. */

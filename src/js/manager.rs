@@ -80,7 +80,9 @@ impl Manager {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             let guards = manager.lock_many(&keys, duration(timeout)).await;
             let guards = guards.map_err(failure)?.into_iter();
-            let guards: Array = guards.map(|guard| JsValue::from(Guard::new(guard))).collect();
+            let guards: Array = guards
+                .map(|guard| JsValue::from(Guard::new(guard)))
+                .collect();
             Ok(guards.into())
         }))
     }

@@ -1,0 +1,74 @@
+// Warnings about locks that are held for longer than someone meant to.
+
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { MemoryLockManager } from '../../pkg/index.js';
+import { deferred, freshKey, runNode } from './support.mjs';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc');
+
+describe('warnings', { timeout: 60_000 }, () => {
+  const { warn } = console;
+  let warnings, warned;
+
+  beforeEach(() => {
+    warnings = [];
+    warned = deferred();
+    console.warn = (message) => {
+      warnings.push(message);
+      warned.resolve();
+    };
+  });
+
+  afterEach(() => {
+    console.warn = warn;
+  });
+
+  test('a guard that is collected unreleased warns once with its key, and keeps its lock', async () => {
+    const locks = new MemoryLockManager({ label: 'the sync task' });
+    const [forgotten, released] = [freshKey('forgotten'), freshKey('released')];
+    await (async () => {
+      const guard = await locks.lock(forgotten, { timeout: 0 });
+      assert.equal(guard.lost.aborted, false);
+      await (await locks.lock(released, { timeout: 0 })).release();
+    })();
+    while (warnings.length === 0) {
+      await setImmediate();
+      collectGarbage();
+    }
+    // A second warning would come with further collections.
+    for (let i = 0; i < 5; i++) {
+      await setImmediate();
+      collectGarbage();
+    }
+    assert.equal(warnings.length, 1);
+    assert.ok(warnings[0].includes(`lock "${forgotten}" (the sync task) was garbage-collected without release()`), warnings[0]);
+    assert.equal(await locks.tryLock(forgotten), null);
+  });
+
+  test('a hold that exceeds warnAfter warns with its key', async () => {
+    const locks = new MemoryLockManager({ warnAfter: 20 });
+    const [short, long] = [freshKey('short'), freshKey('long')];
+    await (await locks.lock(short, { timeout: 0 })).release();
+    const guard = await locks.lock(long, { timeout: 0 });
+    await Promise.all([warned.promise, new Promise((resolve) => setTimeout(resolve, 20))]);
+    assert.deepEqual(warnings, [`crosslock: lock "${long}" has been held for more than 20 ms`]);
+    await guard.release();
+  });
+
+  test('a warnAfter beyond what timers can count does not warn at once', async () => {
+    const source = `
+      import { MemoryLockManager } from 'crosslock';
+      const guard = await new MemoryLockManager({ warnAfter: 2 ** 31 }).tryLock('k');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await guard.release();
+      console.log('done');
+    `;
+    assert.deepEqual(await runNode(source), { code: 0, stdout: 'done\n', stderr: '' });
+    for (const warnAfter of [NaN, -1, '5']) assert.throws(() => new MemoryLockManager({ warnAfter }), TypeError);
+  });
+});

@@ -1,0 +1,111 @@
+// What importing does (nothing), what the first use does, and what is left at the end.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { runNode } from './support.mjs';
+
+const ok = { code: 0, stdout: 'done\n', stderr: '' };
+
+describe('loading', { timeout: 60_000 }, () => {
+  test('an import touches nothing', async () => {
+    const source = `
+      const touched = [];
+      for (const name of ['navigator', 'window', 'self', 'document', 'location', 'WebAssembly', 'atob', 'fetch', 'setTimeout', 'setInterval', 'queueMicrotask', 'addEventListener']) {
+        const value = globalThis[name];
+        Object.defineProperty(globalThis, name, { configurable: true, get: () => (touched.push(name), value) });
+      }
+      const before = Object.getOwnPropertyNames(globalThis).length;
+      const { MemoryLockManager, WebLockManager } = await import('crosslock');
+      new MemoryLockManager();
+      new WebLockManager({ namespace: 'n' });
+      if (touched.length) throw new Error('touched ' + touched);
+      if (Object.getOwnPropertyNames(globalThis).length !== before) throw new Error('a new global');
+      await new MemoryLockManager().tryLock('k');
+      if (!touched.includes('WebAssembly')) throw new Error('the trap does not work');
+      console.log('done');
+    `;
+    assert.deepEqual(await runNode(source), ok);
+  });
+
+  test('require() works', { skip: !process.features.require_module && 'this Node cannot require ESM' }, async () => {
+    const source = `
+      import { createRequire } from 'node:module';
+      const { MemoryLockManager } = createRequire(import.meta.url)(new URL('crosslock').pathname);
+      await (await new MemoryLockManager().tryLock('k')).release();
+      console.log('done');
+    `;
+    assert.deepEqual(await runNode(source, { flags: ['--disable-warning=ExperimentalWarning'] }), ok);
+  });
+
+  test('many first uses at once load one module', async () => {
+    const source = `
+      import { MemoryLockManager, WebLockManager } from 'crosslock';
+      let compiled = 0;
+      const { compile } = WebAssembly;
+      WebAssembly.compile = (bytes) => (compiled++, compile(bytes));
+      const guards = await Promise.all(['a', 'b', 'c'].map((key) => new MemoryLockManager().lock(key, { timeout: 0 })));
+      if (compiled !== 1) throw new Error('compiled ' + compiled + ' times');
+      console.log('done');
+    `;
+    assert.deepEqual(await runNode(source), ok);
+  });
+
+  test('requests reach the queue in the order in which they were made, also while it loads', async () => {
+    const source = `
+      import { MemoryLockManager } from 'crosslock';
+      const locks = new MemoryLockManager();
+      const order = [];
+      const waits = Array.from({ length: 10 }, (_, i) => locks.request('k', () => order.push(i)));
+      if (await locks.tryLock('k')) throw new Error('tryLock overtook');
+      await Promise.all(waits);
+      if (order.join('') !== '0123456789') throw new Error(order.join());
+      console.log('done');
+    `;
+    assert.deepEqual(await runNode(source), ok);
+  });
+
+  test('no WebAssembly, or a policy against it, is UNAVAILABLE with the reason, and may pass', async () => {
+    const source = `
+      import assert from 'node:assert/strict';
+      import { LockError, MemoryLockManager } from 'crosslock';
+      const locks = new MemoryLockManager();
+      const { WebAssembly } = globalThis;
+
+      delete globalThis.WebAssembly;
+      await assert.rejects(locks.tryLock('k'), { code: 'UNAVAILABLE', message: /no WebAssembly/ });
+
+      const refusal = new WebAssembly.CompileError('blocked by CSP');
+      globalThis.WebAssembly = { ...WebAssembly, compile: () => Promise.reject(refusal) };
+      await assert.rejects(locks.tryLock('k'), (error) => {
+        assert.ok(error instanceof LockError);
+        assert.equal(error.code, 'UNAVAILABLE');
+        assert.match(error.message, /script-src 'wasm-unsafe-eval'/);
+        assert.equal(error.cause, refusal);
+        return true;
+      });
+
+      globalThis.WebAssembly = WebAssembly;
+      await (await locks.tryLock('k')).release();
+      console.log('done');
+    `;
+    assert.deepEqual(await runNode(source), ok);
+  });
+
+  test('neither a held lock, nor an aborted wait, nor a warning keeps Node alive', async () => {
+    const source = `
+      import { MemoryLockManager, WebLockManager } from 'crosslock';
+      const managers = [new MemoryLockManager({ warnAfter: 3_600_000 }), ...(navigator.locks ? [new WebLockManager({ warnAfter: 3_600_000 })] : [])];
+      globalThis.kept = [];
+      for (const locks of managers) {
+        kept.push(await locks.lock('k', { timeout: 0 }));
+        const controller = new AbortController();
+        const wait = locks.lock('k', { timeout: 3_600_000, signal: controller.signal }).catch(() => {});
+        while ((await locks.query()).pending.length === 0);
+        controller.abort();
+        await wait;
+      }
+      console.log('done');
+    `.replace('navigator.locks', 'globalThis.navigator?.locks');
+    assert.deepEqual(await runNode(source), ok);
+  });
+});

@@ -1,0 +1,59 @@
+// What the tests share.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
+
+/** The built package, as a child process or a worker imports it. */
+export const packageUrl = new URL('../../pkg/index.js', import.meta.url).href;
+
+export const hasWebLocks = globalThis.navigator?.locks !== undefined;
+
+let last = 0;
+
+/** A key that no other test uses: all memory managers share one keyspace, and so do all Web Locks. */
+export const freshKey = (name = 'key') => `${name}.${process.pid}.${++last}`;
+
+/** Resolves when so many requests for `key` wait; a test that times out here waits for ever. */
+export async function untilPending(locks, key, count) {
+  for (;;) {
+    const { pending } = await locks.query();
+    if (pending.filter((request) => request.key === key).length === count) return;
+    await setImmediate();
+  }
+}
+
+/** What is known of `key`, without what differs from run to run. */
+export async function requestsFor(locks, key) {
+  const { held, pending } = await locks.query();
+  const modes = (requests) => requests.filter((request) => request.key === key).map(({ mode }) => mode);
+  return { held: modes(held), pending: modes(pending) };
+}
+
+export const nothing = { held: [], pending: [] };
+
+/** A promise with its resolvers. */
+export function deferred() {
+  let resolve, reject;
+  const promise = new Promise((...resolvers) => ([resolve, reject] = resolvers));
+  return { promise, resolve, reject };
+}
+
+/** What a promise was rejected with; fails if it was not. */
+export const rejection = (promise) =>
+  promise.then(
+    (value) => {
+      throw new Error(`expected a rejection, got ${value}`);
+    },
+    (reason) => reason,
+  );
+
+/** Runs a module in a Node of its own. A process that does not end fails the test by its time limit. */
+export async function runNode(source, { flags = [] } = {}) {
+  const args = [...flags, '--input-type=module', '--eval', source.replaceAll("'crosslock'", JSON.stringify(packageUrl))];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (text) => (output[stream] += text));
+  const [code] = await once(child, 'close');
+  return { code, ...output };
+}

@@ -1,0 +1,130 @@
+// Web Locks in Node, where they reach the threads of the process (Node 24.5 and later). How they
+// reach browser tabs is in tests/tabs.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { LockManager, platformDefault, WebLockManager } from '../../pkg/index.js';
+import { lockManagerContract } from './contract.mjs';
+import { requestContract } from './request.mjs';
+import { deferred, freshKey, hasWebLocks, packageUrl, rejection, requestsFor, untilPending } from './support.mjs';
+
+const make = () => new WebLockManager();
+
+if (hasWebLocks) {
+  lockManagerContract('WebLockManager', make, { scope: 'process', withdrawn: 'at release' });
+  requestContract('WebLockManager', make);
+  describe('WebLockManager in Node', { timeout: 60_000 }, () => inNode());
+} else {
+  test('without navigator.locks everything fails at once with UNAVAILABLE, and why', async () => {
+    const locks = make();
+    for (const attempt of [
+      locks.lock('k', { timeout: Infinity }),
+      locks.tryLock('k'),
+      locks.lockMany(['k'], { timeout: Infinity }),
+      locks.request('k', assert.fail),
+      locks.request('k', { ifAvailable: true }, assert.fail),
+      locks.request('k', { steal: true }, assert.fail),
+      locks.query(),
+      platformDefault(),
+    ]) {
+      const error = await rejection(attempt);
+      assert.equal(error.code, 'UNAVAILABLE');
+      assert.match(error.message, /no navigator\.locks; it came with Node 24\.5/);
+    }
+  });
+}
+
+test('a namespace follows the rules for keys', async () => {
+  const error = await rejection(new WebLockManager({ namespace: 'a:b' }).tryLock('k'));
+  assert.equal(error.code, 'INVALID_NAMESPACE');
+  assert.equal((await rejection(platformDefault({ namespace: '_' }))).code, 'INVALID_NAMESPACE');
+  assert.throws(() => new WebLockManager({ namespace: 42 }), TypeError);
+});
+
+function inNode() {
+  const locks = make();
+
+  test('platformDefault gives Web Locks', async () => {
+    const locks = await platformDefault({ namespace: 'wallet-1' });
+    assert.ok(locks instanceof WebLockManager && locks instanceof LockManager);
+    assert.equal(locks.scope, 'process');
+  });
+
+  test('namespaces are apart, and have names of their own in the browser', async () => {
+    const key = freshKey();
+    const wallet = await platformDefault({ namespace: 'wallet-1' });
+    const guards = [await locks.lock(key, { timeout: 0 }), await wallet.lock(key, { timeout: 0 })];
+    const { held } = await navigator.locks.query();
+    const names = held.map(({ name }) => name).filter((name) => name.endsWith(key));
+    assert.deepEqual(names.sort(), [`crosslock::${key}`, `crosslock:wallet-1:${key}`]);
+    assert.deepEqual(await requestsFor(wallet, key), { held: ['exclusive'], pending: [] });
+    for (const guard of guards) await guard.release();
+  });
+
+  test('a wait that was given up leaves nothing in navigator.locks after the next release', async () => {
+    const key = freshKey();
+    const guard = await locks.lock(key, { timeout: 0 });
+    const controller = new AbortController();
+    const doomed = rejection(locks.lock(key, { timeout: Infinity, signal: controller.signal }));
+    await untilPending(locks, key, 1);
+    controller.abort();
+    await doomed;
+    await rejection(locks.lock(key, { timeout: 10 }));
+    await guard.release();
+    const { held, pending } = await navigator.locks.query();
+    assert.deepEqual([...held, ...pending].filter(({ name }) => name.endsWith(key)), []);
+  });
+
+  test('another thread waits, and gets the lock when it is released', async () => {
+    const key = freshKey();
+    const guard = await locks.lock(key, { timeout: 0 });
+    const worker = locker(key);
+    assert.deepEqual(await once(worker, 'message'), ['waits']);
+    await guard.release();
+    assert.deepEqual(await once(worker, 'message'), ['held']);
+    assert.equal(await locks.tryLock(key), null);
+    const mine = locks.lock(key, { timeout: 30_000 });
+    worker.postMessage('release');
+    await (await mine).release();
+    await once(worker, 'exit');
+  });
+
+  test('a thread that is terminated frees its lock, and the waiter gets it', async () => {
+    const key = freshKey();
+    const worker = locker(key);
+    assert.deepEqual(await once(worker, 'message'), ['held']);
+    const mine = locks.lock(key, { timeout: 30_000 });
+    await untilPending(locks, key, 1);
+    await worker.terminate();
+    await (await mine).release();
+  });
+
+  test('a lock that the plain API holds keeps us out', async () => {
+    const key = freshKey();
+    const { promise, resolve } = deferred();
+    const plain = new Promise((granted) => navigator.locks.request(`crosslock::${key}`, () => (granted(), promise)));
+    await plain;
+    assert.equal(await locks.tryLock(key), null);
+    resolve();
+    await (await locks.lock(key, { timeout: 30_000 })).release();
+  });
+}
+
+/** A thread that locks `key`, says whether it waits and when it holds it, and releases it on demand. */
+function locker(key) {
+  const source = `
+    import { parentPort, workerData as key } from 'node:worker_threads';
+    import { WebLockManager } from ${JSON.stringify(packageUrl)};
+    const locks = new WebLockManager();
+    parentPort.once('message', async () => (await wait).release());
+    const wait = locks.lock(key, { timeout: 30_000 });
+    // Node shows a thread its own requests only, so the one that waits has to tell.
+    const { pending } = await locks.query();
+    if (pending.some((request) => request.key === key)) parentPort.postMessage('waits');
+    await wait;
+    parentPort.postMessage('held');
+  `;
+  return new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), { workerData: key });
+}
