@@ -1,4 +1,38 @@
 //! Named async locks with one API for browser tabs, Node and native processes.
+//!
+//! An application names what it is about to touch (`lightning.send.42`), holds a
+//! lock on that name, and knows that nobody else in the chosen scope holds it. It
+//! picks the backend whose reach matches the reach of its dataset:
+//!
+//! | backend | where it runs | what it excludes |
+//! | --- | --- | --- |
+//! | [`memory::MemoryLockManager`] | everywhere, wasm too | tasks and threads of one process; every instance shares one keyspace |
+//! | `web_locks::WebLockManager` | wasm: browsers, Node 24.5+ | all same-origin tabs and workers of one browser profile (`navigator.locks`); in Node, the threads of one process |
+//!
+//! Locks on a datadir (`pid_flock`, `pid_fcntl`) are planned; until then
+//! [`platform_default()`] fails on native platforms rather than fall back to less.
+//!
+//! # How to pick
+//!
+//! - One process, or tests: memory.
+//! - A browser: Web Locks, the only thing there that reaches other tabs.
+//! - No wish to think: [`platform_default()`].
+//!
+//! What callers must still guarantee: one backend per dataset for ever, and the
+//! same namespace or directory in every instance. Two managers of different kinds
+//! do not exclude each other. [`LockManager::scope`] says what is excluded.
+//!
+//! # What every backend promises
+//!
+//! See [`LockManager`]; in short: exclusion, first come first served, no polling, a
+//! timeout on every wait, cancel safety, and no lock that outlives its holder.
+//!
+//! # Where to read on
+//!
+//! [`LockManager`] and [`LockGuard`] are the contract, [`LockKey`] the rules for
+//! names, [`LockError`] what can go wrong. Keyed locks of this process stand on one
+//! lock table, a plain state machine in `src/table.rs`.
+
 mod error;
 mod guard;
 #[cfg(all(target_family = "wasm", target_os = "unknown", feature = "js"))]
@@ -22,3 +56,8 @@ pub use manager::{AcquireOptions, LockManager};
 pub use platform::{PlatformError, platform_default};
 pub use scope::LockScope;
 pub use snapshot::{LockInfo, LockSnapshot};
+
+/// Compiles and runs the Rust examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

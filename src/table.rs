@@ -37,7 +37,7 @@ pub(crate) mod shared;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
 
 use list::{Linked, Links, List};

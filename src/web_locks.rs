@@ -10,6 +10,7 @@ mod nudge;
 mod page;
 mod platform;
 mod request;
+mod round_trip;
 
 use std::time::Duration;
 

@@ -92,9 +92,9 @@ macro_rules! impl_lock_manager_on_table {
             async_trait::async_trait
         )]
         #[cfg_attr(
-                    all(target_family = "wasm", target_os = "unknown"),
-                    async_trait::async_trait(?Send)
-                )]
+                                            all(target_family = "wasm", target_os = "unknown"),
+                                            async_trait::async_trait(?Send)
+                                        )]
         impl $crate::LockManager for $manager {
             async fn try_lock(&self, key: &str) -> Option<Box<dyn $crate::LockGuard>> {
                 let guard = self.locks.try_acquire(key, $crate::LockMode::Exclusive);

@@ -13,6 +13,7 @@ use super::guard::WebLockGuard;
 use super::hold::{Hold, Phase};
 use super::page;
 use super::platform::{unavailable, why_lost, why_turned_down};
+use super::round_trip::round_trip;
 use crate::error::LockError;
 use crate::guard::LockMode;
 use crate::key::LockKey;
@@ -66,7 +67,10 @@ impl Request {
         });
         let sent = locks.request(&hold.name, &options, callback.as_ref().unchecked_ref());
         match sent {
-            Ok(promise) => spawn_local(drive(Arc::clone(&hold), promise, callback)),
+            Ok(promise) => {
+                let hold = Arc::clone(&hold);
+                spawn_local(drive(locks.clone(), hold, promise, callback));
+            }
             Err(thrown) => {
                 hold.forget();
                 return Err(turned_down(&thrown));
@@ -153,11 +157,17 @@ fn on_answer(hold: Arc<Hold>, lock: &JsValue) -> JsValue {
 ///
 /// `callback` lives here because the browser may call it until then.
 async fn drive(
+    locks: LockManager,
     hold: Arc<Hold>,
     promise: Promise,
     callback: Closure<dyn FnMut(JsValue) -> JsValue>,
 ) {
     let result = JsFuture::from(promise).await;
+    if result.is_err() && matches!(hold.phase(), Phase::Releasing) {
+        // The promise of a wait that was dropped is rejected here in the page. The
+        // lock manager may not have heard of it, and may have granted the lock.
+        round_trip(&locks).await;
+    }
     drop(callback);
     hold.forget();
     hold.advance(|phase| match (phase, result) {

@@ -1,0 +1,107 @@
+//! `MemoryLockManager` beyond the conformance suite: threads, labels, and how soon
+//! a release wakes the next.
+#![cfg(not(target_family = "wasm"))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crosslock::LockManager;
+use crosslock::memory::MemoryLockManager;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Tasks on several threads, some of which give up or are dropped while they wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_never_overlap() {
+    let inside = Arc::new(AtomicBool::new(false));
+    let entered = Arc::new(AtomicU64::new(0));
+    let tasks = (0..64u64).map(|task| {
+        let (inside, entered) = (Arc::clone(&inside), Arc::clone(&entered));
+        tokio::spawn(async move {
+            let locks = MemoryLockManager::new();
+            for round in 0..100 {
+                let patience = match (task + round) % 3 {
+                    0 => Duration::from_micros(50),
+                    _ => LONG,
+                };
+                let wait = locks.lock("memory.stress", patience);
+                let guard = match (task + round) % 5 {
+                    0 => match tokio::time::timeout(Duration::from_micros(20), wait).await {
+                        Ok(locked) => locked,
+                        Err(_dropped) => continue,
+                    },
+                    _ => wait.await,
+                };
+                let Ok(_guard) = guard else { continue };
+                assert!(!inside.swap(true, Relaxed), "two holders at once");
+                tokio::task::yield_now().await;
+                entered.fetch_add(1, Relaxed);
+                inside.store(false, Relaxed);
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert!(entered.load(Relaxed) > 1000);
+    assert!(
+        MemoryLockManager::new()
+            .try_lock("memory.stress")
+            .await
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn instances_share_one_keyspace_and_keep_their_labels() {
+    let one = MemoryLockManager::with_label("the payer");
+    let two = MemoryLockManager::new();
+    let _held = one.try_lock("memory.label").await.unwrap();
+    let error = two.lock("memory.label", Duration::ZERO).await.unwrap_err();
+    assert!(
+        error.to_string().contains("held by the payer for"),
+        "{error}"
+    );
+
+    let snapshot = two.query().await.unwrap();
+    let info = snapshot.held.iter().find(|info| info.key == "memory.label");
+    assert_eq!(info.unwrap().client.as_deref(), Some("the payer"));
+}
+
+#[tokio::test]
+async fn a_timeout_counts_those_in_front() {
+    let locks = MemoryLockManager::new();
+    let _held = locks.try_lock("memory.front").await.unwrap();
+    let mut first = locks.lock("memory.front", LONG);
+    assert!(futures::poll!(&mut first).is_pending());
+    let error = locks.lock("memory.front", Duration::from_millis(5)).await;
+    let message = error.unwrap_err().to_string();
+    assert!(message.ends_with(", 1 request waits in front"), "{message}");
+}
+
+/// A release wakes the next waiter itself. The ceiling is generous for a busy
+/// machine, and out of reach for anything that polls at 50 ms.
+#[tokio::test]
+async fn a_thousand_hand_offs_take_no_time() {
+    let turns = 1000;
+    let start = Instant::now();
+    let tasks: Vec<_> = (0..turns)
+        .map(|_| {
+            tokio::spawn(async {
+                let locks = MemoryLockManager::new();
+                let guard = locks.lock("memory.hand-off", LONG).await.unwrap();
+                tokio::task::yield_now().await;
+                drop(guard);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+}

@@ -1,0 +1,132 @@
+//! `WebLockManager` beyond the conformance suite, in a real browser. What takes
+//! several tabs, workers or a crash is in `tests/tabs`.
+#![cfg(all(target_family = "wasm", target_os = "unknown"))]
+
+use std::time::Duration;
+
+use crosslock::web_locks::WebLockManager;
+use crosslock::{LockError, LockManager, LockScope, platform_default};
+use futures::poll;
+use js_sys::{Function, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn js(code: &str) -> JsValue {
+    let started = Function::new_no_args(code).call0(&JsValue::NULL).unwrap();
+    JsFuture::from(Promise::resolve(&started)).await.unwrap()
+}
+
+/// The browser's own view, not ours: `held` and `pending` of one name.
+async fn raw_query(name: &str) -> String {
+    let code = format!(
+        "return navigator.locks.query().then(({{ held, pending }}) => \
+         [held, pending].map((all) => all.filter((l) => l.name === '{name}').length).join())"
+    );
+    js(&code).await.as_string().unwrap()
+}
+
+#[wasm_bindgen_test]
+async fn a_dropped_wait_leaves_nothing_in_the_browser() {
+    let locks = WebLockManager::new();
+    let held = locks.lock("web.dropped", LONG).await.unwrap();
+    let mut wait = locks.lock("web.dropped", LONG);
+    assert!(poll!(&mut wait).is_pending());
+    assert_eq!(raw_query("crosslock::web.dropped").await, "1,1");
+    drop(wait);
+    assert_eq!(raw_query("crosslock::web.dropped").await, "1,0");
+    held.release().await;
+    assert_eq!(raw_query("crosslock::web.dropped").await, "0,0");
+}
+
+#[wasm_bindgen_test]
+async fn namespaces_are_apart_and_named_in_the_browser() {
+    let one = WebLockManager::with_namespace("one");
+    let two = WebLockManager::with_namespace("two");
+    let _one = one.lock("k", LONG).await.unwrap();
+    let _two = two.lock("k", Duration::ZERO).await.unwrap();
+    assert_eq!(raw_query("crosslock:one:k").await, "1,0");
+    assert_eq!(one.query().await.unwrap().held.len(), 1);
+
+    let again = WebLockManager::with_namespace("one");
+    assert!(again.try_lock("k").await.is_none());
+}
+
+#[wasm_bindgen_test]
+async fn a_bad_namespace_is_an_error_of_every_operation() {
+    let locks = WebLockManager::with_namespace("a:b");
+    assert!(locks.try_lock("k").await.is_none());
+    let error = locks.lock("k", Duration::MAX).await.unwrap_err();
+    assert!(
+        matches!(error, LockError::InvalidNamespace { .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("a:b"), "{error}");
+    assert!(locks.query().await.is_err());
+}
+
+/// Someone who uses the browser's API directly steals from us.
+#[wasm_bindgen_test]
+async fn a_steal_from_outside_loses_the_guard() {
+    let locks = WebLockManager::new();
+    let guard = locks.lock("web.stolen", LONG).await.unwrap();
+    js("navigator.locks.request('crosslock::web.stolen', { steal: true }, () => {})").await;
+    guard.lost().await;
+    let error = guard.ensure_held().unwrap_err();
+    assert!(error.to_string().contains("stolen"), "{error}");
+    guard.release().await;
+    assert!(locks.try_lock("web.stolen").await.is_some());
+}
+
+/// A browser without the API cannot be had here, so the getter is shadowed.
+#[wasm_bindgen_test]
+async fn a_missing_api_is_unavailable_and_nothing_else() {
+    js("Object.defineProperty(navigator, 'locks', { value: undefined, configurable: true })").await;
+    let locks = WebLockManager::new();
+    let errors = [
+        locks.check_available().unwrap_err(),
+        locks.lock("k", Duration::MAX).await.unwrap_err(),
+        locks
+            .try_acquire("k", Default::default())
+            .await
+            .unwrap_err(),
+        locks.query().await.unwrap_err(),
+        platform_default("ignored").unwrap_err(),
+    ];
+    js("delete navigator.locks").await;
+    for error in errors {
+        assert!(matches!(error, LockError::Unavailable { .. }), "{error}");
+        assert!(error.to_string().contains("navigator.locks"), "{error}");
+    }
+    locks.check_available().unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn the_platform_default_reaches_the_origin() {
+    let locks = platform_default("ignored").unwrap();
+    assert_eq!(locks.scope(), LockScope::Origin);
+    let _guard = locks.lock("web.default", LONG).await.unwrap();
+    assert!(
+        WebLockManager::new()
+            .try_lock("web.default")
+            .await
+            .is_none()
+    );
+}
+
+/// `setTimeout` with more than 2^31-1 ms fires at once.
+#[wasm_bindgen_test]
+async fn waiting_ends_by_the_clock() {
+    let locks = WebLockManager::new();
+    let _held = locks.lock("web.clock", LONG).await.unwrap();
+    let error = locks
+        .lock("web.clock", Duration::from_micros(500))
+        .await
+        .unwrap_err();
+    let expected = "timed out acquiring lock \"web.clock\" after 500µs: held by client ";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
