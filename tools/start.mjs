@@ -1,27 +1,15 @@
 // npm start: makes the npm package if need be, and serves the demo with it.
 
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { makePackage, pkg } from './package.mjs';
-import { Problem, root, script } from './run.mjs';
+import { makePackage } from './package.mjs';
+import { Problem, script } from './run.mjs';
 
 await script(async () => {
   const { port, host } = options();
   await makePackage();
-  const { default: sirv } = await import('sirv');
-  // `dev` reads the disk on every request: a rebuilt package is there after a reload.
-  const uncached = { dev: true, setHeaders: (response) => response.setHeader('Cache-Control', 'no-store') };
-  const demo = sirv(join(root, 'www'), uncached);
-  const built = sirv(pkg, uncached);
-
-  const server = createServer((request, response) => {
-    const notFound = () => response.writeHead(404).end('Not found\n');
-    const inPackage = request.url.match(/^\/crosslock(\/.*)$/);
-    if (!inPackage) return demo(request, response, notFound);
-    request.url = inPackage[1];
-    built(request, response, notFound);
-  });
+  const { site } = await import('./site.mjs');
+  const server = createServer(site());
   await listen(server, port, host);
   const name = host === '127.0.0.1' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   console.log(`crosslock demo: http://${name}:${server.address().port}/`);
