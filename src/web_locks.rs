@@ -45,6 +45,11 @@ use request::{IfHeld, Request};
 /// A guard becomes [lost](LockGuard::is_lost) when someone steals its lock, and
 /// when its page goes into the back/forward cache.
 ///
+/// Chromium grants on release alone: when a writer gives up its wait, readers that
+/// queued behind it stay there until a present holder releases, although nothing
+/// conflicts with them any more (seen in version 156; the specification would grant
+/// them at once).
+///
 /// The browser calls a lock `crosslock:<namespace>:<key>`. Neither part can
 /// contain `:`, so two namespaces never share a lock.
 #[derive(Debug, Clone)]

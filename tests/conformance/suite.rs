@@ -274,16 +274,17 @@ pub(crate) async fn a_bad_key_fails_at_once(locks: Manager) {
 
 pub(crate) async fn a_dropped_wait_was_never_there(locks: Manager) {
     let key = key("dropped");
-    let reading = shared(&locks, &key).await;
-    let mut writer = Box::pin(lock(&locks, &key));
-    assert!(poll!(&mut writer).is_pending());
-    let mut reader = Box::pin(shared(&locks, &key));
-    assert!(poll!(&mut reader).is_pending());
-    drop(writer);
-    // Only the writer kept this one waiting.
-    let reader = reader.await;
-    assert_eq!(query(&locks, &key).await.pending, []);
-    join(reader.release(), reading.release()).await;
+    let held = lock(&locks, &key).await;
+    let mut dropped = Box::pin(lock(&locks, &key));
+    assert!(poll!(&mut dropped).is_pending());
+    let mut next = Box::pin(shared(&locks, &key));
+    assert!(poll!(&mut next).is_pending());
+    drop(dropped);
+    let pending = query(&locks, &key).await.pending;
+    let modes: Vec<LockMode> = pending.iter().map(|info| info.mode).collect();
+    assert_eq!(modes, [LockMode::Shared]);
+    held.release().await;
+    next.await.release().await;
     assert!(is_free(&locks, &key).await);
 }
 
