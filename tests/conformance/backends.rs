@@ -19,6 +19,7 @@ macro_rules! conformance {
             async fn $promise() {
                 let manager: Box<dyn LockManager> = Box::new($manager);
                 crate::suite::$promise(manager).await;
+                nothing_went_unhandled().await;
             }
         )*
     };
@@ -29,6 +30,9 @@ mod native {
     use super::*;
     use crosslock::memory::MemoryLockManager;
 
+    /// Natively, a panic in a task ends its test anyway.
+    async fn nothing_went_unhandled() {}
+
     conformance!(memory_on_one_thread, #[tokio::test], MemoryLockManager::new());
     conformance!(memory_on_many_threads, #[tokio::test(flavor = "multi_thread")], MemoryLockManager::new());
 }
@@ -38,9 +42,24 @@ mod browser {
     use super::*;
     use crosslock::memory::MemoryLockManager;
     use crosslock::web_locks::WebLockManager;
+    use wasm_bindgen::JsValue;
+    use wasm_bindgen_futures::JsFuture;
     use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
     wasm_bindgen_test_configure!(run_in_browser);
+
+    /// Fails if the browser has reported an unhandled rejection in any test so far.
+    /// It reports after the microtasks, so a task has to go by first.
+    async fn nothing_went_unhandled() {
+        let look = js_sys::Function::new_no_args(
+            "globalThis.unhandled ??= (addEventListener('unhandledrejection',
+                 (event) => unhandled.push(String(event.reason))), []);
+             return new Promise((resolve) => setTimeout(() => resolve(unhandled.join()), 0));",
+        );
+        let promise = look.call0(&JsValue::NULL).expect("it does not throw");
+        let unhandled = JsFuture::from(js_sys::Promise::from(promise)).await;
+        assert_eq!(unhandled.expect("it is not rejected"), "");
+    }
 
     conformance!(memory, #[wasm_bindgen_test], MemoryLockManager::new());
     conformance!(web_locks, #[wasm_bindgen_test], WebLockManager::new());
