@@ -44,7 +44,7 @@ export function showAll(body, { held, pending }, tabNames, ownName) {
       create('td', { class: 'key' }, key),
       create('td', { class: 'state' }, state),
       create('td', {}, mode),
-      create('td', {}, tab === ownName ? `${tab} (this one)` : tab),
+      create('td', {}, tab === ownName ? `${tab} (this)` : tab),
     );
   });
   body.replaceChildren(...shown);

@@ -108,4 +108,41 @@ describe('loading', { timeout: 60_000 }, () => {
     `.replace('navigator.locks', 'globalThis.navigator?.locks');
     assert.deepEqual(await runNode(source), ok);
   });
+
+  test('nothing is left behind in the memory of wasm', async () => {
+    const source = `
+      import { MemoryLockManager } from 'crosslock';
+      let wasm;
+      WebAssembly.Instance = class extends WebAssembly.Instance {
+        constructor(...args) {
+          super(...args);
+          wasm = this.exports;
+        }
+      };
+      const locks = new MemoryLockManager();
+      async function use(times) {
+        const controller = new AbortController();
+        for (let i = 0; i < times; i++) {
+          const guard = await locks.lock('key.' + i, { timeout: 0, signal: controller.signal });
+          guard.lost;
+          if (await locks.tryLock('key.' + i)) throw new Error('not excluded');
+          const doomed = new AbortController();
+          const wait = locks.lock('key.' + i, { timeout: 60_000, signal: doomed.signal }).catch(() => {});
+          await locks.lock('key.' + i, { timeout: 0 }).catch(() => {});
+          doomed.abort();
+          await wait;
+          await locks.request('key.' + i, { steal: true }, () => {});
+          await guard.release();
+          await (await locks.lockMany(['a', 'b'], { timeout: 0 })).release();
+        }
+      }
+      const size = () => [wasm.memory.buffer.byteLength, wasm.__wbindgen_externrefs.length].join();
+      await use(200);
+      const before = size();
+      await use(5000);
+      if (size() !== before) throw new Error(before + ' became ' + size());
+      console.log('done');
+    `;
+    assert.deepEqual(await runNode(source), ok);
+  });
 });
