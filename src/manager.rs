@@ -69,7 +69,7 @@ impl AcquireOptions {
 ///
 /// [`try_lock`](Self::try_lock) is the only required method. What is built on it
 /// is correct, but knows only exclusive locks and polls; a backend that can do
-/// better overrides the rest. The trait is an [`async_trait`], `?Send` on browser
+/// better overrides the rest. The trait is an `async_trait`, `?Send` on browser
 /// wasm (`all(target_family = "wasm", target_os = "unknown")`):
 ///
 /// ```

@@ -45,10 +45,20 @@ use request::{IfHeld, Request};
 /// A guard becomes [lost](LockGuard::is_lost) when someone steals its lock, and
 /// when its page goes into the back/forward cache.
 ///
+/// # What platforms do otherwise
+///
 /// Chromium grants on release alone: when a writer gives up its wait, readers that
 /// queued behind it stay there until a present holder releases, although nothing
 /// conflicts with them any more (seen in version 156; the specification would grant
 /// them at once).
+///
+/// Node keeps a request whose wait was given up in its queue until the next
+/// release, shows a thread only that thread's requests in
+/// [`query`](LockManager::query), and crashes when a lock is stolen from another
+/// thread (all seen in Node 26). So in Node [`steal`](LockManager::steal) of such a
+/// lock is [`LockError::Unsupported`].
+///
+/// # Names
 ///
 /// The browser calls a lock `crosslock:<namespace>:<key>`. Neither part can
 /// contain `:`, so two namespaces never share a lock.
@@ -107,8 +117,18 @@ impl WebLockManager {
 
     fn send(&self, key: &str, mode: LockMode, if_held: IfHeld) -> Result<Request, LockError> {
         let key = LockKey::new(key)?;
-        let name = format!("{}{key}", self.prefix()?);
+        let name = self.name(key.as_str())?;
         Request::send(&platform::lock_manager()?, key, name, mode, if_held)
+    }
+
+    fn name(&self, key: &str) -> Result<String, LockError> {
+        Ok(format!("{}{key}", self.prefix()?))
+    }
+
+    /// Whether this instance of the module holds `key`.
+    fn is_held_here(&self, key: &str) -> Result<bool, LockError> {
+        let ours = hold::with_name(&self.name(key)?);
+        Ok(ours.iter().any(|hold| hold.held_for().is_some()))
     }
 
     async fn take_if_free(
@@ -118,7 +138,7 @@ impl WebLockManager {
     ) -> Result<Option<WebLockGuard>, LockError> {
         // What we have let go of ourselves is free as far as our caller can know,
         // but the browser may not have heard of it.
-        for hold in hold::with_name(&format!("{}{key}", self.prefix()?)) {
+        for hold in hold::with_name(&self.name(key)?) {
             hold.settled_if_releasing().await;
         }
         let request = self.send(key, mode, IfHeld::Refuse)?;
@@ -212,6 +232,17 @@ impl LockManager for WebLockManager {
     }
 
     async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
+        if platform::node_version().is_some() {
+            if let Some(free) = self.take_if_free(key, LockMode::Exclusive).await? {
+                return Ok(Box::new(free));
+            }
+            // Node 26 crashes when a lock is stolen from another of its threads.
+            if !self.is_held_here(key)? {
+                return Err(LockError::Unsupported {
+                    operation: "stealing, in Node, a lock that another thread holds",
+                });
+            }
+        }
         let request = self.send(key, LockMode::Exclusive, IfHeld::Steal)?;
         request.answer().await?;
         Ok(Box::new(request.into_guard()))
