@@ -11,7 +11,11 @@ export const pkg = join(root, 'pkg');
 
 const glue = join(root, 'target/wasm-pack'); // where wasm-pack leaves its output
 const stamp = join(root, 'target/pkg.stamp');
-const inputs = ['Cargo.toml', 'Cargo.lock', 'package-lock.json', 'src', 'js/src', 'js/tsconfig.json', 'pkg-template', 'tools'];
+const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
+const inputs = [
+  ...['Cargo.toml', 'Cargo.lock', 'src', 'js/src', 'js/tsconfig.json', 'pkg-template', ...licences],
+  ...['package-lock.json', 'tools/package.mjs', 'tools/tsconfig.declarations.json'],
+];
 
 /** Makes pkg/, unless it is already what the present sources give. Returns whether it had to. */
 export async function makePackage() {
@@ -69,7 +73,7 @@ async function declareTypes() {
 
 function copyTemplate() {
   cpSync(join(root, 'pkg-template'), pkg, { recursive: true });
-  for (const licence of ['LICENSE-APACHE', 'LICENSE-MIT']) copyFileSync(join(root, licence), join(pkg, licence));
+  for (const licence of licences) copyFileSync(join(root, licence), join(pkg, licence));
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
   const [, version] = readFileSync(join(root, 'Cargo.toml'), 'utf8').match(/^version = "(.+)"$/m);
   writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);

@@ -64,7 +64,7 @@ export const chromium = once(async () => {
   const missing = () => Object.values(locateChromium()).includes(undefined);
   if (!missing()) return;
   const ubuntu = existsSync('/etc/os-release') && /^ID=ubuntu$/m.test(readFileSync('/etc/os-release', 'utf8'));
-  await apt('Chromium and its driver', ubuntu ? ['chromium-browser', 'chromium-chromedriver'] : ['chromium', 'chromium-driver']);
+  await apt('Chromium with its driver', ubuntu ? ['chromium-browser', 'chromium-chromedriver'] : ['chromium', 'chromium-driver']);
   if (missing()) throw new Problem('Chromium or chromedriver is still not on PATH. Say where they are in CHROME and CHROMEDRIVER');
 });
 
@@ -85,7 +85,7 @@ export const nodeWithWebLocks = once(async () => {
   return program;
 });
 
-/** A program from crates.io: from PATH if its version will do, or from our cache. Returns its directory. */
+/** A program that cargo installs: from PATH if its version will do, or from our cache. Returns its directory. */
 async function cargoTool(crate, version, program, willDo, flags = []) {
   const found = output(program, '--version')?.split(' ')[1];
   if (found && willDo(found)) return join(which(program), '..');

@@ -94,11 +94,12 @@ await script(async () => {
   const chosen = choose();
   const results = [];
   for (const name of Object.keys(suites)) {
-    results.push(chosen.has(name) ? await attempt(name) : { name, status: 'skipped', note: 'by request' });
+    results.push(chosen.has(name) ? await attempt(name) : { name, status: 'skipped' });
   }
   console.log();
-  for (const { name, status, seconds = '', note = '' } of results) {
-    console.log(`${name.padEnd(8)}${status.padEnd(9)}${seconds.padStart(7)}  ${note}`.trimEnd());
+  for (const { name, status, seconds, note = '' } of results) {
+    const outcome = seconds ? `${status.padEnd(8)}${seconds.padStart(8)}  ${note}` : 'skipped by request';
+    console.log(`${name.padEnd(8)}${outcome}`.trimEnd());
   }
   const count = (status) => results.filter((result) => result.status === status).length;
   console.log(`${count('ok')} passed, ${count('FAILED')} failed, ${count('skipped')} skipped`);
