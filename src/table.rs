@@ -31,6 +31,7 @@ use smallvec::SmallVec;
 use crate::guard::LockMode;
 use crate::key::LockKey;
 
+mod guard;
 mod list;
 pub(crate) mod locks;
 pub(crate) mod shared;

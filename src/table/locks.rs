@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::Status;
-use super::shared::{self, Acquire, Owner, SharedTable, TableGuard};
+use super::guard::TableGuard;
+use super::shared::{self, Acquire, Owner, SharedTable};
 use crate::error::LockError;
 use crate::guard::LockMode;
 use crate::key::LockKey;

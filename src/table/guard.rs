@@ -1,0 +1,122 @@
+//! [`TableGuard`]: a held lock in a table, and the wait for its loss.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+
+use super::shared::{self, LockedTable, Owner, release};
+use super::{RequestId, Status};
+use crate::error::LockError;
+use crate::guard::{LockGuard, LockMode};
+use crate::key::LockKey;
+
+/// A held lock in a table.
+#[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
+pub(crate) struct TableGuard<O: Owner> {
+    owner: O,
+    key: LockKey,
+    mode: LockMode,
+    id: RequestId,
+}
+
+impl<O: Owner> TableGuard<O> {
+    pub(super) fn new(owner: &O, key: LockKey, mode: LockMode, id: RequestId) -> Self {
+        Self {
+            owner: owner.clone(),
+            key,
+            mode,
+            id,
+        }
+    }
+}
+
+impl<O: Owner> Drop for TableGuard<O> {
+    fn drop(&mut self) {
+        release(&self.owner, &self.key, self.id);
+    }
+}
+
+impl<O: Owner> std::fmt::Debug for TableGuard<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LockGuard")
+            .field("key", &self.key)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg_attr(not(all(target_family = "wasm", target_os = "unknown")), async_trait)]
+#[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
+impl<O: Owner> LockGuard for TableGuard<O> {
+    fn key(&self) -> &str {
+        self.key.as_str()
+    }
+
+    fn mode(&self) -> LockMode {
+        self.mode
+    }
+
+    fn is_lost(&self) -> bool {
+        self.owner.table().shard(&self.key).status(self.id) != Status::Held
+    }
+
+    fn ensure_held(&self) -> Result<(), LockError> {
+        let table = self.owner.table().shard(&self.key);
+        match table.status(self.id) {
+            Status::Held => Ok(()),
+            _ => Err(shared::lost(&table, Some(&self.key))),
+        }
+    }
+
+    async fn lost(&self) {
+        Lost {
+            guard: self,
+            watcher: None,
+        }
+        .await
+    }
+}
+
+/// Waits until `guard`'s request is gone from the table.
+struct Lost<'a, O: Owner> {
+    guard: &'a TableGuard<O>,
+    watcher: Option<u64>,
+}
+
+impl<O: Owner> Lost<'_, O> {
+    fn table(&self) -> LockedTable<'_> {
+        self.guard.owner.table().shard(&self.guard.key)
+    }
+}
+
+impl<O: Owner> Future for Lost<'_, O> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let previous = self.watcher.take();
+        let mut table = self.table();
+        let replaced = previous.and_then(|watcher| table.unwatch(watcher));
+        let watched = table.watch(self.guard.id, waker);
+        drop(table);
+        drop(replaced);
+        match watched {
+            Ok(watcher) => {
+                self.watcher = Some(watcher);
+                Poll::Pending
+            }
+            Err(_unused) => Poll::Ready(()),
+        }
+    }
+}
+
+impl<O: Owner> Drop for Lost<'_, O> {
+    fn drop(&mut self) {
+        if let Some(watcher) = self.watcher.take() {
+            let unused = self.table().unwatch(watcher);
+            drop(unused);
+        }
+    }
+}
