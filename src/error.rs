@@ -74,6 +74,16 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    pub(crate) fn timed_out(key: &str, timeout: Duration, contention: Option<Contention>) -> Self {
+        Self::TimedOut {
+            key: key.to_owned(),
+            timeout,
+            contention: contention.map(Box::new),
+        }
+    }
+}
+
 /// What stood in the way of a request that timed out.
 ///
 /// A field is `None` where the backend cannot know it.

@@ -131,11 +131,7 @@ pub trait LockManager: Send + Sync + Debug {
             }
             let remaining = deadline.remaining();
             if remaining.is_zero() {
-                return Err(LockError::TimedOut {
-                    key: key.to_owned(),
-                    timeout,
-                    contention: None,
-                });
+                return Err(LockError::timed_out(key, timeout, None));
             }
             time::sleep(pause.min(remaining)).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);

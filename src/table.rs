@@ -163,13 +163,8 @@ impl<W, M> Table<W, M> {
         mode: LockMode,
         meta: M,
     ) -> Result<Option<RequestId>, Closed> {
-        if self.closed.is_some() {
-            return Err(Closed);
-        }
-        match self.queues.get(key) {
-            Some(queue) if !queue.grantable(mode, &self.requests) => Ok(None),
-            _ => Ok(Some(self.insert(key, mode, meta, Status::Held))),
-        }
+        let granted = self.grants_at_once(key, mode)?;
+        Ok(granted.then(|| self.insert(key, mode, meta, Status::Held)))
     }
 
     /// Grants `key` at once or joins its queue; [`status`](Self::status) tells which.
@@ -179,14 +174,20 @@ impl<W, M> Table<W, M> {
         mode: LockMode,
         meta: M,
     ) -> Result<RequestId, Closed> {
+        let status = if self.grants_at_once(key, mode)? {
+            Status::Held
+        } else {
+            Status::Pending
+        };
+        Ok(self.insert(key, mode, meta, status))
+    }
+
+    fn grants_at_once(&self, key: &LockKey, mode: LockMode) -> Result<bool, Closed> {
         if self.closed.is_some() {
             return Err(Closed);
         }
-        let status = match self.queues.get(key) {
-            Some(queue) if !queue.grantable(mode, &self.requests) => Status::Pending,
-            _ => Status::Held,
-        };
-        Ok(self.insert(key, mode, meta, status))
+        let queue = self.queues.get(key);
+        Ok(queue.is_none_or(|queue| queue.grantable(mode, &self.requests)))
     }
 
     /// Grants `key` exclusively whoever holds it; its holders are gone, and those

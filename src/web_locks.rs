@@ -165,7 +165,7 @@ impl WebLockManager {
         drop(request);
         match self.take_if_free(key, options.mode).await? {
             Some(guard) => Ok(guard),
-            None => Err(timed_out(key, options.timeout, contention)),
+            None => Err(LockError::timed_out(key, options.timeout, contention)),
         }
     }
 
@@ -216,12 +216,15 @@ impl LockManager for WebLockManager {
         if timeout.is_zero() {
             return match self.take_if_free(key, mode).await? {
                 Some(guard) => Ok(Box::new(guard)),
-                None => Err(timed_out(key, timeout, self.contention(key).await)),
+                None => Err(LockError::timed_out(
+                    key,
+                    timeout,
+                    self.contention(key).await,
+                )),
             };
         }
         let request = self.send(key, mode, IfHeld::Queue)?;
-        let locks = platform::lock_manager()?;
-        let answer = nudge::while_waiting(&locks, request.answer());
+        let answer = nudge::while_waiting(request.answer());
         match time::timeout(timeout, answer).await? {
             Some(answer) => {
                 answer?;
@@ -276,14 +279,6 @@ impl LockManager for WebLockManager {
 
 fn prefix(namespace: &str) -> String {
     format!("crosslock:{namespace}:")
-}
-
-fn timed_out(key: &str, timeout: Duration, contention: Option<Contention>) -> LockError {
-    LockError::TimedOut {
-        key: key.to_owned(),
-        timeout,
-        contention: contention.map(Box::new),
-    }
 }
 
 /// An entry of the browser's snapshot, if it is of our namespace.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Status;
 use super::guard::TableGuard;
-use super::shared::{self, Acquire, Owner, SharedTable};
+use super::shared::{self, Acquire, Owner};
 use crate::error::LockError;
 use crate::guard::LockMode;
 use crate::key::LockKey;
@@ -40,18 +40,15 @@ impl<O: Owner> TableLocks<O> {
     ) -> Result<TableGuard<O>, LockError> {
         let AcquireOptions { mode, timeout } = options;
         let key = LockKey::new(key)?;
-        let timed_out = |contention| LockError::TimedOut {
-            key: key.to_string(),
-            timeout,
-            contention: Option::map(contention, Box::new),
-        };
+        let client = self.client.clone();
+        let timed_out = |contention| LockError::timed_out(key.as_str(), timeout, contention);
         if timeout.is_zero() {
-            return match self.try_acquire(key.as_str(), mode)? {
+            return match shared::try_acquire(&self.owner, key.clone(), mode, client)? {
                 Some(guard) => Ok(guard),
                 None => Err(timed_out(shared::contention(&self.owner, &key))),
             };
         }
-        let mut wait = Acquire::new(&self.owner, key.clone(), mode, self.client.clone());
+        let mut wait = Acquire::new(&self.owner, key.clone(), mode, client);
         match time::timeout(timeout, &mut wait).await? {
             Some(granted) => granted,
             None => wait.give_up().map_err(timed_out),
@@ -64,7 +61,7 @@ impl<O: Owner> TableLocks<O> {
 
     pub(crate) fn query(&self) -> LockSnapshot {
         let mut snapshot = LockSnapshot::default();
-        self.table().for_each(|request| {
+        self.owner.table().for_each(|request| {
             let info = LockInfo {
                 key: request.key.to_string(),
                 mode: request.mode,
@@ -77,10 +74,6 @@ impl<O: Owner> TableLocks<O> {
             }
         });
         snapshot
-    }
-
-    fn table(&self) -> &SharedTable {
-        self.owner.table()
     }
 }
 

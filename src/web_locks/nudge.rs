@@ -7,8 +7,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use super::bindings::LockManager;
-use super::platform::node_version;
+use super::platform::{lock_manager, node_version};
 use super::round_trip::round_trip;
 use crate::error::LockError;
 use crate::time;
@@ -18,7 +17,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs `wait`, with nudges if this is Node.
 pub(super) async fn while_waiting<T>(
-    locks: &LockManager,
     wait: impl Future<Output = Result<T, LockError>>,
 ) -> Result<T, LockError> {
     if node_version().is_none() {
@@ -29,6 +27,6 @@ pub(super) async fn while_waiting<T>(
         if let Some(output) = time::timeout(INTERVAL, wait.as_mut()).await? {
             return output;
         }
-        round_trip(locks).await;
+        round_trip(&lock_manager()?).await;
     }
 }
