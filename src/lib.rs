@@ -40,6 +40,12 @@ mod js;
 mod key;
 mod manager;
 pub mod memory;
+#[cfg(any(unix, windows))]
+mod pid;
+#[cfg(unix)]
+pub mod pid_fcntl;
+#[cfg(any(windows, all(unix, not(target_os = "ios"))))]
+pub mod pid_flock;
 mod platform;
 mod scope;
 mod snapshot;

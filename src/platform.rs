@@ -3,8 +3,11 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 #[path = "platform/browser.rs"]
 mod default;
-#[cfg(any(unix, windows))]
-#[path = "platform/native.rs"]
+#[cfg(unix)]
+#[path = "platform/unix.rs"]
+mod default;
+#[cfg(windows)]
+#[path = "platform/windows.rs"]
 mod default;
 #[cfg(not(any(unix, windows, all(target_family = "wasm", target_os = "unknown"))))]
 #[path = "platform/unsupported.rs"]

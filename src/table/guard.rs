@@ -6,11 +6,12 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 
-use super::shared::{self, LockedTable, Owner, release};
+use super::shared::{self, Freshness, LockedTable, Owner, release};
 use super::{RequestId, Status};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
+use crate::time;
 
 /// A held lock in a table.
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
@@ -28,6 +29,17 @@ impl<O: Owner> TableGuard<O> {
             key,
             mode,
             id,
+        }
+    }
+
+    /// What happened to the whole manager happened to this lock.
+    fn with_key(&self, error: LockError) -> LockError {
+        match error {
+            LockError::Lost { reason, .. } => LockError::Lost {
+                key: Some(self.key.to_string()),
+                reason,
+            },
+            other => other,
         }
     }
 }
@@ -59,10 +71,18 @@ impl<O: Owner> LockGuard for TableGuard<O> {
     }
 
     fn is_lost(&self) -> bool {
-        self.owner.table().shard(&self.key).status(self.id) != Status::Held
+        // Only a loss is one: what cannot be found out at the moment is for
+        // `ensure_held` to report.
+        matches!(
+            self.owner.check(Freshness::Now),
+            Err(LockError::Lost { .. })
+        ) || self.owner.table().shard(&self.key).status(self.id) != Status::Held
     }
 
     fn ensure_held(&self) -> Result<(), LockError> {
+        self.owner
+            .check(Freshness::Now)
+            .map_err(|error| self.with_key(error))?;
         let table = self.owner.table().shard(&self.key);
         match table.status(self.id) {
             Status::Held => Ok(()),
@@ -71,11 +91,24 @@ impl<O: Owner> LockGuard for TableGuard<O> {
     }
 
     async fn lost(&self) {
-        Lost {
+        let mut lost = Lost {
             guard: self,
             watcher: None,
+        };
+        let Some(pause) = O::CHECK_EVERY else {
+            return lost.await;
+        };
+        // No system tells of all that can happen to a file: what another machine or
+        // another mount does to it raises no event here. So we look, but only for as
+        // long as somebody wants to know.
+        while !self.is_lost() {
+            match time::timeout(pause, &mut lost).await {
+                Ok(Some(())) => return,
+                Ok(None) => {}
+                // There is no timer to look by. Others that use the manager may look.
+                Err(_) => return lost.await,
+            }
         }
-        .await
     }
 }
 

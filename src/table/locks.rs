@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Status;
 use super::guard::TableGuard;
-use super::shared::{self, Acquire, Owner};
+use super::shared::{self, Acquire, Freshness, Owner};
 use crate::error::LockError;
 use crate::guard::LockMode;
 use crate::key::LockKey;
@@ -25,12 +25,22 @@ impl<O: Owner> TableLocks<O> {
         Self { owner, client }
     }
 
+    #[cfg_attr(
+        not(any(unix, windows)),
+        expect(dead_code, reason = "for datadir locks, which have something to tell")
+    )]
+    pub(crate) fn owner(&self) -> &O {
+        &self.owner
+    }
+
     pub(crate) fn try_acquire(
         &self,
         key: &str,
         mode: LockMode,
     ) -> Result<Option<TableGuard<O>>, LockError> {
-        shared::try_acquire(&self.owner, LockKey::new(key)?, mode, self.client.clone())
+        let key = LockKey::new(key)?;
+        self.owner.check(Freshness::Recent)?;
+        shared::try_acquire(&self.owner, key, mode, self.client.clone())
     }
 
     pub(crate) async fn acquire(
@@ -40,6 +50,7 @@ impl<O: Owner> TableLocks<O> {
     ) -> Result<TableGuard<O>, LockError> {
         let AcquireOptions { mode, timeout } = options;
         let key = LockKey::new(key)?;
+        self.owner.check(Freshness::Recent)?;
         let client = self.client.clone();
         let timed_out = |contention| LockError::timed_out(key.as_str(), timeout, contention);
         if timeout.is_zero() {
@@ -49,17 +60,23 @@ impl<O: Owner> TableLocks<O> {
             };
         }
         let mut wait = Acquire::new(&self.owner, key.clone(), mode, client);
-        match time::timeout(timeout, &mut wait).await? {
-            Some(granted) => granted,
-            None => wait.give_up().map_err(timed_out),
-        }
+        let guard = match time::timeout(timeout, &mut wait).await? {
+            Some(granted) => granted?,
+            None => wait.give_up().map_err(timed_out)?,
+        };
+        // Much may have happened while it waited.
+        self.owner.check(Freshness::Recent)?;
+        Ok(guard)
     }
 
     pub(crate) fn steal(&self, key: &str) -> Result<TableGuard<O>, LockError> {
-        shared::steal(&self.owner, LockKey::new(key)?, self.client.clone())
+        let key = LockKey::new(key)?;
+        self.owner.check(Freshness::Recent)?;
+        shared::steal(&self.owner, key, self.client.clone())
     }
 
-    pub(crate) fn query(&self) -> LockSnapshot {
+    pub(crate) fn query(&self) -> Result<LockSnapshot, LockError> {
+        self.owner.check(Freshness::Recent)?;
         let mut snapshot = LockSnapshot::default();
         self.owner.table().for_each(|request| {
             let info = LockInfo {
@@ -73,7 +90,7 @@ impl<O: Owner> TableLocks<O> {
                 Status::Pending | Status::Gone => snapshot.pending.push(info),
             }
         });
-        snapshot
+        Ok(snapshot)
     }
 }
 
@@ -129,7 +146,7 @@ macro_rules! impl_lock_manager_on_table {
             }
 
             async fn query(&self) -> Result<$crate::LockSnapshot, $crate::LockError> {
-                Ok(self.locks.query())
+                self.locks.query()
             }
 
             fn scope(&self) -> $crate::LockScope {

@@ -14,6 +14,7 @@ use std::hash::BuildHasher;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
@@ -78,7 +79,7 @@ impl SharedTable {
 
     /// Takes every lock away, wakes everyone, and grants nothing from now on.
     #[cfg_attr(
-        not(all(test, loom)),
+        not(any(unix, windows)),
         expect(dead_code, reason = "for datadir locks, which can be lost as a whole")
     )]
     pub(crate) fn close(&self, reason: &str) {
@@ -115,7 +116,30 @@ fn wake(wakes: Wakes<Waker>) {
 /// What keeps a table alive: guards and futures hold one, so that they may
 /// outlive their manager.
 pub(crate) trait Owner: Clone + std::fmt::Debug + Send + Sync + Unpin + 'static {
+    /// How often to [`check`](Self::check) while somebody waits to hear of a loss;
+    /// `None` where nothing is ever found that way.
+    const CHECK_EVERY: Option<Duration> = None;
+
     fn table(&self) -> &SharedTable;
+
+    /// Looks whether the table may still be used, and [closes](SharedTable::close) it
+    /// if what it stands on is gone. Must not be called with a shard locked.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Lost`], for ever, or why that cannot be told at the moment.
+    fn check(&self, _freshness: Freshness) -> Result<(), LockError> {
+        Ok(())
+    }
+}
+
+/// How old the answer of [`Owner::check`] may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// Less than a second: for those who ask for a lock.
+    Recent,
+    /// For those who ask whether they still have one.
+    Now,
 }
 
 impl Owner for Arc<SharedTable> {

@@ -29,12 +29,28 @@ macro_rules! conformance {
 mod native {
     use super::*;
     use crosslock::memory::MemoryLockManager;
+    #[cfg(unix)]
+    use crosslock::pid_fcntl::FcntlPidLockManager;
+    use crosslock::pid_flock::FlockPidLockManager;
+    use tempfile::TempDir;
+
+    thread_local! {
+        /// A test has a thread of its own, so this is removed at its end.
+        static FOLDER: TempDir = crate::folder::new();
+    }
+
+    fn datadir() -> std::path::PathBuf {
+        FOLDER.with(|folder| folder.path().join("datadir"))
+    }
 
     /// Natively, a panic in a task ends its test anyway.
     async fn nothing_went_unhandled() {}
 
     conformance!(memory_on_one_thread, #[tokio::test], MemoryLockManager::new());
     conformance!(memory_on_many_threads, #[tokio::test(flavor = "multi_thread")], MemoryLockManager::new());
+    conformance!(flock, #[tokio::test], FlockPidLockManager::new(datadir()).unwrap());
+    #[cfg(unix)]
+    conformance!(fcntl, #[tokio::test], FcntlPidLockManager::new(datadir()).unwrap());
 }
 
 #[cfg(target_family = "wasm")]
@@ -78,14 +94,10 @@ fn no_backend_is_left_out() {
             .any(|line| line.starts_with("conformance!(") && line.contains(&format!("{backend}::")))
     };
     let backends = backends_in(std::path::Path::new("src"));
-    assert!(
-        backends.contains(&"MemoryLockManager".to_owned()),
-        "{backends:?}"
-    );
-    assert!(
-        backends.contains(&"WebLockManager".to_owned()),
-        "{backends:?}"
-    );
+    for one_of_ours in ["MemoryLockManager", "FlockPidLockManager", "WebLockManager"] {
+        let found = backends.iter().any(|backend| backend == one_of_ours);
+        assert!(found, "{one_of_ours} is not among {backends:?}");
+    }
     for backend in &backends {
         assert!(
             tested(backend),

@@ -2,4 +2,7 @@
 //! each line of [`backends`].
 
 mod backends;
+#[cfg(not(target_family = "wasm"))]
+#[path = "../support/folder.rs"]
+mod folder;
 mod suite;

@@ -1,0 +1,152 @@
+//! Why a datadir could not be opened, in words that name the path and say what to
+//! do. None of them says to delete `LOCK`: whoever does so while it is in use lets
+//! a second process in.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use super::kernel::{self, Primitive};
+
+/// An error of the system with what it means here. It keeps the
+/// [kind](io::Error::kind), and the system's own error as its source.
+#[derive(Debug)]
+struct Explained {
+    message: String,
+    source: Option<io::Error>,
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.source {
+            Some(source) => write!(f, " ({source})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Explained {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
+
+fn explained(source: io::Error, message: String) -> io::Error {
+    let kind = source.kind();
+    let source = Some(source);
+    io::Error::new(kind, Explained { message, source })
+}
+
+fn refused(kind: ErrorKind, message: String) -> io::Error {
+    let source = None;
+    io::Error::new(kind, Explained { message, source })
+}
+
+pub(super) fn bad_datadir(datadir: &Path, error: io::Error) -> io::Error {
+    let datadir = datadir.display();
+    explained(error, format!("\"{datadir}\" is no path to a directory"))
+}
+
+pub(super) fn bad_name(name: &Path) -> io::Error {
+    let name = name.display();
+    let message = format!("the lock file's name \"{name}\" is not a plain file name");
+    refused(ErrorKind::InvalidInput, message)
+}
+
+/// The directory is missing and could not be created.
+pub(super) fn creating_directory(datadir: &Path, error: io::Error) -> io::Error {
+    let datadir = datadir.display();
+    let message = match error.kind() {
+        ErrorKind::PermissionDenied => format!(
+            "cannot create {datadir}: permission denied; \
+             create it for this user, or let the user write to its parent"
+        ),
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("cannot create {datadir}: its file system is read-only")
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            format!("cannot create {datadir}: no space left")
+        }
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            format!("cannot create {datadir}: something on the way to it is not a directory")
+        }
+        _ => format!("cannot create {datadir}"),
+    };
+    explained(error, message)
+}
+
+/// `path` could not be opened or created.
+pub(super) fn opening_file(path: &Path, error: io::Error) -> io::Error {
+    if let Err(other) = must_be_a_file(path) {
+        return other;
+    }
+    let shown = path.display();
+    let message = match error.kind() {
+        ErrorKind::PermissionDenied => format!(
+            "cannot open {shown}: permission denied; \
+             this user must be able to write to it and to its directory"
+        ),
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("cannot open {shown} for writing: its file system is read-only")
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            format!("cannot create {shown}: no space left")
+        }
+        ErrorKind::NotADirectory => {
+            format!("cannot open {shown}: something on the way to it is not a directory")
+        }
+        _ => format!("cannot open {shown}"),
+    };
+    explained(error, message)
+}
+
+/// Refuses what is no file of ours, by what stands at `path`. Nothing there, and
+/// nothing to be learnt, is no objection.
+pub(super) fn must_be_a_file(path: &Path) -> io::Result<()> {
+    let Ok(metadata) = path.symlink_metadata() else {
+        return Ok(());
+    };
+    let shown = path.display();
+    let found = metadata.file_type();
+    let (kind, what) = if found.is_file() {
+        return Ok(());
+    } else if found.is_symlink() {
+        let what = "a symbolic link, which is not followed: whoever made it would choose \
+                    the file that is locked and written to";
+        (ErrorKind::InvalidInput, what)
+    } else if found.is_dir() {
+        (ErrorKind::IsADirectory, "a directory")
+    } else {
+        (ErrorKind::InvalidInput, "a FIFO, a socket or a device")
+    };
+    let message = format!(
+        "{shown} is {what}; a regular file is needed there \
+         (another name can be given to `new_with_lock_file`)"
+    );
+    Err(refused(kind, message))
+}
+
+/// The kernel would not lock `path`, for a reason other than another holder.
+pub(super) fn locking(path: &Path, primitive: Primitive, error: io::Error) -> io::Error {
+    let shown = path.display();
+    let message = if kernel::is_unsupported(&error) {
+        format!(
+            "the file system of {shown} does not support {primitive} locks, or has them \
+             switched off; use a local disk, or mount the share with locking on"
+        )
+    } else {
+        format!("cannot lock {shown}")
+    };
+    explained(error, message)
+}
+
+/// Somebody replaces `path` as quickly as we can open it.
+pub(super) fn never_stable(path: &Path) -> io::Error {
+    let shown = path.display();
+    let message = format!(
+        "{shown} is being deleted or replaced over and over; find out which program does \
+         that, for nothing may touch this file"
+    );
+    refused(ErrorKind::Other, message)
+}

@@ -1,0 +1,248 @@
+//! [`LockedFile`]: `LOCK`, open and locked.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::kernel::{self, FileId, Locks, Opening, Primitive};
+use super::{failure, record};
+use crate::error::PidLockError;
+
+/// How often `LOCK` may be replaced between our opening and locking it before we
+/// say that something is wrong with that.
+const REPLACEMENTS: usize = 100;
+
+/// The pauses between two tries while another process has the datadir.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// `LOCK`, open and locked. Dropping it unlocks.
+#[derive(Debug)]
+pub(super) struct LockedFile {
+    /// Always there before the drop.
+    file: Option<File>,
+    path: PathBuf,
+    locks: Locks,
+    /// The process that locked it, which a forked child is not.
+    owner: u32,
+}
+
+/// What one try ended in.
+enum Attempt {
+    Locked(LockedFile),
+    /// Somebody else has it: perhaps the process that its record names.
+    Held {
+        named: Option<u32>,
+        id: FileId,
+    },
+    /// This process has it, by a lock that allows no second look.
+    HeldHere,
+    /// What we locked is not what stands at the path any more.
+    Replaced,
+}
+
+impl LockedFile {
+    /// Locks `datadir/name`, and creates what is missing of it. While somebody else
+    /// has it, tries again for as long as `patience`.
+    pub(super) fn open(
+        datadir: &Path,
+        name: &Path,
+        primitive: Primitive,
+        patience: Duration,
+    ) -> Result<Self, PidLockError> {
+        let setup_failed = |source| PidLockError::SetupFailed {
+            datadir: datadir.to_owned(),
+            source,
+        };
+        let path = lock_path(datadir, name).map_err(setup_failed)?;
+        let created = CreatedDirs::create(datadir).map_err(setup_failed)?;
+        let failed = |source| {
+            created.undo();
+            setup_failed(source)
+        };
+
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut replacements = 0;
+        loop {
+            let holder = match Self::attempt(&path, primitive).map_err(failed)? {
+                Attempt::Locked(locked) => return Ok(locked),
+                Attempt::Replaced if replacements < REPLACEMENTS => {
+                    replacements += 1;
+                    continue;
+                }
+                Attempt::Replaced => return Err(failed(failure::never_stable(&path))),
+                Attempt::HeldHere => Holder::ThisProcess,
+                Attempt::Held { named, id } => Holder::Somebody { named, id },
+            };
+            let remaining = patience.saturating_sub(start.elapsed());
+            if remaining.is_zero() {
+                let datadir = datadir.to_owned();
+                let pid = holder.pid();
+                return Err(PidLockError::AlreadyHeld { datadir, pid });
+            }
+            // No system has a wait for such a lock that ends after a time: the ones
+            // without end can only be broken off by a signal, which is the whole
+            // process's business and not a library's.
+            thread::sleep(pause.min(remaining));
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn attempt(path: &Path, primitive: Primitive) -> io::Result<Attempt> {
+        let mut opening = Opening::begin();
+        if opening.must_not_open(path) {
+            return Ok(Attempt::HeldHere);
+        }
+        let file = kernel::open(path).map_err(|error| failure::opening_file(path, error))?;
+        if !file.metadata()?.is_file() {
+            failure::must_be_a_file(path)?;
+            return Ok(Attempt::Replaced);
+        }
+        let Some(file) = opening.keep_if_held(file)? else {
+            return Ok(Attempt::HeldHere);
+        };
+        let taken = Locks::take(&file, primitive, &mut opening);
+        let Some(locks) = taken.map_err(|error| failure::locking(path, primitive, error))? else {
+            let named = record::read(&file);
+            let id = FileId::of(&file)?;
+            return Ok(Attempt::Held { named, id });
+        };
+        // From here on the drop unlocks, whatever happens; it needs the right to do so.
+        drop(opening);
+        let locked = Self {
+            file: Some(file),
+            path: path.to_owned(),
+            locks,
+            owner: std::process::id(),
+        };
+        // Between the open and the lock, somebody may have deleted the file: then we
+        // hold what nobody else will ever find, and another process may hold what
+        // stands there now. Once the path leads to what we hold, whoever comes later
+        // finds it locked.
+        if !locked.is_in_place()? {
+            return Ok(Attempt::Replaced);
+        }
+        // The lock counts, not the number: a full disk is no reason to refuse.
+        let _ = record::write(locked.file(), locked.owner);
+        Ok(Attempt::Locked(locked))
+    }
+
+    fn file(&self) -> &File {
+        self.file
+            .as_ref()
+            .expect("it is taken out by the drop alone")
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The process that opened the file: in a forked child, its parent.
+    pub(super) fn owner(&self) -> u32 {
+        self.owner
+    }
+
+    pub(super) fn is_in_place(&self) -> io::Result<bool> {
+        kernel::is_still_at(self.file(), &self.path)
+    }
+
+    pub(super) fn is_remote(&self) -> io::Result<bool> {
+        kernel::is_remote(self.file())
+    }
+
+    /// Has the server that keeps the lock show that it still knows of us.
+    ///
+    /// An NFS client that was cut off for longer than its lease has lost its locks
+    /// to whoever asked next. It learns of that by the error of an operation on the
+    /// open file that reaches the server; what it has cached it reads without asking.
+    pub(super) fn write_through(&self) -> io::Result<()> {
+        record::write(self.file(), self.owner)?;
+        self.file().sync_data()
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        let file = self.file.take().expect("a value is dropped once");
+        // A forked child shares the open file with its parent, so an unlock here would
+        // be the parent's. Closing is harmless: the parent still has it open.
+        if self.owner != std::process::id() {
+            return;
+        }
+        let mut opening = Opening::begin();
+        // While the lock is still ours: afterwards the record is somebody else's.
+        let _ = record::clear(&file);
+        self.locks.free(&file, &mut opening);
+        // Before the right to do so goes to another thread, whose lock on the same file
+        // this close would free where locks are classic.
+        drop(file);
+    }
+}
+
+/// Who refused us.
+enum Holder {
+    ThisProcess,
+    Somebody { named: Option<u32>, id: FileId },
+}
+
+impl Holder {
+    /// The holder's process id, as far as it can be told for sure.
+    fn pid(&self) -> Option<u32> {
+        match *self {
+            Self::ThisProcess => Some(std::process::id()),
+            Self::Somebody { named, id } => named.filter(|&pid| kernel::holds(pid, id)),
+        }
+    }
+}
+
+/// The full path of the lock file. Made absolute once, so that it stays the same
+/// when the process changes its working directory.
+fn lock_path(datadir: &Path, name: &Path) -> io::Result<PathBuf> {
+    let mut components = name.components();
+    let plain = matches!(components.next(), Some(std::path::Component::Normal(only)) if only == name)
+        && components.next().is_none();
+    if !plain {
+        return Err(failure::bad_name(name));
+    }
+    let absolute = std::path::absolute(datadir);
+    Ok(absolute
+        .map_err(|error| failure::bad_datadir(datadir, error))?
+        .join(name))
+}
+
+/// The directories that had to be created, the outermost first.
+#[derive(Default)]
+struct CreatedDirs<'a>(Vec<&'a Path>);
+
+impl<'a> CreatedDirs<'a> {
+    fn create(datadir: &'a Path) -> io::Result<Self> {
+        let mut missing: Vec<&Path> = datadir
+            .ancestors()
+            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+            .collect();
+        let mut created = Self::default();
+        while let Some(dir) = missing.pop() {
+            match fs::create_dir(dir) {
+                Ok(()) => created.0.push(dir),
+                // Another instance is doing the same.
+                Err(_) if dir.is_dir() => {}
+                Err(error) => {
+                    created.undo();
+                    return Err(failure::creating_directory(datadir, error));
+                }
+            }
+        }
+        Ok(created)
+    }
+
+    /// Leaves nothing behind of a setup that failed. A directory that somebody uses
+    /// meanwhile is not empty, and stays.
+    fn undo(&self) {
+        for dir in self.0.iter().rev() {
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Unix: [`flock(2)`] and [`fcntl(2)`] locks on the whole of `LOCK`.
+//!
+//! An `fcntl` lock is taken as an *open file description lock* (`F_OFD_SETLK`)
+//! where the kernel has them: Linux since 3.15, macOS. They conflict with the
+//! classic record locks of POSIX, but belong to the open file and not to the
+//! process, so another open of the file conflicts in the same process too, and
+//! closing some other descriptor of it frees nothing. Where the kernel has only
+//! classic locks, [`classic`] makes up for both.
+//!
+//! [`flock(2)`]: https://man7.org/linux/man-pages/man2/flock.2.html
+//! [`fcntl(2)`]: https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+mod classic;
+mod syscalls;
+
+#[cfg(target_vendor = "apple")]
+#[path = "unix/apple.rs"]
+mod platform;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "unix/linux.rs"]
+mod platform;
+#[cfg(not(any(target_vendor = "apple", target_os = "linux", target_os = "android")))]
+#[path = "unix/other.rs"]
+mod platform;
+
+pub(in crate::pid) use classic::Opening;
+pub(in crate::pid) use platform::{holds, is_remote};
+
+use syscalls::Request;
+
+/// Which of the kernel's locks a manager stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Primitive {
+    #[cfg_attr(
+        target_os = "ios",
+        expect(dead_code, reason = "there is no manager for it there")
+    )]
+    Flock,
+    Fcntl,
+}
+
+impl fmt::Display for Primitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Flock => "flock",
+            Self::Fcntl => "fcntl",
+        })
+    }
+}
+
+/// A file, whatever it is called: its device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::pid) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    pub(in crate::pid) fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::from(&file.metadata()?))
+    }
+
+    /// Of what stands at `path`; a symbolic link is not followed.
+    fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::from(&path.symlink_metadata()?))
+    }
+}
+
+impl From<&std::fs::Metadata> for FileId {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+/// Opens or creates `path`, and neither follows a link there nor truncates.
+///
+/// The standard library sets `O_CLOEXEC`, so no command that the application
+/// spawns keeps the file open. `O_NONBLOCK` does nothing to a regular file; a FIFO
+/// is to be refused, not waited for.
+pub(in crate::pid) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+}
+
+pub(in crate::pid) fn write_at_start(file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all_at(bytes, 0)
+}
+
+pub(in crate::pid) fn read_at_start(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+    file.read_at(bytes, 0)
+}
+
+/// Whether `path` still leads to `file`.
+pub(in crate::pid) fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+    let at_path = match FileId::at(path) {
+        Ok(id) => id,
+        Err(error) if is_gone(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(at_path == FileId::of(file)?)
+}
+
+/// Nothing at the path, or, on NFS, a handle whose file the server has removed.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::StaleNetworkFileHandle
+    )
+}
+
+/// Whether `error`, from taking a lock, means that there are no such locks here.
+pub(in crate::pid) fn is_unsupported(error: &io::Error) -> bool {
+    // ENOLCK is also what a server that cannot be reached for locking ends in.
+    let unsupported = [
+        libc::ENOLCK,
+        libc::ENOSYS,
+        libc::ENOTSUP,
+        libc::EOPNOTSUPP,
+        libc::EINVAL,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| unsupported.contains(&code))
+}
+
+/// The kernel locks that a manager holds on its file.
+#[derive(Debug, Default)]
+pub(in crate::pid) struct Locks {
+    record: Option<Record>,
+    flock: bool,
+}
+
+/// How the `fcntl` lock is held.
+#[derive(Debug)]
+enum Record {
+    OpenFile,
+    Process(classic::Held),
+}
+
+impl Locks {
+    /// Locks `file` for the manager whose own primitive is `own`; `None` if somebody
+    /// else holds it, by either primitive.
+    ///
+    /// Where the kernel keeps the two primitives apart, both are taken, so that
+    /// whoever uses the other one is refused. All managers take them in the same
+    /// order: of two that come at once, the first wins, and never both lose.
+    pub(in crate::pid) fn take(
+        file: &File,
+        own: Primitive,
+        opening: &mut Opening,
+    ) -> io::Result<Option<Self>> {
+        let both = !platform::primitives_conflict(file)?;
+        let mut locks = Self::default();
+        if both || own == Primitive::Fcntl {
+            match lock_record(file, opening) {
+                Ok(Some(record)) => locks.record = Some(record),
+                Ok(None) => return Ok(None),
+                Err(error) if own != Primitive::Fcntl && nobody_can(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if both || own == Primitive::Flock {
+            match syscalls::flock(file, Request::TryLock) {
+                Ok(true) => locks.flock = true,
+                Ok(false) => {
+                    locks.free(file, opening);
+                    return Ok(None);
+                }
+                Err(error) if own != Primitive::Flock && nobody_can(&error) => {}
+                Err(error) => {
+                    locks.free(file, opening);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Some(locks))
+    }
+
+    /// Unlocks explicitly, in the reverse order.
+    ///
+    /// Closing the file would not be enough: a command that another thread is just
+    /// spawning shares the open file between `fork` and `exec`, and keeps it locked
+    /// for as long. There is nothing to do about an error; the close comes next.
+    pub(in crate::pid) fn free(&mut self, file: &File, opening: &mut Opening) {
+        if std::mem::take(&mut self.flock) {
+            let _ = syscalls::flock(file, Request::Unlock);
+        }
+        match self.record.take() {
+            Some(Record::OpenFile) => {
+                let command = platform::OFD_SETLK.expect("it was locked with this command");
+                let _ = syscalls::record_lock(file, command, Request::Unlock);
+            }
+            Some(Record::Process(held)) => opening.unlock(held, file),
+            None => {}
+        }
+    }
+}
+
+/// Whether `error`, from the primitive that is not the manager's own, means that
+/// nobody can hold a lock by it. Less than [`is_unsupported`]: where ENOLCK says
+/// that the kernel is out of locks, somebody may have got one before.
+fn nobody_can(error: &io::Error) -> bool {
+    is_unsupported(error) && error.raw_os_error() != Some(libc::ENOLCK)
+}
+
+fn lock_record(file: &File, opening: &mut Opening) -> io::Result<Option<Record>> {
+    if let Some(command) = platform::OFD_SETLK {
+        match syscalls::record_lock(file, command, Request::TryLock) {
+            Ok(locked) => return Ok(locked.then_some(Record::OpenFile)),
+            // The kernel does not know the command: Linux before 3.15, WSL 1.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(opening.lock(file)?.map(Record::Process))
+}

@@ -1,0 +1,80 @@
+//! The system calls that the standard library has no safe form of.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+use super::platform::RecordLock;
+
+/// What to do with a lock. Nothing here ever waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    TryLock,
+    Unlock,
+}
+
+/// Locks the whole file exclusively with `flock(2)`, or unlocks it. `false` if
+/// somebody else holds a conflicting lock.
+pub(super) fn flock(file: &File, request: Request) -> io::Result<bool> {
+    let operation = match request {
+        Request::TryLock => libc::LOCK_EX | libc::LOCK_NB,
+        Request::Unlock => libc::LOCK_UN,
+    };
+    answer(|| {
+        // SAFETY: `flock` takes a descriptor and a number and touches no memory of
+        // ours. The descriptor is open, because `file` is borrowed for the call.
+        unsafe { libc::flock(file.as_raw_fd(), operation) }
+    })
+}
+
+/// Locks the whole file exclusively with a record lock, or unlocks it. `command`
+/// is `F_SETLK` or `F_OFD_SETLK`. `false` if somebody else holds a conflicting lock.
+pub(super) fn record_lock(file: &File, command: libc::c_int, request: Request) -> io::Result<bool> {
+    let kind = match request {
+        Request::TryLock => libc::F_WRLCK,
+        Request::Unlock => libc::F_UNLCK,
+    };
+    // SAFETY: the structure consists of integers, for all of which zero is a valid
+    // value. Zero is also what is meant: `l_start` and `l_len` of zero are the whole
+    // file, however long it grows, and `F_OFD_SETLK` demands an `l_pid` of zero.
+    let mut lock: RecordLock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as _;
+    lock.l_whence = libc::SEEK_SET as _;
+    answer(|| {
+        // SAFETY: for both commands `fcntl` reads a lock structure, of the kind that
+        // `RecordLock` explains, through its third argument; it writes none. `lock`
+        // lives on this frame until the call is over, and the descriptor is open,
+        // because `file` is borrowed for the call.
+        unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const lock) }
+    })
+}
+
+/// Whether there is a process with this id, of any user.
+pub(super) fn process_exists(pid: u32) -> bool {
+    // Zero and negative numbers would mean whole groups of processes.
+    let Ok(pid @ 1..) = libc::pid_t::try_from(pid) else {
+        return false;
+    };
+    // SAFETY: signal 0 is never delivered: `kill` only looks whether it could be. It
+    // touches no memory of ours.
+    let found = unsafe { libc::kill(pid, 0) } == 0;
+    // A process that we may not signal exists.
+    found || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
+/// Repeats a call that a signal interrupts, and tells "held" from failure.
+fn answer(mut call: impl FnMut() -> libc::c_int) -> io::Result<bool> {
+    loop {
+        if call() != -1 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            // POSIX leaves it open which of the two `fcntl` says; `flock` says
+            // EWOULDBLOCK, which is EAGAIN.
+            Some(libc::EAGAIN | libc::EACCES) => return Ok(false),
+            _ => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Windows: [`LockFileEx`] on one byte of `LOCK`.
+//!
+//! Locks there are mandatory: what is locked cannot be read by others. So the byte
+//! lies far behind the end of the file, and the record at its start stays readable.
+//! Someone who locks the whole file conflicts with us all the same, as he should.
+//!
+//! The lock belongs to the open file: a second open conflicts in the same process
+//! too. Handles are not inherited by child processes (the standard library opens
+//! them so), and the system frees the lock when the last handle is closed, also by
+//! the end of the process.
+//!
+//! [`LockFileEx`]: https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfileex
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::path::Path;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_INVALID_FUNCTION, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION,
+    ERROR_NOT_SUPPORTED, WAIT_TIMEOUT,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_READ, FILE_SHARE_WRITE, LOCKFILE_EXCLUSIVE_LOCK,
+    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, UnlockFile,
+};
+use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0};
+use windows_sys::Win32::System::Threading::{
+    OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
+};
+
+/// Which byte is locked: number 2^62. Its upper half, the lower being zero.
+const BYTE_HIGH: u32 = 1 << 30;
+
+/// Which of the kernel's locks a manager stands on: there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Primitive {
+    Flock,
+}
+
+impl fmt::Display for Primitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LockFileEx")
+    }
+}
+
+/// Nothing here needs to know one file from another.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::pid) struct FileId;
+
+impl FileId {
+    pub(in crate::pid) fn of(_file: &File) -> io::Result<Self> {
+        Ok(Self)
+    }
+}
+
+/// Files may be opened by several threads at once, so this stands for nothing.
+#[derive(Debug)]
+pub(in crate::pid) struct Opening;
+
+impl Opening {
+    pub(in crate::pid) fn begin() -> Self {
+        Self
+    }
+
+    pub(in crate::pid) fn must_not_open(&self, _path: &Path) -> bool {
+        false
+    }
+
+    pub(in crate::pid) fn keep_if_held(&mut self, file: File) -> io::Result<Option<File>> {
+        Ok(Some(file))
+    }
+}
+
+/// Opens or creates `path`, and neither follows a link there nor truncates.
+///
+/// Others may read and write it, but as long as it is open nobody can delete it or
+/// rename it or its directory: there is no `FILE_SHARE_DELETE`.
+pub(in crate::pid) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)
+}
+
+pub(in crate::pid) fn write_at_start(file: &File, bytes: &[u8]) -> io::Result<()> {
+    match file.seek_write(bytes, 0)? {
+        written if written == bytes.len() => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
+pub(in crate::pid) fn read_at_start(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+    file.seek_read(bytes, 0)
+}
+
+/// Always: see [`open`] for why the file cannot be replaced.
+pub(in crate::pid) fn is_still_at(_file: &File, _path: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+pub(in crate::pid) fn is_remote(_file: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Whether `error`, from taking a lock, means that there are no such locks here.
+pub(in crate::pid) fn is_unsupported(error: &io::Error) -> bool {
+    is_code(error, ERROR_NOT_SUPPORTED) || is_code(error, ERROR_INVALID_FUNCTION)
+}
+
+fn is_code(error: &io::Error, code: u32) -> bool {
+    error.raw_os_error() == Some(code as i32)
+}
+
+/// The kernel lock that a manager holds on its file.
+#[derive(Debug)]
+pub(in crate::pid) struct Locks;
+
+impl Locks {
+    /// Locks `file`; `None` if somebody else holds it.
+    pub(in crate::pid) fn take(
+        file: &File,
+        _own: Primitive,
+        _opening: &mut Opening,
+    ) -> io::Result<Option<Self>> {
+        let mut range = OVERLAPPED {
+            Anonymous: OVERLAPPED_0 {
+                Anonymous: OVERLAPPED_0_0 {
+                    Offset: 0,
+                    OffsetHigh: BYTE_HIGH,
+                },
+            },
+            ..OVERLAPPED::default()
+        };
+        let flags = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+        // SAFETY: the handle is open, because `file` is borrowed for the call. `range`
+        // is read, and written to only while the call lasts: the file was not opened
+        // for overlapped operation, so the call does not return before it is done.
+        let locked = unsafe { LockFileEx(file.as_raw_handle(), flags, 0, 1, 0, &raw mut range) };
+        if locked != 0 {
+            return Ok(Some(Self));
+        }
+        let error = io::Error::last_os_error();
+        let held = is_code(&error, ERROR_LOCK_VIOLATION) || is_code(&error, ERROR_IO_PENDING);
+        if held { Ok(None) } else { Err(error) }
+    }
+
+    /// Unlocks explicitly: "the time it takes for the operating system to unlock" a
+    /// file that was only closed "depends upon available system resources", says the
+    /// documentation of `LockFileEx`. There is nothing to do about an error; the
+    /// close comes next.
+    pub(in crate::pid) fn free(&mut self, file: &File, _opening: &mut Opening) {
+        // SAFETY: the call takes a handle, which is open because `file` is borrowed,
+        // and numbers; it touches no memory of ours.
+        let _ = unsafe { UnlockFile(file.as_raw_handle(), 0, BYTE_HIGH, 1, 0) };
+    }
+}
+
+/// Whether process `pid` can be the one that holds the file: it exists.
+pub(in crate::pid) fn holds(pid: u32, _file: FileId) -> bool {
+    // SAFETY: the call takes numbers and gives a handle or null.
+    let process = unsafe { OpenProcess(PROCESS_SYNCHRONIZE, 0, pid) };
+    if process.is_null() {
+        // A process that we may not open exists.
+        return is_code(&io::Error::last_os_error(), ERROR_ACCESS_DENIED);
+    }
+    // SAFETY: `process` is an open handle that nobody else has, so it may be owned.
+    let process = unsafe { OwnedHandle::from_raw_handle(process) };
+    // A process that has ended can still be opened as long as somebody has a handle
+    // of it. Its handle is signalled; that of a running one is not.
+    // SAFETY: the handle is open, because `process` owns it. A timeout of zero only
+    // looks.
+    unsafe { WaitForSingleObject(process.as_raw_handle(), 0) == WAIT_TIMEOUT }
+}

@@ -1,0 +1,69 @@
+//! [`FcntlPidLockManager`]: locks on one datadir, which one process at a time may
+//! have open, by `fcntl(2)`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::pid::Primitive;
+use crate::pid::datadir::{Datadir, open_datadir};
+use crate::scope::LockScope;
+use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
+
+/// Named locks on one datadir. They exclude the tasks and threads of this process
+/// by key, and every other instance on the same datadir as a whole: `<datadir>/LOCK`
+/// stays locked by the kernel from `new` until the manager and its last guard are
+/// gone, in whichever way the process ends.
+///
+/// The lock is one of [`fcntl(2)`] on the whole file, which also works over NFS
+/// where client and server do as POSIX says. It is an *open file description lock*
+/// where the kernel has those (Linux since 3.15, macOS), so another part of the
+/// process may open and close `LOCK` without harm. On older kernels it is a classic
+/// record lock, which is gone when anybody in the process does that.
+///
+/// # What callers must know
+///
+/// - **One datadir is one datadir**, however its path is spelled: a symlink, `..`, a
+///   bind mount. A second manager on it is refused, in the same process too; use the
+///   first one, it can be shared.
+/// - **flock and fcntl exclude each other** for managers of this crate. A program
+///   that locks `LOCK` in its own way is noticed too where the kernel tells.
+/// - **Nobody may delete or replace `LOCK`** while it is in use, for that lets a
+///   second process in. It is noticed within a second of use: every guard is then
+///   [lost](crate::LockGuard::is_lost), and the manager refuses all else with
+///   [`LockError::Lost`](crate::LockError::Lost). To go on, drop them and open anew.
+///   Nothing ever needs `LOCK` to be deleted: a file that is left over locks nothing.
+/// - **On NFS a lock can be lost to the network.** A client that is cut off for longer
+///   than its lease loses its locks to whoever asks next, and learns of it when the
+///   server is back. So there `LOCK` is also written to about twice a second while
+///   locks are asked for; if that fails, manager and guards are lost as above.
+/// - **Locks do not cross a `fork` without `exec`.** In the child, every guard of the
+///   parent is lost and the manager refuses all else; the parent keeps what it has.
+///   Commands started with `std::process::Command` are no concern: they do not
+///   inherit the file.
+/// - Opening a datadir and looking after `LOCK` are blocking calls to the file system:
+///   short on a local one, and as slow as the server on a network.
+///
+/// ```
+/// use std::time::Duration;
+/// use crosslock::{LockManager, PidLockError, pid_fcntl::FcntlPidLockManager};
+///
+/// # let datadir = std::env::temp_dir().join(format!("crosslock-fcntl-{}", std::process::id()));
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let locks = FcntlPidLockManager::new(&datadir)?;
+/// let guard = locks.lock("lightning.send.42", Duration::from_secs(10)).await?;
+///
+/// let second = FcntlPidLockManager::new(&datadir);
+/// assert!(matches!(second, Err(PidLockError::AlreadyHeld { .. })));
+/// # drop((guard, locks, std::fs::remove_dir_all(&datadir)));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+///
+/// [`fcntl(2)`]: https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
+#[derive(Debug)]
+pub struct FcntlPidLockManager {
+    locks: TableLocks<Arc<Datadir>>,
+}
+
+open_datadir!(FcntlPidLockManager, Primitive::Fcntl);
+
+impl_lock_manager_on_table!(FcntlPidLockManager, LockScope::Datadir);

@@ -1,0 +1,64 @@
+//! [`FlockPidLockManager`]: locks on one datadir, which one process at a time may
+//! have open, by `flock(2)` or `LockFileEx`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::pid::Primitive;
+use crate::pid::datadir::{Datadir, open_datadir};
+use crate::scope::LockScope;
+use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
+
+/// Named locks on one datadir. They exclude the tasks and threads of this process
+/// by key, and every other instance on the same datadir as a whole: `<datadir>/LOCK`
+/// stays locked by the kernel from `new` until the manager and its last guard are
+/// gone, in whichever way the process ends.
+///
+/// On Linux, macOS and Android that is [`flock(2)`], on Windows `LockFileEx`. On
+/// network file systems it is up to the implementation what `flock` excludes:
+/// there, use `FcntlPidLockManager`.
+///
+/// # What callers must know
+///
+/// - **One datadir is one datadir**, however its path is spelled: a symlink, `..`, a
+///   bind mount. A second manager on it is refused, in the same process too; use the
+///   first one, it can be shared.
+/// - **flock and fcntl exclude each other** for managers of this crate. A program
+///   that locks `LOCK` in its own way is noticed too where the kernel tells.
+/// - **Nobody may delete or replace `LOCK`** while it is in use, for that lets a
+///   second process in. It is noticed within a second of use: every guard is then
+///   [lost](crate::LockGuard::is_lost), and the manager refuses all else with
+///   [`LockError::Lost`](crate::LockError::Lost). To go on, drop them and open anew.
+///   (Windows does not let it happen.) Nothing ever needs `LOCK` to be deleted: a
+///   file that is left over locks nothing.
+/// - **Locks do not cross a `fork` without `exec`.** In the child, every guard of the
+///   parent is lost and the manager refuses all else; the parent keeps what it has.
+///   Commands started with `std::process::Command` are no concern: they do not
+///   inherit the file.
+/// - Opening a datadir and looking after `LOCK` are short blocking calls to the file
+///   system.
+///
+/// ```
+/// use std::time::Duration;
+/// use crosslock::{LockManager, PidLockError, pid_flock::FlockPidLockManager};
+///
+/// # let datadir = std::env::temp_dir().join(format!("crosslock-flock-{}", std::process::id()));
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let locks = FlockPidLockManager::new(&datadir)?;
+/// let guard = locks.lock("lightning.send.42", Duration::from_secs(10)).await?;
+///
+/// let second = FlockPidLockManager::new(&datadir);
+/// assert!(matches!(second, Err(PidLockError::AlreadyHeld { .. })));
+/// # drop((guard, locks, std::fs::remove_dir_all(&datadir)));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+///
+/// [`flock(2)`]: https://man7.org/linux/man-pages/man2/flock.2.html
+#[derive(Debug)]
+pub struct FlockPidLockManager {
+    locks: TableLocks<Arc<Datadir>>,
+}
+
+open_datadir!(FlockPidLockManager, Primitive::Flock);
+
+impl_lock_manager_on_table!(FlockPidLockManager, LockScope::Datadir);
