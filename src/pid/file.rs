@@ -201,10 +201,7 @@ impl Holder {
 /// The full path of the lock file. Made absolute once, so that it stays the same
 /// when the process changes its working directory.
 fn lock_path(datadir: &Path, name: &Path) -> io::Result<PathBuf> {
-    let mut components = name.components();
-    let plain = matches!(components.next(), Some(std::path::Component::Normal(only)) if only == name)
-        && components.next().is_none();
-    if !plain {
+    if name.file_name() != Some(name.as_os_str()) {
         return Err(failure::bad_name(name));
     }
     let absolute = std::path::absolute(datadir);

@@ -57,19 +57,56 @@ fn file_system(file: &File) -> io::Result<u32> {
     Ok(unsafe { found.assume_init() }.f_type as u32)
 }
 
-/// Whether process `pid` can be the one that holds `file`: it exists, and, if we
-/// may look into it, it has the file open. A number that was left by a killed
-/// process may long be somebody else's, and one from another container or another
-/// machine never was a process of ours.
+/// Whether process `pid` is the one that holds `file`, as far as can be told. A number
+/// that was left by a killed process may long be somebody else's, and one from
+/// another container or another machine never was a process of ours: so it is the
+/// kernel's list of locks that counts, see proc_locks(5).
 pub(in crate::pid) fn holds(pid: u32, file: FileId) -> bool {
-    if !syscalls::process_exists(pid) {
-        return false;
-    }
-    // Another user's process cannot be looked into, nor can any without /proc.
-    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return true;
+    // Android does not show it to applications.
+    let Ok(locks) = std::fs::read_to_string("/proc/locks") else {
+        return syscalls::process_exists(pid);
     };
-    descriptors
-        .filter_map(|descriptor| std::fs::metadata(descriptor.ok()?.path()).ok())
-        .any(|open| FileId::from(&open) == file)
+    let holders = || {
+        locks
+            .lines()
+            .filter_map(|line| lock_holder(line, file.inode))
+    };
+    // Open file description locks belong to no process. They stand alone in the list
+    // where `flock` is not taken beside them, on NFS and SMB; otherwise the line of
+    // `flock` says who.
+    match holders().any(|holder| holder.is_some()) {
+        true => holders().any(|holder| holder == Some(pid)),
+        false => holders().next().is_some() && syscalls::process_exists(pid),
+    }
+}
+
+/// The process that holds a lock on `inode` by this line of the list, `Some(None)` if
+/// some process does, and `None` if the line is about something else. The device is
+/// not compared: it is another one than stat(2) gives on some file systems.
+fn lock_holder(line: &str, inode: u64) -> Option<Option<u32>> {
+    // "1: FLOCK  ADVISORY  WRITE 4242 fe:00:12345 0 EOF"; with "->" for one that waits.
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    if fields.next()? == "->" {
+        return None;
+    }
+    let holder = fields.nth(2)?;
+    let locked = fields.next()?.rsplit(':').next()?;
+    (locked.parse() == Ok(inode)).then(|| holder.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_locks_is_understood() {
+        let held = "1: FLOCK  ADVISORY  WRITE 4242 fe:00:12345 0 EOF";
+        assert_eq!(lock_holder(held, 12345), Some(Some(4242)));
+        assert_eq!(lock_holder(held, 2345), None);
+        let by_nobody = "27: OFDLCK ADVISORY  WRITE -1 00:1c:12345 0 EOF";
+        assert_eq!(lock_holder(by_nobody, 12345), Some(None));
+        let waiting = "1: -> FLOCK  ADVISORY  WRITE 4242 fe:00:12345 0 EOF";
+        assert_eq!(lock_holder(waiting, 12345), None);
+        assert_eq!(lock_holder("", 0), None);
+    }
 }

@@ -1,0 +1,315 @@
+//! What takes a mount or a system call filter to show.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
+
+use crate::child::{
+    self, Answer, Process, command_under, holder, holder_by, must_pass, open_by, open_elsewhere,
+    task,
+};
+use crate::folder;
+use crate::managers::{Kind, with_each_manager};
+use crate::setup::setup_fails;
+
+with_each_manager! {
+    a_bind_mount_is_the_same_datadir
+    no_space_for_the_process_id_is_no_reason
+    no_space_for_the_lock_file_is_an_error
+    a_read_only_file_system_is_an_error
+    a_process_of_another_container_is_not_taken_for_one_of_ours
+    a_lock_of_another_program_counts
+    without_open_file_description_locks
+}
+
+/// Runs `command` as root in mounts of its own: those of this machine stay as they are.
+const OWN_MOUNTS: &[&str] = &["unshare", "--user", "--map-root-user", "--mount"];
+
+/// Runs one of the tests below in a process with its own mounts.
+fn with_own_mounts(test: &str, kind: Kind, datadir: &Path) {
+    if let Some(command) = command_under(OWN_MOUNTS, test, kind, datadir) {
+        must_pass(command);
+    }
+}
+
+fn mount(arguments: &[&str], at: &Path) {
+    let status = Command::new("mount").args(arguments).arg(at).status();
+    assert!(
+        status.unwrap().success(),
+        "mount {arguments:?} {}",
+        at.display()
+    );
+}
+
+fn a_bind_mount_is_the_same_datadir(kind: Kind) {
+    let folder = folder::new();
+    let _first = kind.open(folder.path().join("datadir")).unwrap();
+    with_own_mounts("linux::through_a_bind_mount", kind, folder.path());
+    let me = Some(std::process::id());
+    assert_eq!(
+        open_elsewhere(kind, folder.path().join("datadir")),
+        Answer::Held(me)
+    );
+}
+
+#[test]
+#[ignore = "a child process of the other tests"]
+fn through_a_bind_mount() {
+    let Some((kind, folder)) = task() else { return };
+    let other = folder.join("other");
+    fs::create_dir(&other).unwrap();
+    mount(
+        &["--bind", folder.join("datadir").to_str().unwrap()],
+        &other,
+    );
+    assert!(matches!(
+        open_elsewhere(kind, &other),
+        Answer::Held(Some(_))
+    ));
+    // And the other way round.
+    let third = folder.join("third");
+    fs::create_dir_all(third.join("datadir")).unwrap();
+    mount(&["--bind", third.to_str().unwrap()], &other);
+    let _first = kind.open(other.join("datadir")).unwrap();
+    let me = Some(std::process::id());
+    assert_eq!(
+        open_elsewhere(kind, third.join("datadir")),
+        Answer::Held(me)
+    );
+}
+
+fn no_space_for_the_process_id_is_no_reason(kind: Kind) {
+    let folder = folder::new();
+    with_own_mounts("linux::no_space_for_a_byte", kind, folder.path());
+}
+
+#[test]
+#[ignore = "a child process of the other tests"]
+fn no_space_for_a_byte() {
+    let Some((kind, folder)) = task() else { return };
+    mount(&["-t", "tmpfs", "-o", "size=4k", "none"], &folder);
+    fs::write(folder.join("filler"), [0; 4096]).unwrap();
+    let full = fs::write(folder.join("more"), "1").unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+
+    let manager = kind.open(&folder).unwrap();
+    assert_eq!(fs::metadata(folder.join("LOCK")).unwrap().len(), 0);
+    let guard = manager.try_lock("key").unwrap();
+    assert_eq!(open_elsewhere(kind, &folder), Answer::Held(None));
+    guard.ensure_held().unwrap();
+}
+
+fn no_space_for_the_lock_file_is_an_error(kind: Kind) {
+    let folder = folder::new();
+    with_own_mounts("linux::no_space_for_a_file", kind, folder.path());
+}
+
+#[test]
+#[ignore = "a child process of the other tests"]
+fn no_space_for_a_file() {
+    let Some((kind, folder)) = task() else { return };
+    // One for the root, three for what is to be created.
+    mount(&["-t", "tmpfs", "-o", "nr_inodes=4", "none"], &folder);
+    let datadir = folder.join("a/b/c");
+    let (error, message) = setup_fails(kind, &datadir);
+    assert_eq!(error, io::ErrorKind::StorageFull, "{message}");
+    let expected = format!(
+        "cannot create {}: no space left",
+        datadir.join("LOCK").display()
+    );
+    assert!(message.contains(&expected), "{message}");
+    assert_eq!(
+        fs::read_dir(&folder).unwrap().count(),
+        0,
+        "something was left behind"
+    );
+    // Four directories are one too many.
+    let (error, message) = setup_fails(kind, &folder.join("a/b/c/d"));
+    assert_eq!(error, io::ErrorKind::StorageFull, "{message}");
+    assert_eq!(
+        fs::read_dir(&folder).unwrap().count(),
+        0,
+        "something was left behind"
+    );
+}
+
+fn a_read_only_file_system_is_an_error(kind: Kind) {
+    let folder = folder::new();
+    fs::create_dir(folder.path().join("used")).unwrap();
+    fs::write(folder.path().join("used/LOCK"), "").unwrap();
+    with_own_mounts("linux::on_a_read_only_file_system", kind, folder.path());
+}
+
+#[test]
+#[ignore = "a child process of the other tests"]
+fn on_a_read_only_file_system() {
+    let Some((kind, folder)) = task() else { return };
+    mount(&["--bind", folder.to_str().unwrap()], &folder);
+    mount(&["-o", "remount,ro,bind"], &folder);
+    for datadir in [folder.clone(), folder.join("used"), folder.join("new/dir")] {
+        let (error, message) = setup_fails(kind, &datadir);
+        assert_eq!(error, io::ErrorKind::ReadOnlyFilesystem, "{message}");
+        assert!(message.contains("read-only"), "{message}");
+    }
+}
+
+/// In a container a process has a number that means another process outside, or none.
+fn a_process_of_another_container_is_not_taken_for_one_of_ours(kind: Kind) {
+    const CONTAINER: &[&str] = &[
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--kill-child",
+    ];
+    let folder = folder::new();
+    let Some(command) = command_under(CONTAINER, child::OPEN, kind, folder.path()) else {
+        return;
+    };
+    let inside = holder_by(command);
+    let lock = fs::read_to_string(folder.path().join("LOCK")).unwrap();
+    // A process that exists here too, so that only its files can tell.
+    assert_eq!(lock.trim(), "1");
+    assert_eq!(open_elsewhere(kind, folder.path()), Answer::Held(None));
+    inside.finish();
+    assert_eq!(open_elsewhere(kind, folder.path()), Answer::Opened);
+}
+
+/// A program that knows nothing of us, and locks `LOCK` by one of the primitives.
+fn a_lock_of_another_program_counts(kind: Kind) {
+    let folder = folder::new();
+    let lock = folder.path().join("LOCK");
+    fs::write(&lock, "").unwrap();
+    let by_flock = "import fcntl, sys
+file = open(sys.argv[1], 'r+')
+fcntl.flock(file, fcntl.LOCK_EX)";
+    let by_fcntl = "import fcntl, sys
+file = open(sys.argv[1], 'r+')
+fcntl.lockf(file, fcntl.LOCK_EX)";
+    for taken in [by_flock, by_fcntl] {
+        let script = format!("{taken}\nprint('\\nchild: locked', flush=True)\nsys.stdin.read()");
+        let mut python = Command::new("python3");
+        python.arg("-c").arg(script).arg(&lock);
+        if Command::new("python3").arg("--version").output().is_err() {
+            eprintln!("left out: there is no python3 here");
+            return;
+        }
+        let mut other = Process::start(python);
+        assert_eq!(other.hear().as_deref(), Some("locked"));
+        assert_eq!(open_elsewhere(kind, folder.path()), Answer::Held(None));
+        assert!(kind.open(folder.path()).is_err());
+        other.finish();
+        drop(kind.open(folder.path()).unwrap());
+    }
+}
+
+/// A kernel before 3.15, as far as `fcntl` goes.
+fn without_open_file_description_locks(kind: Kind) {
+    let folder = folder::new();
+    must_pass(child::command(
+        "linux::on_an_old_kernel",
+        kind,
+        folder.path(),
+    ));
+
+    // Both kinds of record lock exclude each other, so a program in a container with
+    // an old kernel's manners and one outside do.
+    let old = holder_by(child::command(OPEN_ON_AN_OLD_KERNEL, kind, folder.path()));
+    for &kind in Kind::ALL {
+        assert_eq!(
+            open_elsewhere(kind, folder.path()),
+            Answer::Held(Some(old.id()))
+        );
+    }
+    old.kill();
+    let new = holder(kind, folder.path());
+    for &kind in Kind::ALL {
+        let command = child::command(OPEN_ON_AN_OLD_KERNEL, kind, folder.path());
+        assert_eq!(open_by(command), Answer::Held(Some(new.id())));
+    }
+}
+
+const OPEN_ON_AN_OLD_KERNEL: &str = "linux::open_on_an_old_kernel";
+
+#[test]
+#[ignore = "a child process of the other tests"]
+fn open_on_an_old_kernel() {
+    if task().is_some() {
+        refuse_open_file_description_locks();
+        child::open();
+    }
+}
+
+#[test]
+#[ignore = "a child process of the other tests"]
+fn on_an_old_kernel() {
+    let Some((kind, datadir)) = task() else {
+        return;
+    };
+    refuse_open_file_description_locks();
+    let manager = kind.open(&datadir).unwrap();
+    let guard = manager.try_lock("key").unwrap();
+    let me = Some(std::process::id());
+    // No attempt frees the lock: a classic one is gone when the process closes any
+    // descriptor of the file.
+    for &second in Kind::ALL {
+        for spelling in [datadir.clone(), datadir.join("."), datadir.join("new/..")] {
+            match second.open(spelling) {
+                Err(crosslock::PidLockError::AlreadyHeld { pid, .. }) => assert_eq!(pid, me),
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(open_elsewhere(second, &datadir), Answer::Held(me));
+        }
+    }
+    guard.ensure_held().unwrap();
+    drop((manager, guard));
+    assert_eq!(open_elsewhere(kind, &datadir), Answer::Opened);
+
+    // Threads that open and close it all the time: one at a time is in, and those that
+    // are refused do not free its lock. A program that uses the other primitive alone
+    // would be let in then, so the record lock itself has to be looked at.
+    let inside = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..300 {
+                    let Ok(_manager) = kind.open(&datadir) else {
+                        continue;
+                    };
+                    assert!(!inside.swap(true, Relaxed), "two owners");
+                    std::thread::yield_now();
+                    inside.store(false, Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(open_elsewhere(kind, &datadir), Answer::Opened);
+}
+
+/// Has the kernel refuse the commands that came with 3.15, as a kernel before that
+/// does: to this thread, and to all threads and processes that it starts.
+fn refuse_open_file_description_locks() {
+    let is = |command: libc::c_int| {
+        let (argument, length) = (1, SeccompCmpArgLen::Dword);
+        let condition =
+            SeccompCondition::new(argument, length, SeccompCmpOp::Eq, command as u64).unwrap();
+        SeccompRule::new(vec![condition]).unwrap()
+    };
+    let commands = [libc::F_OFD_GETLK, libc::F_OFD_SETLK, libc::F_OFD_SETLKW];
+    let filter = SeccompFilter::new(
+        [(libc::SYS_fcntl, commands.map(is).into())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EINVAL as u32),
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+}

@@ -1,0 +1,20 @@
+//! Datadir locks under what happens to a datadir: real processes, real files.
+#![cfg(not(target_family = "wasm"))]
+
+mod child;
+#[path = "../support/folder.rs"]
+mod folder;
+mod managers;
+
+mod contents;
+mod death;
+mod loss;
+mod refusal;
+mod setup;
+mod spawning;
+mod waiting;
+
+#[cfg(unix)]
+mod fork;
+#[cfg(target_os = "linux")]
+mod linux;
