@@ -2,7 +2,7 @@
 // when there is nothing to do. Tools go to a cache outside the repository, so that the next clone
 // finds them; nothing here touches a tool that the user installed.
 
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { locateChromium } from './chromium.mjs';
@@ -10,6 +10,7 @@ import { Problem, output, root, run, say, which } from './run.mjs';
 
 const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
 const NODE = { minimum: [24, 5], major: 26 }; // the first with `navigator.locks`; the one we fetch
+const MINGW = 'x86_64-w64-mingw32-gcc'; // the linker that rustc looks for
 
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'crosslock');
 
@@ -67,6 +68,40 @@ export const chromium = once(async () => {
   await apt('Chromium with its driver', ubuntu ? ['chromium-browser', 'chromium-chromedriver'] : ['chromium', 'chromium-driver']);
   if (missing()) throw new Problem('Chromium or chromedriver is still not on PATH. Say where they are in CHROME and CHROMEDRIVER');
 });
+
+/** Wine, and the linker for what it runs. Returns the environment in which cargo runs Windows programs by it. */
+export const wine = once(async () => {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Problem('Wine runs our Windows programs on Linux on x86-64 alone. Leave this suite out: npm test -- --skip windows');
+  }
+  const missing = [
+    ...(which('wine') && which('wineboot') ? [] : ['wine', 'wine64']),
+    ...(which(MINGW) ? [] : ['gcc-mingw-w64-x86-64']),
+  ];
+  if (missing.length) await apt('Wine with the linker for Windows programs', missing);
+
+  const env = {
+    WINEPREFIX: join(cache, 'wine'), // not ~/.wine, which may be the user's own
+    WINEDEBUG: '-all', // else Wine talks about itself between the lines of the tests
+    WINEDLLOVERRIDES: 'mscoree,mshtml=', // else it asks in a window whether to download these two
+    CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER: 'wine',
+  };
+  await winePrefix(env);
+  return env;
+});
+
+/** The folder that is drive C: to Wine, with the registry. */
+async function winePrefix(env) {
+  const ready = join(env.WINEPREFIX, 'crosslock-is-ready'); // written last: what was interrupted is done again
+  if (existsSync(ready)) return;
+  say(`making a Windows for Wine in ${env.WINEPREFIX}; it takes 700 MB, and what is said about syswow64 is no error`);
+  mkdirSync(env.WINEPREFIX, { recursive: true });
+  await run('wineboot', ['--update'], { env });
+  await run('wine', ['winecfg', '-v', 'win10'], { env }); // the oldest that Rust supports; Wine 8 starts as 7
+  const dll = join(env.WINEPREFIX, 'drive_c/windows/system32/bcryptprimitives.dll');
+  if (!existsSync(dll)) await run(MINGW, ['-shared', '-o', dll, 'tools/wine/bcryptprimitives.c', '-ladvapi32']);
+  writeFileSync(ready, '');
+}
 
 /** Returns the path of a Node that has the Web Locks API. */
 export const nodeWithWebLocks = once(async () => {

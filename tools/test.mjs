@@ -5,9 +5,17 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bin, makePackage } from './package.mjs';
 import { Problem, root, run, say, script } from './run.mjs';
-import { chromium, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack } from './setup.mjs';
+import { chromium, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, wine } from './setup.mjs';
 
 const browser = 'wasm32-unknown-unknown';
+const windows = 'x86_64-pc-windows-gnu';
+const elsewhere = [
+  ...[windows, 'aarch64-apple-darwin', 'aarch64-apple-ios', 'aarch64-linux-android'],
+  ...['aarch64-unknown-linux-gnu', 'aarch64-unknown-linux-musl', 'x86_64-unknown-linux-musl'],
+];
+
+// For targets where the examples in the documentation cannot run, or need no second run.
+const withoutExamples = ['--lib', '--tests'];
 
 const suites = {
   async fmt() {
@@ -27,6 +35,14 @@ const suites = {
     await run('cargo', ['check', '--target', 'wasm32-wasip1']);
   },
 
+  /** Compiles for the platforms that this machine is not. Clippy links nothing, so it needs no linkers of theirs. */
+  async targets() {
+    await rustComponent('clippy');
+    for (const target of elsewhere) await rustTarget(target);
+    const targets = elsewhere.flatMap((target) => ['--target', target]);
+    await run('cargo', ['clippy', '--all-targets', ...targets, '--', '-D', 'warnings']);
+  },
+
   async doc() {
     await rust();
     await run('cargo', ['doc', '--no-deps'], { env: { RUSTDOCFLAGS: '-D warnings' } });
@@ -35,6 +51,20 @@ const suites = {
   async rust() {
     await rust();
     await run('cargo', ['test']);
+  },
+
+  /** Linux with the other C library. Its programs are static: they run, and link, without it. */
+  async musl() {
+    const target = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-unknown-linux-musl`;
+    await rustTarget(target);
+    await run('cargo', ['test', '--target', target, ...withoutExamples]);
+  },
+
+  /** Windows, as far as Wine is Windows. */
+  async windows() {
+    const env = await wine();
+    await rustTarget(windows);
+    await run('cargo', ['test', '--target', windows, ...withoutExamples], { env });
   },
 
   async loom() {
