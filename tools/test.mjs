@@ -9,12 +9,13 @@ import { chromium, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarge
 
 const browser = 'wasm32-unknown-unknown';
 const windows = 'x86_64-pc-windows-gnu';
+// Where the crate runs, and this machine may not.
 const elsewhere = [
   ...[windows, 'aarch64-apple-darwin', 'aarch64-apple-ios', 'aarch64-linux-android'],
   ...['aarch64-unknown-linux-gnu', 'aarch64-unknown-linux-musl', 'x86_64-unknown-linux-musl'],
 ];
 
-// For targets where the examples in the documentation cannot run, or need no second run.
+// The examples in the documentation are run once, by the suite `rust`.
 const withoutExamples = ['--lib', '--tests'];
 
 const suites = {
@@ -35,7 +36,7 @@ const suites = {
     await run('cargo', ['check', '--target', 'wasm32-wasip1']);
   },
 
-  /** Compiles for the platforms that this machine is not. Clippy links nothing, so it needs no linkers of theirs. */
+  /** Other platforms, compiled at least. Clippy links nothing, so it needs no linkers of theirs. */
   async targets() {
     await rustComponent('clippy');
     for (const target of elsewhere) await rustTarget(target);
@@ -60,7 +61,10 @@ const suites = {
     await run('cargo', ['test', '--target', target, ...withoutExamples]);
   },
 
-  /** Windows, as far as Wine is Windows. */
+  /**
+   * Windows, as far as Wine is Windows. Its services outlive the tests by two seconds, and keep our
+   * stderr that long; they are left to end by themselves, as another run may be using them.
+   */
   async windows() {
     const env = await wine();
     await rustTarget(windows);
