@@ -32,13 +32,7 @@ pub(super) struct LockedFile {
 /// What one try ended in.
 enum Attempt {
     Locked(LockedFile),
-    /// Somebody else has it: perhaps the process that its record names.
-    Held {
-        named: Option<u32>,
-        id: FileId,
-    },
-    /// This process has it, by a lock that allows no second look.
-    HeldHere,
+    Held(Holder),
     /// What we locked is not what stands at the path any more.
     Replaced,
 }
@@ -74,8 +68,7 @@ impl LockedFile {
                     continue;
                 }
                 Attempt::Replaced => return Err(failed(failure::never_stable(&path))),
-                Attempt::HeldHere => Holder::ThisProcess,
-                Attempt::Held { named, id } => Holder::Somebody { named, id },
+                Attempt::Held(holder) => holder,
             };
             let remaining = patience.saturating_sub(start.elapsed());
             if remaining.is_zero() {
@@ -92,9 +85,17 @@ impl LockedFile {
     }
 
     fn attempt(path: &Path, primitive: Primitive) -> io::Result<Attempt> {
+        match Self::lock_what_is_there(path, primitive)? {
+            Attempt::Locked(locked) => locked.settle(),
+            other => Ok(other),
+        }
+    }
+
+    /// Opens and locks whatever file stands at `path` at this moment.
+    fn lock_what_is_there(path: &Path, primitive: Primitive) -> io::Result<Attempt> {
         let mut opening = Opening::begin();
         if opening.must_not_open(path) {
-            return Ok(Attempt::HeldHere);
+            return Ok(Attempt::Held(Holder::ThisProcess));
         }
         let file = kernel::open(path).map_err(|error| failure::opening_file(path, error))?;
         if !file.metadata()?.is_file() {
@@ -102,32 +103,36 @@ impl LockedFile {
             return Ok(Attempt::Replaced);
         }
         let Some(file) = opening.keep_if_held(file)? else {
-            return Ok(Attempt::HeldHere);
+            return Ok(Attempt::Held(Holder::ThisProcess));
         };
-        let taken = Locks::take(&file, primitive, &mut opening);
-        let Some(locks) = taken.map_err(|error| failure::locking(path, primitive, error))? else {
-            let named = record::read(&file);
-            let id = FileId::of(&file)?;
-            return Ok(Attempt::Held { named, id });
-        };
-        // From here on the drop unlocks, whatever happens; it needs the right to do so.
-        drop(opening);
-        let locked = Self {
-            file: Some(file),
-            path: path.to_owned(),
-            locks,
-            owner: std::process::id(),
-        };
+        match Locks::take(&file, primitive, &mut opening) {
+            Ok(Some(locks)) => Ok(Attempt::Locked(Self {
+                file: Some(file),
+                path: path.to_owned(),
+                locks,
+                owner: std::process::id(),
+            })),
+            Ok(None) => {
+                let named = record::read(&file);
+                let id = FileId::of(&file)?;
+                Ok(Attempt::Held(Holder::Somebody { named, id }))
+            }
+            Err(error) => Err(failure::locking(path, primitive, error)),
+        }
+    }
+
+    /// Makes sure that what was locked is what others will find, and signs it.
+    fn settle(self) -> io::Result<Attempt> {
         // Between the open and the lock, somebody may have deleted the file: then we
         // hold what nobody else will ever find, and another process may hold what
         // stands there now. Once the path leads to what we hold, whoever comes later
         // finds it locked.
-        if !locked.is_in_place()? {
+        if !self.is_in_place()? {
             return Ok(Attempt::Replaced);
         }
         // The lock counts, not the number: a full disk is no reason to refuse.
-        let _ = record::write(locked.file(), locked.owner);
-        Ok(Attempt::Locked(locked))
+        let _ = record::write(self.file(), self.owner);
+        Ok(Attempt::Locked(self))
     }
 
     fn file(&self) -> &File {
@@ -184,7 +189,9 @@ impl Drop for LockedFile {
 
 /// Who refused us.
 enum Holder {
+    /// By a lock that allows no look into the file.
     ThisProcess,
+    /// Perhaps the process that the file's record names.
     Somebody { named: Option<u32>, id: FileId },
 }
 
@@ -241,5 +248,26 @@ impl<'a> CreatedDirs<'a> {
         for dir in self.0.iter().rev() {
             let _ = fs::remove_dir(dir);
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// The race that a test from outside cannot bring about at will.
+    #[test]
+    fn a_file_that_was_deleted_before_it_was_locked_is_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("LOCK");
+        let lock = || match LockedFile::lock_what_is_there(&path, Primitive::Fcntl).unwrap() {
+            Attempt::Locked(locked) => locked,
+            _ => panic!("somebody else has it"),
+        };
+        let first = lock();
+        fs::remove_file(&path).unwrap();
+        let second = lock();
+        assert!(matches!(first.settle().unwrap(), Attempt::Replaced));
+        assert!(matches!(second.settle().unwrap(), Attempt::Locked(_)));
     }
 }

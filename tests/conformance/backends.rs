@@ -31,6 +31,7 @@ mod native {
     use crosslock::memory::MemoryLockManager;
     #[cfg(unix)]
     use crosslock::pid_fcntl::FcntlPidLockManager;
+    #[cfg(not(target_os = "ios"))]
     use crosslock::pid_flock::FlockPidLockManager;
     use tempfile::TempDir;
 
@@ -48,6 +49,7 @@ mod native {
 
     conformance!(memory_on_one_thread, #[tokio::test], MemoryLockManager::new());
     conformance!(memory_on_many_threads, #[tokio::test(flavor = "multi_thread")], MemoryLockManager::new());
+    #[cfg(not(target_os = "ios"))]
     conformance!(flock, #[tokio::test], FlockPidLockManager::new(datadir()).unwrap());
     #[cfg(unix)]
     conformance!(fcntl, #[tokio::test], FcntlPidLockManager::new(datadir()).unwrap());

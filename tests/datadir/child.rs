@@ -45,7 +45,7 @@ pub(crate) fn command(test: &str, kind: Kind, datadir: &Path) -> Command {
 
 /// The same, under a program such as `unshare` that starts another one. `None` if
 /// that program does not work on this machine.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) fn command_under(
     wrapper: &[&str],
     test: &str,
@@ -89,9 +89,9 @@ pub(crate) fn must_pass(mut command: Command) {
     assert!(passed, "the child failed: {shown}\n{errors}");
 }
 
-/// A process with which this one talks.
+/// A process with which this one talks. Dropping it kills the process.
 pub(crate) struct Process {
-    child: Child,
+    child: Mortal,
     input: ChildStdin,
     output: Output,
 }
@@ -105,14 +105,14 @@ impl Process {
         let input = child.stdin.take().expect("it is piped");
         let output = child.stdout.take().expect("it is piped");
         Self {
-            child,
+            child: Mortal(child),
             input,
             output: BufReader::new(output).lines(),
         }
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// What the child says next; `None` once it has said everything.
@@ -122,20 +122,15 @@ impl Process {
 
     /// SIGKILL, or what comes nearest. Returns once the process is gone, with both
     /// ends of the conversation: another process may have inherited the others.
-    pub(crate) fn kill(mut self) -> (ChildStdin, Output) {
-        self.child.kill().expect("the child can be killed");
-        self.child.wait().expect("the child can be waited for");
+    pub(crate) fn kill(self) -> (ChildStdin, Output) {
+        drop(self.child);
         (self.input, self.output)
     }
 
-    /// [`kill`](Self::kill) for later, and what the child says for another thread.
-    pub(crate) fn into_killer(mut self) -> (impl FnOnce() + 'static, Output) {
-        let kill = move || {
-            self.child.kill().expect("the child can be killed");
-            self.child.wait().expect("the child can be waited for");
-            drop(self.input);
-        };
-        (kill, self.output)
+    /// What kills the process when it is dropped, and what the process says, for
+    /// another thread to hear.
+    pub(crate) fn split(self) -> (impl Sized, Output) {
+        ((self.child, self.input), self.output)
     }
 
     /// Lets the child come to its end.
@@ -145,7 +140,7 @@ impl Process {
         for line in self.output {
             drop(line);
         }
-        let status = self.child.wait().expect("the child can be waited for");
+        let status = self.child.0.wait().expect("the child can be waited for");
         assert!(status.success(), "the child ended with {status}");
     }
 }
@@ -155,6 +150,17 @@ pub(crate) fn hear(output: &mut Output) -> Option<String> {
         let line = line.expect("the child speaks UTF-8");
         line.strip_prefix(MARK).map(str::to_owned)
     })
+}
+
+/// A process that does not outlive the test that started it.
+struct Mortal(Child);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        // It may have come to its end before, and been waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What another process met with when it opened a datadir.

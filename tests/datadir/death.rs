@@ -47,22 +47,21 @@ fn killed_over_and_over(kind: Kind) {
         if kills % 5 == 0 {
             // Wherever it is in opening the datadir.
             let bystander = (place + 1 + kills % (CONTENDERS - 1)) % CONTENDERS;
-            std::mem::replace(&mut contenders[bystander], start(bystander)).kill();
+            contenders[bystander] = start(bystander);
             kills += 1;
         }
-        std::mem::replace(&mut contenders[place], start(place)).kill();
+        contenders[place] = start(place);
         kills += 1;
     }
-    for contender in contenders {
-        contender.kill();
-    }
+    drop(contenders);
     assert_eq!(open_elsewhere(kind, folder.path()), child::Answer::Opened);
 }
 
-/// A process that wants the datadir, and a thread that hears it say so.
+/// A process that wants the datadir, and a thread that hears it say so. Dropping it
+/// kills the process.
 struct Contender {
     id: u32,
-    kill: Box<dyn FnOnce()>,
+    _process: Box<dyn std::any::Any>,
 }
 
 impl Contender {
@@ -74,21 +73,15 @@ impl Contender {
     ) -> Self {
         let process = Process::start(child::command(CONTENDER, kind, datadir));
         let id = process.id();
-        let (kill, mut output) = process.into_killer();
+        let (process, mut output) = process.split();
         // Ends with the process, and its output with it.
         thread::spawn(move || {
             while let Some(message) = child::hear(&mut output) {
                 let _ = heard.send((place, id, message));
             }
         });
-        Self {
-            id,
-            kill: Box::new(kill),
-        }
-    }
-
-    fn kill(self) {
-        (self.kill)();
+        let _process = Box::new(process);
+        Self { id, _process }
     }
 }
 

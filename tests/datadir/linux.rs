@@ -258,6 +258,8 @@ fn on_an_old_kernel() {
     let manager = kind.open(&datadir).unwrap();
     let guard = manager.try_lock("key").unwrap();
     let me = Some(std::process::id());
+    let open_files = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open_files();
     // No attempt frees the lock: a classic one is gone when the process closes any
     // descriptor of the file.
     for &second in Kind::ALL {
@@ -269,6 +271,7 @@ fn on_an_old_kernel() {
             assert_eq!(open_elsewhere(second, &datadir), Answer::Held(me));
         }
     }
+    assert_eq!(open_files(), before, "attempts pile up open files");
     guard.ensure_held().unwrap();
     drop((manager, guard));
     assert_eq!(open_elsewhere(kind, &datadir), Answer::Opened);

@@ -1,42 +1,34 @@
-//! `LOCK` is deleted or replaced while it is held. Windows does not let that happen.
+//! `LOCK` is deleted or replaced while it is held.
 
 use std::fs;
 use std::path::Path;
-#[cfg(unix)]
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crosslock::{AcquireOptions, LockError};
+use futures::FutureExt;
 use futures::executor::block_on;
 
-#[cfg(unix)]
 use crate::child::{Answer, open_elsewhere};
 use crate::folder;
-#[cfg(unix)]
 use crate::managers::LONG;
 use crate::managers::{Kind, Manager, with_each_manager};
 
-#[cfg(unix)]
 with_each_manager! {
     a_deleted_lock_file_is_a_loss
     a_replaced_lock_file_is_a_loss
     a_moved_datadir_is_a_loss
     whoever_waits_hears_of_the_loss
+    a_grant_after_a_long_wait_is_looked_at
     after_a_loss_one_can_open_anew
     what_cannot_be_looked_at_is_no_loss
     deletes_and_opens_never_make_two_owners
-}
-
-#[cfg(windows)]
-with_each_manager! {
-    an_open_lock_file_stays
 }
 
 /// The time within which a loss has to be noticed.
 const NOTICED: Duration = Duration::from_secs(1);
 
 /// Waits for the manager to notice, as a program would: by using it.
-#[cfg(unix)]
 fn use_until_lost(manager: &Manager) -> LockError {
     let start = std::time::Instant::now();
     loop {
@@ -50,7 +42,6 @@ fn use_until_lost(manager: &Manager) -> LockError {
     }
 }
 
-#[cfg(unix)]
 fn assert_lost(manager: &Manager, guard: &dyn crosslock::LockGuard, path: &Path) {
     // A guard is asked for the very moment.
     assert!(guard.is_lost());
@@ -85,7 +76,6 @@ fn assert_lost(manager: &Manager, guard: &dyn crosslock::LockGuard, path: &Path)
     assert!(guard.is_lost());
 }
 
-#[cfg(unix)]
 fn a_deleted_lock_file_is_a_loss(kind: Kind) {
     let folder = folder::new();
     let manager = kind.open(folder.path()).unwrap();
@@ -95,7 +85,6 @@ fn a_deleted_lock_file_is_a_loss(kind: Kind) {
     assert_lost(&manager, &*guard, &lock);
 }
 
-#[cfg(unix)]
 fn a_replaced_lock_file_is_a_loss(kind: Kind) {
     let folder = folder::new();
     let manager = kind.open(folder.path()).unwrap();
@@ -108,7 +97,6 @@ fn a_replaced_lock_file_is_a_loss(kind: Kind) {
     assert_lost(&manager, &*guard, &lock);
 }
 
-#[cfg(unix)]
 fn a_moved_datadir_is_a_loss(kind: Kind) {
     let folder = folder::new();
     let datadir = folder.path().join("datadir");
@@ -119,7 +107,6 @@ fn a_moved_datadir_is_a_loss(kind: Kind) {
     assert_lost(&manager, &*guard, &datadir.join("LOCK"));
 }
 
-#[cfg(unix)]
 fn whoever_waits_hears_of_the_loss(kind: Kind) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -144,7 +131,24 @@ fn whoever_waits_hears_of_the_loss(kind: Kind) {
     });
 }
 
-#[cfg(unix)]
+/// The lock file went while they waited, and nobody looked until the grant.
+fn a_grant_after_a_long_wait_is_looked_at(kind: Kind) {
+    let folder = folder::new();
+    let manager = kind.open(folder.path()).unwrap();
+    let guard = manager.try_lock("held").unwrap();
+    let mut waiting = manager.0.lock("held", Duration::MAX);
+    assert!(waiting.as_mut().now_or_never().is_none());
+    fs::remove_file(folder.path().join("LOCK")).unwrap();
+    // What was seen a moment ago may be believed; this long ago it may not.
+    std::thread::sleep(NOTICED);
+    drop(guard);
+    let error = block_on(waiting).unwrap_err();
+    assert!(
+        matches!(error, LockError::Lost { key: None, .. }),
+        "{error:?}"
+    );
+}
+
 fn after_a_loss_one_can_open_anew(kind: Kind) {
     let folder = folder::new();
     let manager = kind.open(folder.path()).unwrap();
@@ -167,7 +171,6 @@ fn after_a_loss_one_can_open_anew(kind: Kind) {
 }
 
 /// An error while looking is reported as what it is, and passes.
-#[cfg(unix)]
 fn what_cannot_be_looked_at_is_no_loss(kind: Kind) {
     let folder = folder::new();
     let parent = folder.path().join("parent");
@@ -192,7 +195,6 @@ fn what_cannot_be_looked_at_is_no_loss(kind: Kind) {
 /// One thread deletes `LOCK` all the time, while others open the datadir. Whoever is
 /// in can be put out by the next delete, but then knows it: of two managers that
 /// are open at the same time, one at most still has its lock.
-#[cfg(unix)]
 fn deletes_and_opens_never_make_two_owners(kind: Kind) {
     let folder = folder::new();
     let (datadir, over) = (folder.path(), AtomicBool::new(false));
@@ -232,22 +234,4 @@ fn deletes_and_opens_never_make_two_owners(kind: Kind) {
         let owners = left.iter().filter(|(_, guard)| !guard.is_lost()).count();
         assert!(owners <= 1, "{owners} owners");
     });
-}
-
-/// Under Wine a file that was deleted while open keeps its name, so what counts is
-/// that nobody else gets in.
-#[cfg(windows)]
-fn an_open_lock_file_stays(kind: Kind) {
-    let folder = folder::new();
-    let manager = kind.open(folder.path()).unwrap();
-    let guard = manager.try_lock("held").unwrap();
-    let lock: &Path = &folder.path().join("LOCK");
-    fs::remove_file(lock).unwrap_err();
-    fs::rename(lock, folder.path().join("moved")).unwrap_err();
-    std::thread::sleep(NOTICED);
-    assert!(!guard.is_lost());
-    assert!(kind.open(folder.path()).is_err());
-    let options = AcquireOptions::new(Duration::ZERO);
-    let error = block_on(manager.0.acquire("held", options)).unwrap_err();
-    assert!(matches!(error, LockError::TimedOut { .. }), "{error:?}");
 }

@@ -8,7 +8,6 @@ mod managers;
 
 mod contents;
 mod death;
-mod loss;
 mod refusal;
 mod setup;
 mod spawning;
@@ -18,3 +17,9 @@ mod waiting;
 mod fork;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(unix)]
+mod loss;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use crosslock::pid_fcntl::FcntlPidLockManager;
+#[cfg(not(target_os = "ios"))]
 use crosslock::pid_flock::FlockPidLockManager;
 use crosslock::{LockGuard, LockManager, PidLockError};
 use futures::executor::block_on;
@@ -14,6 +15,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
+    #[cfg(not(target_os = "ios"))]
     Flock,
     #[cfg(unix)]
     Fcntl,
@@ -21,6 +23,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) const ALL: &[Self] = &[
+        #[cfg(not(target_os = "ios"))]
         Self::Flock,
         #[cfg(unix)]
         Self::Fcntl,
@@ -28,6 +31,7 @@ impl Kind {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            #[cfg(not(target_os = "ios"))]
             Self::Flock => "flock",
             #[cfg(unix)]
             Self::Fcntl => "fcntl",
@@ -49,6 +53,7 @@ impl Kind {
         timeout: Duration,
     ) -> Result<Manager, PidLockError> {
         match self {
+            #[cfg(not(target_os = "ios"))]
             Self::Flock => FlockPidLockManager::open_timeout(datadir, timeout).map(Manager::new),
             #[cfg(unix)]
             Self::Fcntl => FcntlPidLockManager::open_timeout(datadir, timeout).map(Manager::new),
@@ -61,6 +66,7 @@ impl Kind {
         name: &str,
     ) -> Result<Manager, PidLockError> {
         match self {
+            #[cfg(not(target_os = "ios"))]
             Self::Flock => FlockPidLockManager::new_with_lock_file(datadir, name).map(Manager::new),
             #[cfg(unix)]
             Self::Fcntl => FcntlPidLockManager::new_with_lock_file(datadir, name).map(Manager::new),
@@ -85,6 +91,7 @@ impl Manager {
 /// Makes a test for each manager of each function, which takes the [`Kind`].
 macro_rules! with_each_manager {
     ($($(#[$attribute:meta])* $test:ident)*) => {
+        #[cfg(not(target_os = "ios"))]
         mod flock {
             $(
                 #[test]

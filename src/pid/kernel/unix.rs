@@ -37,10 +37,6 @@ use syscalls::Request;
 /// Which of the kernel's locks a manager stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Primitive {
-    #[cfg_attr(
-        target_os = "ios",
-        expect(dead_code, reason = "there is no manager for it there")
-    )]
     Flock,
     Fcntl,
 }

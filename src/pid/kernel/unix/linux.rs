@@ -45,6 +45,10 @@ pub(in crate::pid) fn is_remote(file: &File) -> io::Result<bool> {
 
 /// The magic number of the file system, as statfs(2) lists them: 32 bits, in a
 /// field whose type differs between platforms.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the field is a u32 on some 32-bit platforms"
+)]
 fn file_system(file: &File) -> io::Result<u32> {
     let mut found = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: `fstatfs` writes a `statfs` structure through its second argument,
