@@ -156,7 +156,8 @@ pub enum PidLockError {
     AlreadyHeld {
         /// The datadir as the caller spelled it.
         datadir: PathBuf,
-        /// The holder's process id, if its record could be read and the process
+        /// The holder's process id, if its record could be read and nothing speaks
+        /// against it: on Linux the kernel names the same process, elsewhere it
         /// exists. It is for people: the kernel's lock is what refuses.
         pid: Option<u32>,
     },
@@ -166,7 +167,8 @@ pub enum PidLockError {
     SetupFailed {
         /// The datadir as the caller spelled it.
         datadir: PathBuf,
-        /// The cause; its message names the path and what to do.
+        /// The cause. Its message names the path and says what to do, its
+        /// [kind](std::io::Error::kind) is the system's, and so is its source.
         source: std::io::Error,
     },
 }

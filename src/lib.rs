@@ -7,20 +7,25 @@
 //! | backend | where it runs | what it excludes |
 //! | --- | --- | --- |
 //! | [`memory::MemoryLockManager`] | everywhere, wasm too | tasks and threads of one process; every instance shares one keyspace |
+//! | `pid_flock::FlockPidLockManager` | Linux, macOS, Android, Windows | the above for one datadir, and a second process on that datadir is refused (`flock(2)`, `LockFileEx` on `<datadir>/LOCK`) |
+//! | `pid_fcntl::FcntlPidLockManager` | Linux, macOS, iOS, Android | the same with `fcntl` locks, also over POSIX-compliant NFS |
 //! | `web_locks::WebLockManager` | wasm: browsers, Node 24.5+ | all same-origin tabs and workers of one browser profile (`navigator.locks`); in Node, the threads of one process |
 //!
-//! Locks on a datadir (`pid_flock`, `pid_fcntl`) are planned; until then
-//! [`platform_default()`] fails on native platforms rather than fall back to less.
+//! The README has the platforms cell by cell, with what was run there and what was
+//! only compiled.
 //!
 //! # How to pick
 //!
 //! - One process, or tests: memory.
+//! - One process per datadir (a CLI, a daemon, a desktop wallet): a pid-lock; `fcntl`
+//!   where the datadir may be on network storage.
 //! - A browser: Web Locks, the only thing there that reaches other tabs.
 //! - No wish to think: [`platform_default()`].
 //!
 //! What callers must still guarantee: one backend per dataset for ever, and the
 //! same namespace or directory in every instance. Two managers of different kinds
-//! do not exclude each other. [`LockManager::scope`] says what is excluded.
+//! do not exclude each other, except that the two pid-locks refuse one another.
+//! [`LockManager::scope`] says what is excluded.
 //!
 //! # What every backend promises
 //!

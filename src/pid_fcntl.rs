@@ -38,6 +38,7 @@ use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
 ///   locks are asked for; if that fails, manager and guards are lost as above.
 /// - **Locks do not cross a `fork` without `exec`.** In the child, every guard of the
 ///   parent is lost and the manager refuses all else; the parent keeps what it has.
+///   (Of a program with threads, such a child may do little but `exec`, says POSIX.)
 ///   Commands started with `std::process::Command` are no concern: they do not
 ///   inherit the file.
 /// - Opening a datadir and looking after `LOCK` are blocking calls to the file system:

@@ -1,7 +1,7 @@
 //! Linux and Android.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 
@@ -66,23 +66,30 @@ fn file_system(file: &File) -> io::Result<u32> {
 /// another container or another machine never was a process of ours: so it is the
 /// kernel's list of locks that counts, see proc_locks(5).
 pub(in crate::pid) fn holds(pid: u32, file: FileId) -> bool {
-    // Android does not show it to applications.
-    let Ok(locks) = std::fs::read_to_string("/proc/locks") else {
-        return syscalls::process_exists(pid);
-    };
-    let holders = || {
-        locks
-            .lines()
-            .filter_map(|line| lock_holder(line, file.inode))
-    };
-    // Open file description locks belong to no process. They stand alone in the list
-    // where `flock` is not taken beside them, on NFS and SMB; otherwise the line of
-    // `flock` says who.
-    match holders().any(|holder| holder.is_some()) {
-        true => holders().any(|holder| holder == Some(pid)),
-        false => holders().next().is_some() && syscalls::process_exists(pid),
+    let mut held = false;
+    for _ in 0..LOOKS {
+        // Android does not show it to applications.
+        let Ok(locks) = File::open("/proc/locks") else {
+            return syscalls::process_exists(pid);
+        };
+        let lines = BufReader::new(locks).lines().map_while(Result::ok);
+        let holders: Vec<_> = lines
+            .filter_map(|line| lock_holder(&line, file.inode))
+            .collect();
+        if holders.iter().any(Option::is_some) {
+            return holders.contains(&Some(pid));
+        }
+        held |= !holders.is_empty();
     }
+    // Open file description locks belong to no process. They stand alone in the list
+    // where `flock` is not taken beside them, on NFS and SMB.
+    held && syscalls::process_exists(pid)
 }
+
+/// How often to look for a lock that must be in the list. It is read page by page, and
+/// while others lock and unlock, lines move from a page that is yet to be read to one
+/// that has been.
+const LOOKS: usize = 10;
 
 /// The process that holds a lock on `inode` by this line of the list, `Some(None)` if
 /// some process does, and `None` if the line is about something else. The device is
