@@ -27,8 +27,6 @@ pub(crate) struct Datadir {
     file: LockedFile,
     /// As the application spelled it.
     path: PathBuf,
-    /// Whether a server keeps the lock.
-    remote: bool,
     /// Set once: what took the datadir away from us.
     lost: OnceLock<String>,
     opened: Instant,
@@ -46,8 +44,6 @@ impl Datadir {
         let file = LockedFile::open(&path, lock_file, primitive, patience)?;
         Ok(Self {
             table: SharedTable::new(),
-            // If the kernel does not say, there is nothing to be gained by failing.
-            remote: file.is_remote().unwrap_or(false),
             file,
             path,
             lost: OnceLock::new(),
@@ -143,7 +139,7 @@ impl Owner for Arc<Datadir> {
         if !due && freshness == Freshness::Recent {
             return Ok(());
         }
-        match self.look(due && self.remote) {
+        match self.look(due && self.file.is_remote()) {
             Ok(None) => Ok(()),
             Ok(Some(reason)) => Err(self.lose(reason)),
             Err(source) => Err(LockError::Io {

@@ -23,6 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct LockedFile {
     /// Always there before the drop.
     file: Option<File>,
+    id: FileId,
     path: PathBuf,
     locks: Locks,
     /// The process that locked it, which a forked child is not.
@@ -51,24 +52,30 @@ impl LockedFile {
             source,
         };
         let path = lock_path(datadir, name).map_err(setup_failed)?;
-        let created = CreatedDirs::create(datadir).map_err(setup_failed)?;
-        let failed = |source| {
-            created.undo();
-            setup_failed(source)
-        };
-
+        let mut created = None;
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut replacements = 0;
         loop {
-            let holder = match Self::attempt(&path, primitive).map_err(failed)? {
-                Attempt::Locked(locked) => return Ok(locked),
-                Attempt::Replaced if replacements < REPLACEMENTS => {
+            let holder = match Self::attempt(&path, primitive) {
+                Ok(Attempt::Locked(locked)) => return Ok(locked),
+                Ok(Attempt::Held(holder)) => holder,
+                Ok(Attempt::Replaced) if replacements < REPLACEMENTS => {
                     replacements += 1;
                     continue;
                 }
-                Attempt::Replaced => return Err(failed(failure::never_stable(&path))),
-                Attempt::Held(holder) => holder,
+                // Nearly always the directory is there, so nobody looks before.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && created.is_none() => {
+                    created = Some(CreatedDirs::create(datadir).map_err(setup_failed)?);
+                    continue;
+                }
+                failed => {
+                    if let Some(created) = created {
+                        created.undo();
+                    }
+                    let never_stable = || failure::never_stable(&path);
+                    return Err(setup_failed(failed.err().unwrap_or_else(never_stable)));
+                }
             };
             let remaining = patience.saturating_sub(start.elapsed());
             if remaining.is_zero() {
@@ -98,23 +105,25 @@ impl LockedFile {
             return Ok(Attempt::Held(Holder::ThisProcess));
         }
         let file = kernel::open(path).map_err(|error| failure::opening_file(path, error))?;
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             failure::must_be_a_file(path)?;
             return Ok(Attempt::Replaced);
         }
-        let Some(file) = opening.keep_if_held(file)? else {
+        let id = FileId::from(&metadata);
+        let Some(file) = opening.keep_if_held(file, id) else {
             return Ok(Attempt::Held(Holder::ThisProcess));
         };
-        match Locks::take(&file, primitive, &mut opening) {
+        match Locks::take(&file, id, primitive, &mut opening) {
             Ok(Some(locks)) => Ok(Attempt::Locked(Self {
                 file: Some(file),
+                id,
                 path: path.to_owned(),
                 locks,
                 owner: std::process::id(),
             })),
             Ok(None) => {
                 let named = record::read(&file);
-                let id = FileId::of(&file)?;
                 Ok(Attempt::Held(Holder::Somebody { named, id }))
             }
             Err(error) => Err(failure::locking(path, primitive, error)),
@@ -151,11 +160,12 @@ impl LockedFile {
     }
 
     pub(super) fn is_in_place(&self) -> io::Result<bool> {
-        kernel::is_still_at(self.file(), &self.path)
+        kernel::is_still_at(self.id, &self.path)
     }
 
-    pub(super) fn is_remote(&self) -> io::Result<bool> {
-        kernel::is_remote(self.file())
+    /// Whether a server keeps the lock.
+    pub(super) fn is_remote(&self) -> bool {
+        self.locks.are_remote()
     }
 
     /// Has the server that keeps the lock show that it still knows of us.

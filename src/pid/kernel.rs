@@ -10,13 +10,11 @@ mod windows;
 pub(crate) use unix::Primitive;
 #[cfg(unix)]
 pub(super) use unix::{
-    FileId, Locks, Opening, holds, is_remote, is_still_at, is_unsupported, open, read_at_start,
-    write_at_start,
+    FileId, Locks, Opening, holds, is_still_at, is_unsupported, open, read_at_start, write_at_start,
 };
 #[cfg(windows)]
 pub(crate) use windows::Primitive;
 #[cfg(windows)]
 pub(super) use windows::{
-    FileId, Locks, Opening, holds, is_remote, is_still_at, is_unsupported, open, read_at_start,
-    write_at_start,
+    FileId, Locks, Opening, holds, is_still_at, is_unsupported, open, read_at_start, write_at_start,
 };

@@ -30,7 +30,7 @@ mod platform;
 mod platform;
 
 pub(in crate::pid) use classic::Opening;
-pub(in crate::pid) use platform::{holds, is_remote};
+pub(in crate::pid) use platform::holds;
 
 use syscalls::Request;
 
@@ -58,10 +58,6 @@ pub(in crate::pid) struct FileId {
 }
 
 impl FileId {
-    pub(in crate::pid) fn of(file: &File) -> io::Result<Self> {
-        Ok(Self::from(&file.metadata()?))
-    }
-
     /// Of what stands at `path`; a symbolic link is not followed.
     fn at(path: &Path) -> io::Result<Self> {
         Ok(Self::from(&path.symlink_metadata()?))
@@ -101,14 +97,14 @@ pub(in crate::pid) fn read_at_start(file: &File, bytes: &mut [u8]) -> io::Result
     file.read_at(bytes, 0)
 }
 
-/// Whether `path` still leads to `file`.
-pub(in crate::pid) fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
-    let at_path = match FileId::at(path) {
-        Ok(id) => id,
-        Err(error) if is_gone(&error) => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    Ok(at_path == FileId::of(file)?)
+/// Whether `path` still leads to `file`, which is open, so that its number is not
+/// given to another one.
+pub(in crate::pid) fn is_still_at(file: FileId, path: &Path) -> io::Result<bool> {
+    match FileId::at(path) {
+        Ok(id) => Ok(id == file),
+        Err(error) if is_gone(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Nothing at the path, or, on NFS, a handle whose file the server has removed.
@@ -141,6 +137,7 @@ pub(in crate::pid) fn is_unsupported(error: &io::Error) -> bool {
 pub(in crate::pid) struct Locks {
     record: Option<Record>,
     flock: bool,
+    remote: bool,
 }
 
 /// How the `fcntl` lock is held.
@@ -159,13 +156,18 @@ impl Locks {
     /// order: of two that come at once, the first wins, and never both lose.
     pub(in crate::pid) fn take(
         file: &File,
+        id: FileId,
         own: Primitive,
         opening: &mut Opening,
     ) -> io::Result<Option<Self>> {
-        let both = !platform::primitives_conflict(file)?;
-        let mut locks = Self::default();
+        let remote = platform::is_remote(file)?;
+        let both = platform::keeps_primitives_apart(remote);
+        let mut locks = Self {
+            remote,
+            ..Self::default()
+        };
         if both || own == Primitive::Fcntl {
-            match lock_record(file, opening) {
+            match lock_record(file, id, opening) {
                 Ok(Some(record)) => locks.record = Some(record),
                 Ok(None) => return Ok(None),
                 Err(error) if own != Primitive::Fcntl && nobody_can(&error) => {}
@@ -187,6 +189,11 @@ impl Locks {
             }
         }
         Ok(Some(locks))
+    }
+
+    /// Whether a server keeps them.
+    pub(in crate::pid) fn are_remote(&self) -> bool {
+        self.remote
     }
 
     /// Unlocks explicitly, in the reverse order.
@@ -216,7 +223,7 @@ fn nobody_can(error: &io::Error) -> bool {
     is_unsupported(error) && error.raw_os_error() != Some(libc::ENOLCK)
 }
 
-fn lock_record(file: &File, opening: &mut Opening) -> io::Result<Option<Record>> {
+fn lock_record(file: &File, id: FileId, opening: &mut Opening) -> io::Result<Option<Record>> {
     if let Some(command) = platform::OFD_SETLK {
         match syscalls::record_lock(file, command, Request::TryLock) {
             Ok(locked) => return Ok(locked.then_some(Record::OpenFile)),
@@ -225,5 +232,5 @@ fn lock_record(file: &File, opening: &mut Opening) -> io::Result<Option<Record>>
             Err(error) => return Err(error),
         }
     }
-    Ok(opening.lock(file)?.map(Record::Process))
+    Ok(opening.lock(file, id)?.map(Record::Process))
 }

@@ -50,9 +50,9 @@ impl fmt::Display for Primitive {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::pid) struct FileId;
 
-impl FileId {
-    pub(in crate::pid) fn of(_file: &File) -> io::Result<Self> {
-        Ok(Self)
+impl From<&std::fs::Metadata> for FileId {
+    fn from(_metadata: &std::fs::Metadata) -> Self {
+        Self
     }
 }
 
@@ -69,8 +69,8 @@ impl Opening {
         false
     }
 
-    pub(in crate::pid) fn keep_if_held(&mut self, file: File) -> io::Result<Option<File>> {
-        Ok(Some(file))
+    pub(in crate::pid) fn keep_if_held(&mut self, file: File, _id: FileId) -> Option<File> {
+        Some(file)
     }
 }
 
@@ -101,12 +101,8 @@ pub(in crate::pid) fn read_at_start(file: &File, bytes: &mut [u8]) -> io::Result
 }
 
 /// Always: see [`open`] for why the file cannot be replaced.
-pub(in crate::pid) fn is_still_at(_file: &File, _path: &Path) -> io::Result<bool> {
+pub(in crate::pid) fn is_still_at(_file: FileId, _path: &Path) -> io::Result<bool> {
     Ok(true)
-}
-
-pub(in crate::pid) fn is_remote(_file: &File) -> io::Result<bool> {
-    Ok(false)
 }
 
 /// Whether `error`, from taking a lock, means that there are no such locks here.
@@ -126,6 +122,7 @@ impl Locks {
     /// Locks `file`; `None` if somebody else holds it.
     pub(in crate::pid) fn take(
         file: &File,
+        _id: FileId,
         _own: Primitive,
         _opening: &mut Opening,
     ) -> io::Result<Option<Self>> {
@@ -149,6 +146,12 @@ impl Locks {
         let error = io::Error::last_os_error();
         let held = is_code(&error, ERROR_LOCK_VIOLATION) || is_code(&error, ERROR_IO_PENDING);
         if held { Ok(None) } else { Err(error) }
+    }
+
+    /// Not looked into: what is known about locks that a server takes away was
+    /// measured with the NFS client of Linux.
+    pub(in crate::pid) fn are_remote(&self) -> bool {
+        false
     }
 
     /// Unlocks explicitly: "the time it takes for the operating system to unlock" a

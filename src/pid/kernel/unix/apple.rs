@@ -12,13 +12,13 @@ pub(super) type RecordLock = libc::flock;
 /// The kernel keeps all locks of a file in one list, whatever they were taken with:
 /// "processes using different locking interfaces can cooperate over the same file
 /// safely", says fcntl(2) there.
-pub(super) fn primitives_conflict(_file: &File) -> io::Result<bool> {
-    Ok(true)
+pub(super) fn keeps_primitives_apart(_remote: bool) -> bool {
+    false
 }
 
 /// Not looked into: what is known about locks that a server takes away was
 /// measured with the NFS client of Linux.
-pub(in crate::pid) fn is_remote(_file: &File) -> io::Result<bool> {
+pub(super) fn is_remote(_file: &File) -> io::Result<bool> {
     Ok(false)
 }
 

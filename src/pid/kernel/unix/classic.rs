@@ -47,18 +47,17 @@ impl Opening {
 
     /// Takes over a file that we hold after all: it was renamed to this path between
     /// the look and the open. Gives back any other.
-    pub(in crate::pid) fn keep_if_held(&mut self, file: File) -> io::Result<Option<File>> {
-        match self.0.get_mut(&FileId::of(&file)?) {
+    pub(in crate::pid) fn keep_if_held(&mut self, file: File, id: FileId) -> Option<File> {
+        match self.0.get_mut(&id) {
             Some(kept) => {
                 kept.push(file);
-                Ok(None)
+                None
             }
-            None => Ok(Some(file)),
+            None => Some(file),
         }
     }
 
-    pub(super) fn lock(&mut self, file: &File) -> io::Result<Option<Held>> {
-        let id = FileId::of(file)?;
+    pub(super) fn lock(&mut self, file: &File, id: FileId) -> io::Result<Option<Held>> {
         if !record_lock(file, libc::F_SETLK, Request::TryLock)? {
             return Ok(None);
         }

@@ -20,19 +20,18 @@ pub(super) type RecordLock = libc::flock64;
 const CIFS: u32 = 0xff53_4d42;
 const SMB2: u32 = 0xfe53_4d42;
 
-/// Whether an `flock` lock and a record lock on this file exclude each other, as
-/// flock(2) says of NFS and SMB: there the kernel turns the one into the other.
-/// (Taking both would be one lock too many on SMB.) On all other file systems they
-/// do not see each other.
+/// Whether an `flock` lock and a record lock on one file do not see each other. On NFS
+/// and SMB they do, says flock(2), for there the kernel turns the one into the other;
+/// on SMB, taking both would be one too many.
 ///
-/// On an NFS mount with `local_lock=flock` or `local_lock=posix` they stay apart,
-/// and this cannot be seen from here.
-pub(super) fn primitives_conflict(file: &File) -> io::Result<bool> {
-    is_remote(file)
+/// On an NFS mount with `local_lock=flock` or `local_lock=posix` they are apart all the
+/// same, which cannot be seen from here.
+pub(super) fn keeps_primitives_apart(remote: bool) -> bool {
+    !remote
 }
 
 /// Whether the file is on NFS or SMB, where the lock hangs on a server.
-pub(in crate::pid) fn is_remote(file: &File) -> io::Result<bool> {
+pub(super) fn is_remote(file: &File) -> io::Result<bool> {
     let kind = file_system(file)?;
     Ok([
         libc::NFS_SUPER_MAGIC as u32,

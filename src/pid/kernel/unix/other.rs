@@ -12,11 +12,11 @@ pub(super) type RecordLock = libc::flock;
 
 /// As on the BSDs, where the kernel keeps all locks of a file in one list: see
 /// fcntl(2) of FreeBSD.
-pub(super) fn primitives_conflict(_file: &File) -> io::Result<bool> {
-    Ok(true)
+pub(super) fn keeps_primitives_apart(_remote: bool) -> bool {
+    false
 }
 
-pub(in crate::pid) fn is_remote(_file: &File) -> io::Result<bool> {
+pub(super) fn is_remote(_file: &File) -> io::Result<bool> {
     Ok(false)
 }
 
