@@ -19,14 +19,11 @@ use std::path::Path;
 mod classic;
 mod syscalls;
 
-#[cfg(target_vendor = "apple")]
-#[path = "unix/apple.rs"]
-mod platform;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "unix/linux.rs"]
 mod platform;
-#[cfg(not(any(target_vendor = "apple", target_os = "linux", target_os = "android")))]
-#[path = "unix/other.rs"]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "unix/bsd.rs"]
 mod platform;
 
 pub(in crate::pid) use classic::Opening;
