@@ -19,6 +19,10 @@ const WRONG_ARGUMENTS: i32 = 64;
 #[cfg(unix)]
 const ANYTHING_ELSE: i32 = 1;
 
+/// Longer than a wallet takes to end.
+#[cfg(unix)]
+const LONG: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// The path of the program, which is built first: `cargo test` has done so already,
 /// but `cargo test --test example` builds no examples, and one that is left over may
 /// be an old one.
@@ -280,7 +284,9 @@ fn a_wallet_that_lost_its_datadir_stops() {
     let answers = wallet.ask(&["receive 5".into()]);
     assert!(answers[0].contains(": failed: "), "{answers:?}");
     assert!(answers[0].contains("LOCK was deleted"), "{answers:?}");
-    assert_eq!(wallet.hear(), None);
+    let (tell, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(wallet.output.next().is_none()));
+    assert_eq!(end.recv_timeout(LONG), Ok(true), "it goes on");
     let ended = wallet.process.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(ANYTHING_ELSE), "{ended:?}");
     assert!(complaint(&ended).contains("LOCK was deleted"), "{ended:?}");
