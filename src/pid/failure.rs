@@ -120,10 +120,7 @@ pub(super) fn must_be_a_file(path: &Path) -> io::Result<()> {
     } else {
         (ErrorKind::InvalidInput, "a FIFO, a socket or a device")
     };
-    let message = format!(
-        "{shown} is {what}; a regular file is needed there \
-         (another name can be given to `new_with_lock_file`)"
-    );
+    let message = format!("{shown} is {what}; a regular file is needed there");
     Err(refused(kind, message))
 }
 
