@@ -1,5 +1,6 @@
 import * as bindings from '#wasm-glue';
-import base64 from '#wasm-inline';
+import encoded from '#wasm-inline';
+import { decode } from './decode.js';
 import { LockError } from './errors.js';
 
 /** @internal */
@@ -30,7 +31,7 @@ async function load(): Promise<Bindings> {
     throw unavailable('there is no WebAssembly here (an old browser, or one in lockdown mode)');
   }
   try {
-    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+    const bytes = decode(encoded);
     // Not by the `init` of the bindings, which looks for a file beside the script.
     bindings.initSync({ module: await WebAssembly.compile(bytes) });
     return bindings;
