@@ -161,9 +161,9 @@ mod tests {
                 Layout::from_size_align(sizes[pick % sizes.len()], 1 << (pick % 8)).unwrap();
             // SAFETY: each block is used as long as its layout, and freed once.
             unsafe {
-                if pick % 3 > 0 || blocks.is_empty() {
+                if !pick.is_multiple_of(3) || blocks.is_empty() {
                     let block = pool.alloc(layout);
-                    assert!(!block.is_null() && block.addr() % layout.align() == 0);
+                    assert!(!block.is_null() && block.addr().is_multiple_of(layout.align()));
                     block.write_bytes(mark, layout.size());
                     blocks.push((block, layout, mark));
                     continue;
@@ -171,7 +171,7 @@ mod tests {
                 let (block, old, mark) = blocks.swap_remove(pick % blocks.len());
                 let bytes = std::slice::from_raw_parts(block, old.size());
                 assert!(bytes.iter().all(|&byte| byte == mark));
-                if pick % 2 == 0 {
+                if pick.is_multiple_of(2) {
                     pool.dealloc(block, old);
                     continue;
                 }

@@ -17,9 +17,7 @@ const inputs = [
   ...['package-lock.json', 'tools/package.mjs', 'tools/shrink.mjs', 'tools/tsconfig.declarations.json'],
 ];
 
-/**
- * Makes pkg/, unless it is already what the present sources give. Returns whether it had to.
- */
+/** Makes pkg/, unless it is already what the present sources give. Returns whether it had to. */
 export async function makePackage({ limitSize = true } = {}) {
   await npmPackages();
   const fingerprint = hashOf(inputs);
