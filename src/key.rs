@@ -7,7 +7,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use smol_str::SmolStr;
+/// Short keys are stored in place, which in wasm would be more code than it is worth.
+#[cfg(not(target_family = "wasm"))]
+type Text = smol_str::SmolStr;
+#[cfg(target_family = "wasm")]
+type Text = std::sync::Arc<str>;
 
 /// The name of a lock that has passed the rules for keys.
 ///
@@ -24,7 +28,7 @@ use smol_str::SmolStr;
 /// }
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LockKey(SmolStr);
+pub struct LockKey(Text);
 
 impl LockKey {
     /// The longest key, in bytes.
@@ -37,7 +41,7 @@ impl LockKey {
     /// [`InvalidKey`], which names the rule that `key` breaks.
     pub fn new(key: &str) -> Result<Self, InvalidKey> {
         match broken_rule(key) {
-            None => Ok(Self(SmolStr::new(key))),
+            None => Ok(Self(Text::from(key))),
             Some(rule) => Err(InvalidKey {
                 shown: shown(key),
                 rule,

@@ -25,7 +25,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use slab::Slab;
-use smallvec::SmallVec;
 
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
@@ -43,8 +42,12 @@ mod model_tests;
 
 use list::{Linked, Links, List};
 
-/// Whom to wake after a change. Nearly always nobody or one, so on the stack.
-pub(crate) type Wakes<W> = SmallVec<[W; 1]>;
+/// Whom to wake after a change. Nearly always nobody or one, so on the stack; in wasm
+/// the size of the code counts more.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) type Wakes<W> = smallvec::SmallVec<[W; 1]>;
+#[cfg(target_family = "wasm")]
+pub(crate) type Wakes<W> = Vec<W>;
 
 /// Names one request for as long as anybody may ask about it.
 ///

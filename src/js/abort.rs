@@ -1,13 +1,13 @@
 //! `AbortSignal`: how JavaScript says that it no longer wants something.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::task::Poll;
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
 use crate::callback::Callback;
+use crate::promise::Outcome;
 
 #[wasm_bindgen]
 extern "C" {
@@ -36,13 +36,12 @@ extern "C" {
 /// given back, not given out.
 pub(super) async fn unless_aborted(
     signal: Option<Signal>,
-    work: impl Future<Output = Result<JsValue, JsValue>>,
+    mut work: Outcome,
 ) -> Result<JsValue, JsValue> {
     let Some(signal) = signal else {
         return work.await;
     };
     let listener = Listener::new(&signal);
-    let mut work = pin!(work);
     poll_fn(|cx| {
         if signal.aborted() {
             return Poll::Ready(Err(signal.reason()));

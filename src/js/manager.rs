@@ -65,10 +65,11 @@ impl Manager {
             mode: mode(shared),
             timeout: duration(timeout),
         };
-        promise(unless_aborted(signal, async move {
+        let work = async move {
             let guard = ask!(backend, acquire(&key, options)).map_err(failure)?;
             Ok(Guard::new(guard).into())
-        }))
+        };
+        promise(unless_aborted(signal, Box::pin(work)))
     }
 
     /// A promise of a [`Guard`], or of `undefined` if somebody else holds the lock.
@@ -90,11 +91,12 @@ impl Manager {
         })
     }
 
-    /// A promise of an array of [`Guard`]s, in the order of their keys.
+    /// A promise of an array of [`Guard`]s, in the order of their keys, which are strings.
     #[wasm_bindgen(js_name = lockMany)]
-    pub fn lock_many(&self, keys: Vec<String>, timeout: f64, signal: Option<Signal>) -> Promise {
+    pub fn lock_many(&self, keys: Array, timeout: f64, signal: Option<Signal>) -> Promise {
         let backend = Rc::clone(&self.0);
-        promise(unless_aborted(signal, async move {
+        let work = async move {
+            let keys: Vec<String> = keys.iter().filter_map(|key| key.as_string()).collect();
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             let guards = ask!(backend, lock_many(&keys, duration(timeout)));
             let guards = guards.map_err(failure)?.into_iter();
@@ -102,7 +104,8 @@ impl Manager {
                 .map(|guard| JsValue::from(Guard::new(guard)))
                 .collect();
             Ok(guards.into())
-        }))
+        };
+        promise(unless_aborted(signal, Box::pin(work)))
     }
 
     /// A promise of `{ held, pending }`.
@@ -126,7 +129,13 @@ fn mode(shared: bool) -> LockMode {
     }
 }
 
-/// What no `Duration` can express is longer than anyone will wait.
+/// What microseconds cannot express is longer than anyone will wait. Rounded up,
+/// because zero means something else.
 fn duration(millis: f64) -> Duration {
-    Duration::try_from_secs_f64(millis / 1000.0).unwrap_or(Duration::MAX)
+    let micros = (millis * 1000.0).ceil();
+    if micros < u64::MAX as f64 {
+        Duration::from_micros(micros as u64)
+    } else {
+        Duration::MAX
+    }
 }

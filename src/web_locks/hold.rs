@@ -5,9 +5,9 @@
 //! request (see [`request`](super::request)), and changes of its phase wake
 //! whoever waits for one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ impl Hold {
         });
         let mut registry = registry();
         let same_name = registry.entry(hold.name.clone()).or_default();
-        same_name.push_back(Arc::clone(&hold));
+        same_name.push(Arc::clone(&hold));
         hold
     }
 
@@ -154,11 +154,11 @@ impl Hold {
     }
 }
 
-type Registry = HashMap<String, VecDeque<Arc<Hold>>, BuildHasher>;
+type Registry = HashMap<String, Vec<Arc<Hold>>, BuildHasher>;
 
 /// Every request of this instance of the module that the browser has not done
 /// with, by the browser's name for it.
-static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
+static REGISTRY: Mutex<Registry> = Mutex::new(HashMap::with_hasher(BuildHasher::new()));
 
 fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().expect("the registry panicked earlier")
@@ -167,7 +167,7 @@ fn registry() -> MutexGuard<'static, Registry> {
 /// Our requests for `name`.
 pub(super) fn with_name(name: &str) -> Vec<Arc<Hold>> {
     let same_name = registry().get(name).cloned();
-    same_name.map_or_else(Vec::new, Vec::from)
+    same_name.unwrap_or_default()
 }
 
 /// All our requests.
