@@ -59,6 +59,13 @@ pub(crate) struct RequestId {
     serial: u64,
 }
 
+/// Names one who watches, in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WatcherId {
+    slot: usize,
+    serial: u64,
+}
+
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -79,9 +86,9 @@ pub(crate) struct Table<W, M> {
     queues: HashMap<LockKey, Queue, BuildHasher>,
     requests: Slab<Request<W, M>>,
     next_serial: u64,
-    /// Wakers of those who watch a held lock for its loss, by serial number. A
-    /// loss is rare and wakes all of them; each looks for itself.
-    watchers: HashMap<u64, W, BuildHasher>,
+    /// Those who watch a held lock for its loss. A loss is rare and wakes all of
+    /// them; each looks for itself.
+    watchers: Slab<Watcher<W>>,
     closed: Option<String>,
 }
 
@@ -126,6 +133,12 @@ struct Request<W, M> {
     links: Links,
 }
 
+#[derive(Debug)]
+struct Watcher<W> {
+    serial: u64,
+    waker: W,
+}
+
 impl<W, M> Linked for Request<W, M> {
     fn links(&self) -> Links {
         self.links
@@ -154,7 +167,7 @@ impl<W, M> Table<W, M> {
             queues: HashMap::default(),
             requests: Slab::new(),
             next_serial: 0,
-            watchers: HashMap::default(),
+            watchers: Slab::new(),
             closed: None,
         }
     }
@@ -213,7 +226,7 @@ impl<W, M> Table<W, M> {
             }
         }
         if stolen {
-            wakes.extend(self.watchers.drain().map(|(_, waker)| waker));
+            wakes.extend(self.watchers.drain().map(|watcher| watcher.waker));
         }
         let id = self.insert(key, LockMode::Exclusive, meta, Status::Held);
         Ok((id, wakes))
@@ -320,7 +333,7 @@ impl<W, M> Table<W, M> {
             .into_iter()
             .filter_map(|(_, request)| request.waker);
         let mut wakes: Wakes<W> = wakers.collect();
-        wakes.extend(self.watchers.drain().map(|(_, waker)| waker));
+        wakes.extend(self.watchers.drain().map(|watcher| watcher.waker));
         wakes
     }
 
@@ -331,18 +344,19 @@ impl<W, M> Table<W, M> {
 
     /// Has `waker` woken at the next loss of any lock, to look whether `id` is
     /// still held. Gives the waker back if it is not even now.
-    pub(crate) fn watch(&mut self, id: RequestId, waker: W) -> Result<u64, W> {
+    pub(crate) fn watch(&mut self, id: RequestId, waker: W) -> Result<WatcherId, W> {
         if self.status(id) != Status::Held {
             return Err(waker);
         }
-        let watcher = self.next_serial();
-        self.watchers.insert(watcher, waker);
-        Ok(watcher)
+        let serial = self.next_serial();
+        let slot = self.watchers.insert(Watcher { serial, waker });
+        Ok(WatcherId { slot, serial })
     }
 
     /// Takes back what [`watch`](Self::watch) left, unless a loss has used it up.
-    pub(crate) fn unwatch(&mut self, watcher: u64) -> Option<W> {
-        self.watchers.remove(&watcher)
+    pub(crate) fn unwatch(&mut self, id: WatcherId) -> Option<W> {
+        let watcher = self.watchers.get(id.slot)?;
+        (watcher.serial == id.serial).then(|| self.watchers.remove(id.slot).waker)
     }
 
     /// The oldest holder of `key`, and how many requests wait for it before

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { bin, output, root, run, say } from './run.mjs';
 import { npmPackages, wasmPack } from './setup.mjs';
@@ -35,7 +36,12 @@ export async function makePackage({ limitSize = true } = {}) {
 }
 
 async function compileCrate() {
-  const env = { ...(await wasmPack()), CARGO_PROFILE_RELEASE_OPT_LEVEL: 'z' };
+  const env = {
+    ...(await wasmPack()),
+    CARGO_PROFILE_RELEASE_OPT_LEVEL: 'z',
+    // Panics name their source files: of no use in a browser, and the paths would be those of this machine.
+    CARGO_ENCODED_RUSTFLAGS: sources().map((folder) => `--remap-path-prefix=${folder}=`).join('\x1f'),
+  };
   say('compiling the crate to WebAssembly');
   rmSync(glue, { recursive: true, force: true });
   const options = ['--target', 'web', '--release', '--mode', 'no-install', '--no-pack', '--no-opt', '--out-dir', glue, '--out-name', 'crosslock'];
@@ -46,6 +52,13 @@ async function compileCrate() {
   const wasm = join(pkg, 'crosslock_bg.wasm');
   await shrinkWasm({ glue: join(glue, 'crosslock.js'), wasm: join(glue, 'crosslock_bg.wasm'), into: wasm });
   writeFileSync(inline, `export default ${JSON.stringify(encode(readFileSync(wasm)))};`);
+}
+
+/** Where the sources of the crates and of the standard library are. */
+function sources() {
+  const crates = join(process.env.CARGO_HOME || join(homedir(), '.cargo'), 'registry/src/');
+  const library = join(output('rustc', '--print', 'sysroot'), 'lib/rustlib/src/rust/library/');
+  return [crates, library];
 }
 
 async function bundle() {

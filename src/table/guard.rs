@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 
 use super::shared::{self, Freshness, LockedTable, Owner, release};
-use super::{RequestId, Status};
+use super::{RequestId, Status, WatcherId};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
@@ -112,7 +112,7 @@ impl<O: Owner> LockGuard for TableGuard<O> {
 /// Waits until `guard`'s request is gone from the table.
 struct Lost<'a, O: Owner> {
     guard: &'a TableGuard<O>,
-    watcher: Option<u64>,
+    watcher: Option<WatcherId>,
 }
 
 impl<O: Owner> Lost<'_, O> {

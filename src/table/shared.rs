@@ -22,7 +22,7 @@ use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
 use crate::key::LockKey;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{self, Mutex, MutexGuard};
 use crate::time::Stamp;
 
 /// Who asked, and when.
@@ -105,7 +105,7 @@ impl Shard {
     fn lock(&self) -> LockedTable<'_> {
         // Nothing foreign runs under the mutex, so a panic there is a bug of the
         // table, and a table in doubt must not grant anything.
-        self.0.lock().expect("the lock table panicked earlier")
+        sync::locked(&self.0, "the lock table panicked earlier")
     }
 }
 

@@ -7,12 +7,13 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
+use crate::sync::{Mutex, MutexGuard, locked};
 use crate::time::Stamp;
 
 /// ```text
@@ -148,9 +149,7 @@ impl Hold {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("a change of phase panicked earlier")
+        locked(&self.state, "a change of phase panicked earlier")
     }
 }
 
@@ -161,7 +160,7 @@ type Registry = HashMap<String, Vec<Arc<Hold>>, BuildHasher>;
 static REGISTRY: Mutex<Registry> = Mutex::new(HashMap::with_hasher(BuildHasher::new()));
 
 fn registry() -> MutexGuard<'static, Registry> {
-    REGISTRY.lock().expect("the registry panicked earlier")
+    locked(&REGISTRY, "the registry panicked earlier")
 }
 
 /// Our requests for `name`.

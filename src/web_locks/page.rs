@@ -11,7 +11,7 @@
 //! Workers get no such event; a page whose workers hold locks is not kept by any
 //! browser we know.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use wasm_bindgen::prelude::*;
 
@@ -27,13 +27,11 @@ extern "C" {
     fn persisted(this: &PageTransitionEvent) -> bool;
 }
 
-thread_local! {
-    static WATCHING: Cell<bool> = const { Cell::new(false) };
-}
+static WATCHING: AtomicBool = AtomicBool::new(false);
 
 /// Begins to listen, once, and not before the first lock is asked for.
 pub(super) fn watch() {
-    if WATCHING.replace(true) || global().document().is_undefined() {
+    if WATCHING.swap(true, Relaxed) || global().document().is_undefined() {
         return;
     }
     let listener = Closure::<dyn Fn(PageTransitionEvent)>::new(|event: PageTransitionEvent| {
