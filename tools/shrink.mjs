@@ -25,6 +25,9 @@ export async function shrinkWasm({ glue, wasm, into }) {
   };
   rename(glue);
   rename(text);
+  // All names, as nobody looks into what is generated.
+  const esbuild = await import('esbuild');
+  await esbuild.build({ absWorkingDir: root, entryPoints: [glue], outfile: glue, allowOverwrite: true, minify: true, logLevel: 'warning' });
   await run(bin('wasm-opt'), ['-Oz', '--converge', '--strip-producers', '--strip-debug', ...features, text, '-o', into]);
 }
 
