@@ -25,10 +25,27 @@ export async function shrinkWasm({ glue, wasm, into }) {
   };
   rename(glue);
   rename(text);
-  // All names, as nobody looks into what is generated.
-  const esbuild = await import('esbuild');
-  await esbuild.build({ absWorkingDir: root, entryPoints: [glue], outfile: glue, allowOverwrite: true, minify: true, logLevel: 'warning' });
+  await trimGlue(glue);
   await run(bin('wasm-opt'), ['-Oz', '--converge', '--strip-producers', '--strip-debug', ...features, text, '-o', into]);
+}
+
+/**
+ * Leaves of the glue what js/src/ uses: not the loaders, which expect a file beside the script, as do
+ * bundlers that read them. All names are shortened, as nobody looks into what is generated.
+ */
+async function trimGlue(glue) {
+  const esbuild = await import('esbuild');
+  const contents = `export { Guard, Manager, initSync } from ${JSON.stringify(glue)}`;
+  await esbuild.build({
+    stdin: { contents, resolveDir: root },
+    outfile: glue,
+    allowOverwrite: true,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    logLevel: 'warning',
+  });
 }
 
 /**
