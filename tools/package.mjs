@@ -26,7 +26,7 @@ export async function makePackage() {
   rmSync(stamp, { force: true });
   rmSync(pkg, { recursive: true, force: true });
   await compileCrate();
-  await bundle();
+  for (const entry of Object.keys(entries)) await bundle(entry);
   await declareTypes();
   copyTemplate();
   writeFileSync(stamp, fingerprint);
@@ -46,12 +46,23 @@ async function compileCrate() {
   await run(bin('wasm-opt'), ['-Oz', '--strip-producers', join(glue, ...wasm), '-o', join(pkg, ...wasm)]);
 }
 
-async function bundle() {
+/** The entries of the package, and where each has the wasm from. */
+const entries = {
+  // The bytes go into the bundle, so that no page, worker or bundler has a file to find.
+  index: 'js/src/source-inline.ts',
+  'wasm-url': 'js/src/source-url.ts',
+};
+
+/**
+ * Each entry is whole, with nothing shared: a chunk for both would cost every page a second round trip,
+ * and save what nobody loads twice.
+ */
+async function bundle(entry) {
   const esbuild = await import('esbuild');
   await esbuild.build({
     absWorkingDir: root,
-    entryPoints: ['js/src/index.ts'],
-    outfile: 'pkg/index.js',
+    entryPoints: [`js/src/${entry}.ts`],
+    outdir: 'pkg',
     bundle: true,
     // Not the identifiers: classes show in logs and stacks by their names.
     minifyWhitespace: true,
@@ -60,8 +71,11 @@ async function bundle() {
     platform: 'neutral',
     target: 'es2022',
     external: ['node:*'],
-    // The bytes go into the bundle, so that no page, worker or bundler has a file to find.
-    alias: { '#wasm-glue': join(glue, 'crosslock.js'), '#wasm-inline': join(pkg, 'crosslock_bg.wasm') },
+    alias: {
+      '#wasm-source': join(root, entries[entry]),
+      '#wasm-glue': join(glue, 'crosslock.js'),
+      '#wasm-inline': join(pkg, 'crosslock_bg.wasm'),
+    },
     loader: { '.wasm': 'base64' },
     logLevel: 'warning',
   });
@@ -69,6 +83,10 @@ async function bundle() {
 
 async function declareTypes() {
   await run(bin('tsc'), ['--project', 'tools/tsconfig.declarations.json']);
+  // What declares internals alone is empty without them.
+  for (const name of readdirSync(pkg).filter((name) => name.endsWith('.d.ts'))) {
+    if (readFileSync(join(pkg, name), 'utf8').trim() === 'export {};') rmSync(join(pkg, name));
+  }
 }
 
 function copyTemplate() {
@@ -83,7 +101,7 @@ function copyTemplate() {
 export function printSizes() {
   const column = (...cells) => console.log(cells.map((cell, i) => (i ? String(cell).padStart(9) : cell.padEnd(18))).join(''));
   column('pkg/', 'bytes', 'gzip', 'brotli');
-  for (const name of ['index.js', 'crosslock_bg.wasm']) {
+  for (const name of ['index.js', 'wasm-url.js', 'crosslock_bg.wasm']) {
     const bytes = readFileSync(join(pkg, name));
     column(name, bytes.length, gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length);
   }

@@ -51,6 +51,11 @@ export function lockError({ code, message, key }: Failure): LockError {
   return new LockError(code, message, { key });
 }
 
+/** @internal Locks do not work here. */
+export function unavailable(reason: string, cause?: unknown): LockError {
+  return new LockError('UNAVAILABLE', `locks are unavailable: ${reason}`, cause === undefined ? {} : { cause });
+}
+
 /** @internal What a call into the crate was rejected with. */
 export function fromCrate(thrown: unknown): unknown {
   const isFailure = typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'code' in thrown;
