@@ -106,6 +106,7 @@ const suites = {
   async types() {
     await makePackage();
     await run(bin('tsc'), ['--project', 'js', '--noEmit']);
+    await nodeTests('tests/types');
   },
 
   async js() {

@@ -33,6 +33,7 @@ export type LockErrorCode =
  * Mistakes in a call, such as a `timeout` left out, are a `TypeError` instead.
  */
 export class LockError extends Error {
+  /** Always this, also where a bundler has shortened the name of the class. */
   override readonly name = 'LockError';
   /** The reason, for programs. */
   readonly code: LockErrorCode;
