@@ -8,7 +8,7 @@ export async function compile(): Promise<WebAssembly.Module> {
   if (bytes) return WebAssembly.compile(bytes);
 
   const response = await fetch(url).catch((error) => {
-    throw notLoaded(url, `a Content-Security-Policy must allow it in connect-src (${error.message})`, error);
+    throw notLoaded(url, `${error.message}; if the page has a Content-Security-Policy, its connect-src must allow it`, error);
   });
   if (!response.ok) throw notLoaded(url, `the server answered ${response.status}`);
   // The only type that is compiled while it arrives. Not every server knows it.
