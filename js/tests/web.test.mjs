@@ -91,16 +91,6 @@ function inNode() {
     await once(worker, 'exit');
   });
 
-  test('a thread that is terminated frees its lock, and the waiter gets it', async () => {
-    const key = freshKey();
-    const worker = locker(key);
-    assert.deepEqual(await once(worker, 'message'), ['held']);
-    const mine = locks.lock(key, { timeout: 30_000 });
-    await untilPending(locks, key, 1);
-    await worker.terminate();
-    await (await mine).release();
-  });
-
   test('a lock that the plain API holds keeps us out', async () => {
     const key = freshKey();
     const { promise, resolve } = deferred();
