@@ -8,7 +8,7 @@ import type { Failure } from '#wasm-glue';
  * | `TIMED_OUT` | Somebody else kept the lock for longer than `timeout`. The message says who and for how long, where that is known. |
  * | `INVALID_KEY` | The key breaks the rules: 1 to 200 ASCII letters, digits, `-`, `_` and `.`, the first and the last a letter or digit. |
  * | `INVALID_NAMESPACE` | The namespace breaks the rules, which are those for keys. |
- * | `UNAVAILABLE` | Locks do not work here: no `navigator.locks`, no WebAssembly, a content security policy that forbids it. The message says which. Nothing was locked. |
+ * | `UNAVAILABLE` | Locks do not work here: no `navigator.locks`, no WebAssembly, a content security policy that forbids it, a file that could not be loaded. The message says which. Nothing was locked. |
  * | `ABORTED` | The signal was aborted and gave no reason of its own. (An `AbortSignal` of the platform always gives one, and that is what you catch.) |
  * | `LOST` | The lock was held and then taken away. What it protected may be in use by someone else. |
  * | `ALREADY_HELD` | Another process has the whole dataset. (For backends outside browsers.) |
