@@ -43,6 +43,19 @@ describe('loading by URL', { timeout: 120_000 }, () => {
     assert.deepEqual(asked, ['/crosslock/crosslock_bg.wasm']);
   });
 
+  test('a worker finds the file, too', async () => {
+    const page = await tab('/blank');
+    const key = await page.evaluate(() => {
+      const source = `
+        import { MemoryLockManager } from '${location.origin}/crosslock/wasm-url.js';
+        new MemoryLockManager().tryLock('k').then(({ key }) => postMessage(key), ({ message }) => postMessage(message));
+      `;
+      const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })), { type: 'module' });
+      return new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data)));
+    });
+    assert.equal(key, 'k');
+  });
+
   for (const contentType of ['application/octet-stream', 'application/wasm; charset=utf-8', '']) {
     test(`a server that calls it "${contentType}" will do`, async () => {
       const { page } = await tabWith((route) => route.fulfill({ body, headers: contentType ? { 'content-type': contentType } : {} }));
