@@ -29,7 +29,7 @@ pub enum LockError {
     },
 
     /// Somebody else kept the lock for longer than the caller was ready to wait.
-    #[error("timed out acquiring lock \"{key}\" after {timeout:?}{}", detail(.contention))]
+    #[error("timed out acquiring lock \"{key}\" after {}{}", Words(*timeout), detail(.contention))]
     TimedOut {
         /// The key that was waited for.
         key: String,
@@ -113,11 +113,9 @@ impl fmt::Display for Contention {
         }
         if let Some(held_for) = self.held_for {
             // Whole milliseconds: nobody debugs a stuck wallet by nanoseconds.
-            write!(
-                f,
-                " for {:?}",
-                Duration::from_millis(held_for.as_millis() as u64)
-            )?;
+            let millis = Duration::from_millis(u64::from(held_for.subsec_millis()));
+            let held_for = Duration::from_secs(held_for.as_secs()) + millis;
+            write!(f, " for {}", Words(held_for))?;
         }
         match self.ahead {
             None | Some(0) => Ok(()),
@@ -127,6 +125,38 @@ impl fmt::Display for Contention {
             }
             Some(n) => write!(f, ", {n} requests wait in front"),
         }
+    }
+}
+
+/// A time in the words of its `Debug`, whose own code can do much more, and shows in
+/// the size of what a browser loads.
+struct Words(Duration);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (secs, nanos) = (self.0.as_secs(), self.0.subsec_nanos());
+        // One unit of `whole` is this many nanoseconds.
+        let (whole, mut rest, mut unit, name) = match (secs, nanos) {
+            (1.., _) => (secs, nanos, 1_000_000_000, "s"),
+            (0, 1_000_000..) => (
+                u64::from(nanos / 1_000_000),
+                nanos % 1_000_000,
+                1_000_000,
+                "ms",
+            ),
+            (0, 1_000..) => (u64::from(nanos / 1_000), nanos % 1_000, 1_000, "µs"),
+            (0, _) => (u64::from(nanos), 0, 1, "ns"),
+        };
+        write!(f, "{whole}")?;
+        if rest > 0 {
+            f.write_str(".")?;
+        }
+        while rest > 0 {
+            unit /= 10;
+            write!(f, "{}", rest / unit)?;
+            rest %= unit;
+        }
+        f.write_str(name)
     }
 }
 
@@ -209,6 +239,27 @@ mod tests {
             "timed out acquiring lock \"k\" after 150ms: \
              held by tab 3 for 2.3s, 2 requests wait in front"
         );
+    }
+
+    #[test]
+    fn times_read_like_their_debug() {
+        let nanos = [
+            0,
+            1,
+            999,
+            1_000,
+            1_050,
+            999_999,
+            1_000_000,
+            1_500_000,
+            150_000_000,
+            999_999_999,
+        ];
+        for secs in [0, 1, 59, 86_400, u64::MAX] {
+            for time in nanos.map(|nanos| Duration::new(secs, nanos)) {
+                assert_eq!(Words(time).to_string(), format!("{time:?}"));
+            }
+        }
     }
 
     #[test]

@@ -38,8 +38,16 @@
 //! names, [`LockError`] what can go wrong. Keyed locks of this process stand on one
 //! lock table, a plain state machine in `src/table.rs`.
 
+#[cfg(any(
+    test,
+    all(target_family = "wasm", target_os = "unknown", feature = "js")
+))]
+mod alloc;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+mod callback;
 mod error;
 mod guard;
+mod hash;
 #[cfg(all(target_family = "wasm", target_os = "unknown", feature = "js"))]
 mod js;
 mod key;
@@ -52,6 +60,8 @@ pub mod pid_fcntl;
 #[cfg(any(windows, all(unix, not(target_os = "ios"))))]
 pub mod pid_flock;
 mod platform;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+mod promise;
 mod scope;
 mod snapshot;
 mod sync;

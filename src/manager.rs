@@ -204,13 +204,7 @@ pub trait LockManager: Send + Sync + Debug {
         keys: &[&str],
         timeout: Duration,
     ) -> Result<Vec<Box<dyn LockGuard>>, LockError> {
-        for key in keys {
-            LockKey::new(key)?;
-        }
-        let mut ordered = keys.to_vec();
-        ordered.sort_unstable();
-        ordered.dedup();
-
+        let ordered = in_global_order(keys)?;
         let deadline = Deadline::after(timeout);
         let mut guards = Vec::with_capacity(ordered.len());
         for key in ordered {
@@ -266,6 +260,20 @@ fn exclusive_only(mode: LockMode) -> Result<(), LockError> {
             operation: "shared mode",
         }),
     }
+}
+
+/// The keys in the order of their bytes, each once.
+fn in_global_order<'a>(keys: &[&'a str]) -> Result<Vec<&'a str>, LockError> {
+    let mut ordered = Vec::with_capacity(keys.len());
+    for &key in keys {
+        LockKey::new(key)?;
+        // By insertion: a handful of keys needs no sorting algorithm, and the library's
+        // is a tenth of all that a browser would load of us.
+        if let Err(place) = ordered.binary_search(&key) {
+            ordered.insert(place, key);
+        }
+    }
+    Ok(ordered)
 }
 
 /// A step of `lock_many` was given what was left of the time; its caller asked

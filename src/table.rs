@@ -24,11 +24,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use foldhash::fast::RandomState;
 use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::guard::LockMode;
+use crate::hash::BuildHasher;
 use crate::key::LockKey;
 
 mod guard;
@@ -73,12 +73,12 @@ pub(crate) struct Closed;
 /// The table hands both back and looks into neither.
 #[derive(Debug)]
 pub(crate) struct Table<W, M> {
-    queues: HashMap<LockKey, Queue, RandomState>,
+    queues: HashMap<LockKey, Queue, BuildHasher>,
     requests: Slab<Request<W, M>>,
     next_serial: u64,
     /// Wakers of those who watch a held lock for its loss, by serial number. A
     /// loss is rare and wakes all of them; each looks for itself.
-    watchers: HashMap<u64, W, RandomState>,
+    watchers: HashMap<u64, W, BuildHasher>,
     closed: Option<String>,
 }
 

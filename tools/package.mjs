@@ -3,22 +3,22 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { output, root, run, say } from './run.mjs';
+import { bin, output, root, run, say } from './run.mjs';
 import { npmPackages, wasmPack } from './setup.mjs';
-
-export const pkg = join(root, 'pkg');
+import { encode, shortenLocals, shrinkWasm } from './shrink.mjs';
+import { checkSizes, pkg } from './size.mjs';
 
 const glue = join(root, 'target/wasm-pack'); // where wasm-pack leaves its output
+const inline = join(glue, 'inline.js'); // the compiled crate as a string
 const stamp = join(root, 'target/pkg.stamp');
 const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const inputs = [
   ...['Cargo.toml', 'Cargo.lock', 'src', 'js/src', 'js/tsconfig.json', 'pkg-template', ...licences],
-  ...['package-lock.json', 'tools/package.mjs', 'tools/tsconfig.declarations.json'],
+  ...['package-lock.json', 'tools/package.mjs', 'tools/shrink.mjs', 'tools/tsconfig.declarations.json'],
 ];
 
 /** Makes pkg/, unless it is already what the present sources give. Returns whether it had to. */
-export async function makePackage() {
+export async function makePackage({ limitSize = true } = {}) {
   await npmPackages();
   const fingerprint = hashOf(inputs);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint && existsSync(join(pkg, 'package.json'))) return false;
@@ -29,6 +29,7 @@ export async function makePackage() {
   for (const entry of Object.keys(entries)) await bundle(entry);
   await declareTypes();
   copyTemplate();
+  if (limitSize) checkSizes();
   writeFileSync(stamp, fingerprint);
   return true;
 }
@@ -42,8 +43,9 @@ async function compileCrate() {
 
   mkdirSync(pkg);
   // Not by wasm-pack, which would take its options from Cargo.toml, where they are out of sight here.
-  const wasm = ['crosslock_bg.wasm'];
-  await run(bin('wasm-opt'), ['-Oz', '--strip-producers', join(glue, ...wasm), '-o', join(pkg, ...wasm)]);
+  const wasm = join(pkg, 'crosslock_bg.wasm');
+  await shrinkWasm({ glue: join(glue, 'crosslock.js'), wasm: join(glue, 'crosslock_bg.wasm'), into: wasm });
+  writeFileSync(inline, `export default ${JSON.stringify(encode(readFileSync(wasm)))};`);
 }
 
 /** The entries of the package, and where each has the wasm from. */
@@ -64,9 +66,6 @@ async function bundle(entry) {
     entryPoints: [`js/src/${entry}.ts`],
     outdir: 'pkg',
     bundle: true,
-    // Not the identifiers: classes show in logs and stacks by their names.
-    minifyWhitespace: true,
-    minifySyntax: true,
     format: 'esm',
     platform: 'neutral',
     target: 'es2022',
@@ -74,11 +73,11 @@ async function bundle(entry) {
     alias: {
       '#wasm-source': join(root, entries[entry]),
       '#wasm-glue': join(glue, 'crosslock.js'),
-      '#wasm-inline': join(pkg, 'crosslock_bg.wasm'),
+      '#wasm-inline': inline,
     },
-    loader: { '.wasm': 'base64' },
     logLevel: 'warning',
   });
+  await shortenLocals(join(pkg, `${entry}.js`));
 }
 
 async function declareTypes() {
@@ -96,18 +95,6 @@ function copyTemplate() {
   const [, version] = readFileSync(join(root, 'Cargo.toml'), 'utf8').match(/^version = "(.+)"$/m);
   writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
 }
-
-/** The sizes of what a page may load. */
-export function printSizes() {
-  const column = (...cells) => console.log(cells.map((cell, i) => (i ? String(cell).padStart(9) : cell.padEnd(18))).join(''));
-  column('pkg/', 'bytes', 'gzip', 'brotli');
-  for (const name of ['index.js', 'wasm-url.js', 'crosslock_bg.wasm']) {
-    const bytes = readFileSync(join(pkg, name));
-    column(name, bytes.length, gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length);
-  }
-}
-
-export const bin = (name) => join(root, 'node_modules/.bin', name);
 
 function hashOf(paths) {
   const hash = createHash('sha256').update(output('rustc', '--version') ?? '');

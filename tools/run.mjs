@@ -10,6 +10,9 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 /** A failure the reader can act on: shown without a stack trace. */
 export class Problem extends Error {}
 
+/** A program that an npm package brought. */
+export const bin = (name) => join(root, 'node_modules/.bin', name);
+
 export const say = (message) => console.log(`crosslock: ${message}`);
 
 /** Runs a program in the repository with its output on the terminal; rejects unless it succeeds. */

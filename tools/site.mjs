@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import sirv from 'sirv';
-import { pkg } from './package.mjs';
+import { pkg } from './size.mjs';
 import { root } from './run.mjs';
 
 /** A request listener for an HTTP server. */

@@ -3,8 +3,8 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bin, makePackage } from './package.mjs';
-import { Problem, root, run, say, script } from './run.mjs';
+import { makePackage } from './package.mjs';
+import { Problem, bin, root, run, say, script } from './run.mjs';
 import { chromium, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, wine } from './setup.mjs';
 
 const browser = 'wasm32-unknown-unknown';

@@ -45,7 +45,7 @@ declare module '#wasm-source' {
 }
 
 declare module '#wasm-inline' {
-  /** The compiled crate in base64. */
-  const base64: string;
-  export default base64;
+  /** The compiled crate, for `decode()`. */
+  const encoded: string;
+  export default encoded;
 }

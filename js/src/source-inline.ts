@@ -1,6 +1,7 @@
-import base64 from '#wasm-inline';
+import encoded from '#wasm-inline';
+import { decode } from './decode.js';
 
 /** @internal The crate, compiled from the bytes that the bundle carries. */
 export async function compile(): Promise<WebAssembly.Module> {
-  return WebAssembly.compile(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)));
+  return WebAssembly.compile(decode(encoded));
 }

@@ -1,13 +1,13 @@
 //! `AbortSignal`: how JavaScript says that it no longer wants something.
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
+
+use crate::callback::Callback;
 
 #[wasm_bindgen]
 extern "C" {
@@ -47,7 +47,8 @@ pub(super) async fn unless_aborted(
         if signal.aborted() {
             return Poll::Ready(Err(signal.reason()));
         }
-        listener.waker.replace(Some(cx.waker().clone()));
+        // Not looked at: it is the signal that says whether it was aborted.
+        let _ = listener.on_abort.poll(cx);
         work.as_mut().poll(cx)
     })
     .await
@@ -57,33 +58,20 @@ pub(super) async fn unless_aborted(
 /// application, so it must not keep one listener for every lock that was taken.
 struct Listener<'a> {
     signal: &'a Signal,
-    on_abort: Closure<dyn Fn()>,
-    waker: Rc<RefCell<Option<Waker>>>,
+    on_abort: Callback,
 }
 
 impl<'a> Listener<'a> {
     fn new(signal: &'a Signal) -> Self {
-        let waker = Rc::new(RefCell::new(None::<Waker>));
-        let on_abort = Closure::<dyn Fn()>::new({
-            let waker = Rc::clone(&waker);
-            move || {
-                if let Some(waker) = waker.take() {
-                    waker.wake();
-                }
-            }
-        });
-        signal.add_event_listener("abort", on_abort.as_ref().unchecked_ref());
-        Self {
-            signal,
-            on_abort,
-            waker,
-        }
+        let on_abort = Callback::new();
+        signal.add_event_listener("abort", on_abort.function());
+        Self { signal, on_abort }
     }
 }
 
 impl Drop for Listener<'_> {
     fn drop(&mut self) {
-        let on_abort = self.on_abort.as_ref().unchecked_ref();
+        let on_abort = self.on_abort.function();
         self.signal.remove_event_listener("abort", on_abort);
     }
 }

@@ -8,12 +8,12 @@ use std::task::{Poll, Waker};
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 use super::values::failure;
 use crate::guard::LockGuard;
+use crate::promise::promise;
 
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "JavaScript prints it")]
 #[wasm_bindgen]
 pub struct Guard {
     guard: Rc<Box<dyn LockGuard>>,
@@ -48,7 +48,7 @@ impl Guard {
             guard.lost().await;
             loss(&**guard)
         });
-        future_to_promise(async { Ok(lost.await.into()) })
+        promise(async { Ok(lost.await.into()) })
     }
 
     /// Frees the lock. The promise is resolved when it *is* free.
@@ -58,7 +58,7 @@ impl Guard {
     pub fn release(self) -> Promise {
         self.watch.stop();
         let guard = Rc::into_inner(self.guard).expect("only the stopped watch shared it");
-        future_to_promise(async move {
+        promise(async move {
             guard.release().await;
             Ok(JsValue::UNDEFINED)
         })
@@ -109,11 +109,5 @@ impl Watch {
         if let Some(waker) = watched.waker {
             waker.wake();
         }
-    }
-}
-
-impl std::fmt::Debug for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Watch")
     }
 }

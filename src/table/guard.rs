@@ -52,10 +52,7 @@ impl<O: Owner> Drop for TableGuard<O> {
 
 impl<O: Owner> std::fmt::Debug for TableGuard<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LockGuard")
-            .field("key", &self.key)
-            .field("mode", &self.mode)
-            .finish_non_exhaustive()
+        write!(f, "LockGuard({}, {})", self.key, self.mode)
     }
 }
 

@@ -10,18 +10,17 @@
 //!   guards in it, and they come here to release.
 
 use std::future::Future;
-use std::hash::BuildHasher;
+use std::hash::BuildHasher as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-
 use super::guard::TableGuard;
 use super::{Closed, RequestId, RequestInfo, Status, Table, Wakes};
 use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
+use crate::hash::BuildHasher;
 use crate::key::LockKey;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::Stamp;
@@ -47,7 +46,7 @@ pub(super) type LockedTable<'a> = MutexGuard<'a, Table<Waker, Meta>>;
 #[derive(Debug)]
 pub(crate) struct SharedTable {
     shards: Box<[Shard]>,
-    hasher: RandomState,
+    hasher: BuildHasher,
 }
 
 /// Aligned so that two shards never share a cache line (nor the pair of lines
@@ -68,11 +67,14 @@ impl SharedTable {
         let shards = (0..SHARDS).map(|_| Shard(Mutex::new(Table::new())));
         Self {
             shards: shards.collect(),
-            hasher: RandomState::default(),
+            hasher: BuildHasher::default(),
         }
     }
 
     pub(super) fn shard(&self, key: &LockKey) -> LockedTable<'_> {
+        if SHARDS == 1 {
+            return self.shards[0].lock();
+        }
         let hash = self.hasher.hash_one(key);
         self.shards[hash as usize % self.shards.len()].lock()
     }

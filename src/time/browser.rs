@@ -1,10 +1,12 @@
 //! `setTimeout`, in pages, workers and Node.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
-use gloo_timers::future::TimeoutFuture;
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
+use crate::callback::Callback;
 use crate::error::LockError;
 
 #[wasm_bindgen]
@@ -13,9 +15,18 @@ extern "C" {
     /// `globalThis`: workers and Node have no `window`.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn performance_now() -> f64;
+
+    /// <https://developer.mozilla.org/docs/Web/API/Window/setTimeout>. Browsers return
+    /// a number, Node an object.
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, millis: u32) -> JsValue;
+
+    /// <https://developer.mozilla.org/docs/Web/API/Window/clearTimeout>
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: &JsValue);
 }
 
-/// A moment, to measure from.
+/// A moment, in milliseconds, to measure from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stamp(f64);
 
@@ -25,9 +36,9 @@ impl Stamp {
     }
 
     pub(crate) fn elapsed(self) -> Duration {
-        // The specification forbids a clock that runs backwards; a negative
-        // difference would panic here, so it is not left to faith.
-        Duration::from_secs_f64((performance_now() - self.0).max(0.0) / 1000.0)
+        // As a float becomes an integer, what is negative becomes 0. The specification
+        // forbids a clock that runs backwards, but that is not left to faith.
+        Duration::from_micros(((performance_now() - self.0) * 1000.0) as u64)
     }
 }
 
@@ -40,9 +51,30 @@ pub(crate) async fn sleep(duration: Duration) -> Result<(), LockError> {
     while !left.is_zero() {
         let step = left.min(LONGEST_TIMER);
         // Rounded up: a timer that fires early would cut a wait short.
-        let millis = step.as_nanos().div_ceil(1_000_000) as u32;
-        TimeoutFuture::new(millis).await;
+        let millis = step.as_secs() as u32 * 1000 + step.subsec_nanos().div_ceil(1_000_000);
+        let timer = Timer::start(millis);
+        poll_fn(|cx| timer.callback.poll(cx)).await;
         left -= step;
     }
     Ok(())
+}
+
+/// A timer that is dropped is cleared.
+struct Timer {
+    id: JsValue,
+    callback: Callback,
+}
+
+impl Timer {
+    fn start(millis: u32) -> Self {
+        let callback = Callback::new();
+        let id = set_timeout(callback.function(), millis);
+        Self { id, callback }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        clear_timeout(&self.id);
+    }
 }

@@ -8,6 +8,10 @@ use web_sys::AbortSignal;
 
 #[wasm_bindgen]
 extern "C" {
+    /// <https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/String/String>
+    #[wasm_bindgen(js_name = String)]
+    pub(super) fn text(value: &JsValue) -> String;
+
     /// `globalThis` of a window, a worker or Node: workers have no `window`.
     pub(super) type Global;
 

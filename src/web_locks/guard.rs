@@ -1,5 +1,6 @@
 //! [`WebLockGuard`]: a lock that the browser has granted.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +12,6 @@ use crate::key::LockKey;
 
 /// Lets go when dropped. Before the grant it stands for the claim to the lock, and
 /// stays inside this module.
-#[derive(Debug)]
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
 pub(super) struct WebLockGuard {
     key: LockKey,
@@ -32,6 +32,12 @@ impl WebLockGuard {
             key: Some(self.key.to_string()),
             reason: reason.to_owned(),
         }
+    }
+}
+
+impl fmt::Debug for WebLockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LockGuard({}, {})", self.key, self.hold.mode)
     }
 }
 

@@ -5,13 +5,14 @@
 //! request (see [`request`](super::request)), and changes of its phase wake
 //! whoever waits for one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::guard::LockMode;
+use crate::hash::BuildHasher;
 use crate::time::Stamp;
 
 /// ```text
@@ -153,11 +154,11 @@ impl Hold {
     }
 }
 
-type Registry = BTreeMap<String, VecDeque<Arc<Hold>>>;
+type Registry = HashMap<String, VecDeque<Arc<Hold>>, BuildHasher>;
 
 /// Every request of this instance of the module that the browser has not done
 /// with, by the browser's name for it.
-static REGISTRY: Mutex<Registry> = Mutex::new(BTreeMap::new());
+static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
 
 fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().expect("the registry panicked earlier")

@@ -3,7 +3,7 @@
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use super::bindings::{Global, LockManager, Rejection};
+use super::bindings::{Global, LockManager, Rejection, text};
 use crate::error::LockError;
 
 pub(super) fn global() -> Global {
@@ -73,7 +73,7 @@ pub(super) fn unavailable(reason: String) -> LockError {
 /// Name and message of anything that was thrown.
 fn describe(rejection: &JsValue) -> (String, String) {
     if !rejection.is_object() {
-        return (String::from("a non-error"), format!("{rejection:?}"));
+        return (String::from("a non-error"), text(rejection));
     }
     let error: &Rejection = rejection.unchecked_ref();
     (

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use js_sys::{Object, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortController;
 
 use super::bindings::{LockManager, RequestOptions};
@@ -17,6 +17,7 @@ use super::round_trip::round_trip;
 use crate::error::LockError;
 use crate::guard::LockMode;
 use crate::key::LockKey;
+use crate::promise::promise;
 use crate::time::Stamp;
 
 /// What the browser shall do if the lock is not free.
@@ -149,7 +150,7 @@ fn on_answer(hold: Arc<Hold>, lock: &JsValue) -> JsValue {
         hold.until(|phase| (!still_held(phase)).then_some(())).await;
         Ok(JsValue::UNDEFINED)
     };
-    future_to_promise(let_go).into()
+    promise(let_go).into()
 }
 
 /// Stays with a request until the browser is done with it. Having awaited the

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { build } from 'esbuild';
-import { pkg } from '../../tools/package.mjs';
+import { pkg } from '../../tools/size.mjs';
 import { browserTests } from './support.mjs';
 
 describe('copies', { timeout: 120_000 }, () => {

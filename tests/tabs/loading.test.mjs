@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { pkg } from '../../tools/package.mjs';
+import { pkg } from '../../tools/size.mjs';
 import { browserTests, load } from './support.mjs';
 
 describe('loading by URL', { timeout: 120_000 }, () => {

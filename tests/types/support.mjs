@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { bin, pkg } from '../../tools/package.mjs';
-import { root } from '../../tools/run.mjs';
+import { bin, root } from '../../tools/run.mjs';
+import { pkg } from '../../tools/size.mjs';
 
 /** The compilers that applications may have: the current one, and the last that is written in JavaScript. */
 export const compilers = {

@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript-5';
-import { bin } from '../../tools/package.mjs';
-import { root } from '../../tools/run.mjs';
+import { bin, root } from '../../tools/run.mjs';
 import { compilers, install, readmeExamples, run } from './support.mjs';
 
 const entries = ['crosslock', 'crosslock/wasm-url'];
