@@ -12,4 +12,5 @@ test('in jsdom, which has no Web Locks', async () => {
     platform: 'UNAVAILABLE',
     badKey: 'INVALID_KEY',
   });
+  await expect(crosslock.platformDefault()).rejects.toThrow('jsdom hides it');
 });
