@@ -6,7 +6,7 @@ import { everywhere, project, resultOf, startTool, tool } from './support.mjs';
 
 describe('Next.js', { timeout: 600_000 }, () => {
   async function assertWorks(t, address) {
-    assert.deepEqual(await resultOf(t, address), { server: everywhere, client: everywhere });
+    assert.deepEqual(await resultOf(t, address), { server: everywhere, client: everywhere, fromUrl: everywhere });
     assert.deepEqual(await (await fetch(`${address}/api`)).json(), everywhere);
   }
 

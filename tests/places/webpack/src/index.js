@@ -1,9 +1,11 @@
 import * as crosslock from 'crosslock';
+import * as byUrl from 'crosslock/wasm-url';
 import { scenario } from '../scenario.js';
 
 async function everywhere() {
   const page = await scenario(crosslock);
-  return { page, worker: await inWorker() };
+  const fromUrl = await scenario(byUrl);
+  return { page, fromUrl, worker: await inWorker() };
 }
 
 function inWorker() {
