@@ -239,7 +239,10 @@ impl LockManager for WebLockManager {
             if let Some(free) = self.take_if_free(key, LockMode::Exclusive).await? {
                 return Ok(Box::new(free));
             }
-            // Node 26 crashes when a lock is stolen from another of its threads.
+            // Node 26 crashes when a lock is stolen from another of its threads. It refuses
+            // us before it calls back whoever it has just granted the lock; what it says to
+            // a query comes behind that.
+            self.query().await?;
             if !self.is_held_here(key)? {
                 return Err(LockError::Unsupported {
                     operation: "stealing, in Node, a lock that another thread holds",

@@ -27,7 +27,7 @@ export async function makePackage({ limitSize = true } = {}) {
   rmSync(stamp, { force: true });
   rmSync(pkg, { recursive: true, force: true });
   await compileCrate();
-  await bundle();
+  for (const entry of Object.keys(entries)) await bundle(entry);
   await declareTypes();
   copyTemplate();
   if (limitSize) checkSizes();
@@ -61,26 +61,44 @@ function sources() {
   return [crates, library];
 }
 
-async function bundle() {
+/** The entries of the package, and where each has the wasm from. */
+const entries = {
+  // The bytes go into the bundle, so that no page, worker or bundler has a file to find.
+  index: 'js/src/source-inline.ts',
+  'wasm-url': 'js/src/source-url.ts',
+};
+
+/**
+ * Each entry is whole, with nothing shared: a chunk for both would cost every page a second round trip,
+ * and save what nobody loads twice.
+ */
+async function bundle(entry) {
   const esbuild = await import('esbuild');
   await esbuild.build({
     absWorkingDir: root,
-    entryPoints: ['js/src/index.ts'],
-    outfile: 'pkg/index.js',
+    entryPoints: [`js/src/${entry}.ts`],
+    outdir: 'pkg',
     bundle: true,
     format: 'esm',
     platform: 'neutral',
     target: 'es2022',
     external: ['node:*'],
-    // The bytes go into the bundle, so that no page, worker or bundler has a file to find.
-    alias: { '#wasm-glue': join(glue, 'crosslock.js'), '#wasm-inline': inline },
+    alias: {
+      '#wasm-source': join(root, entries[entry]),
+      '#wasm-glue': join(glue, 'crosslock.js'),
+      '#wasm-inline': inline,
+    },
     logLevel: 'warning',
   });
-  await shortenLocals(join(pkg, 'index.js'));
+  await shortenLocals(join(pkg, `${entry}.js`));
 }
 
 async function declareTypes() {
   await run(bin('tsc'), ['--project', 'tools/tsconfig.declarations.json']);
+  // What declares internals alone is empty without them.
+  for (const name of readdirSync(pkg).filter((name) => name.endsWith('.d.ts'))) {
+    if (readFileSync(join(pkg, name), 'utf8').trim() === 'export {};') rmSync(join(pkg, name));
+  }
 }
 
 function copyTemplate() {

@@ -9,10 +9,15 @@ import { locateChromium } from './chromium.mjs';
 import { Problem, output, root, run, say, which } from './run.mjs';
 
 const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
-const NODE = { minimum: [24, 5], major: 26 }; // the first with `navigator.locks`; the one we fetch
+const NODE = {
+  withWebLocks: [24, 5],
+  latest: 26,
+  minors: { 20: 19, 22: 12, 24: 5, 26: 0 }, // the oldest of each that has all that the package promises for it
+};
 const MINGW = 'x86_64-w64-mingw32-gcc'; // the linker that rustc looks for
 
-const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'crosslock');
+/** Where everything goes that is worth keeping for other checkouts. */
+export const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'crosslock');
 
 /** The packages in package-lock.json. */
 export const npmPackages = once(async () => {
@@ -104,18 +109,21 @@ async function winePrefix(env) {
 }
 
 /** Returns the path of a Node that has the Web Locks API. */
-export const nodeWithWebLocks = once(async () => {
-  if (atLeast(process.versions.node, NODE.minimum)) return process.execPath;
+export async function nodeWithWebLocks() {
+  return atLeast(process.versions.node, NODE.withWebLocks) ? process.execPath : node(NODE.latest);
+}
+
+/** Returns the path of a Node of this major version: this one, or one from our cache. */
+export const node = once(async (major) => {
+  const [ours, minor] = process.versions.node.split('.').map(Number);
+  if (ours === major && minor >= NODE.minors[major]) return process.execPath;
   const name = `node-${process.platform}-${process.arch}`; // such a package is just the binary
-  const dir = join(cache, `node-${NODE.major}`);
+  const dir = join(cache, `node-${major}`);
   const program = join(dir, 'node_modules', name, 'bin/node');
   if (!existsSync(program)) {
     mkdirSync(dir, { recursive: true });
-    await install(
-      `Node ${NODE.major}, because ${process.version} has no Web Locks`,
-      ['npm', 'install', '--prefix', dir, '--ignore-scripts', '--no-audit', '--no-fund', `${name}@${NODE.major}`],
-      `Or run this with Node ${NODE.minimum.join('.')} or later.`,
-    );
+    const options = ['--prefix', dir, '--ignore-scripts', '--no-audit', '--no-fund'];
+    await install(`Node ${major}, beside ${process.version}`, ['npm', 'install', ...options, `${name}@${major}`]);
   }
   return program;
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makePackage } from './package.mjs';
 import { Problem, bin, root, run, say, script } from './run.mjs';
-import { chromium, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, wine } from './setup.mjs';
+import { chromium, node, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, wine } from './setup.mjs';
 
 const browser = 'wasm32-unknown-unknown';
 const windows = 'x86_64-pc-windows-gnu';
@@ -106,6 +106,7 @@ const suites = {
   async types() {
     await makePackage();
     await run(bin('tsc'), ['--project', 'js', '--noEmit']);
+    await nodeTests('tests/types');
   },
 
   async js() {
@@ -120,6 +121,13 @@ const suites = {
     await makePackage();
     await chromium();
     await nodeTests('tests/tabs');
+  },
+
+  /** The packed package, installed into projects of their own. With a Node that all of their tools support. */
+  async places() {
+    await makePackage();
+    await chromium();
+    await nodeTests('tests/places', await node(24));
   },
 };
 

@@ -39,6 +39,11 @@ declare module '#wasm-glue' {
   export function initSync(options: { module: WebAssembly.Module }): unknown;
 }
 
+declare module '#wasm-source' {
+  /** The crate, wherever this entry of the package has it from: `source-inline.ts` or `source-url.ts`. */
+  export function compile(): Promise<WebAssembly.Module>;
+}
+
 declare module '#wasm-inline' {
   /** The compiled crate, for `decode()`. */
   const encoded: string;

@@ -8,7 +8,7 @@ import type { Failure } from '#wasm-glue';
  * | `TIMED_OUT` | Somebody else kept the lock for longer than `timeout`. The message says who and for how long, where that is known. |
  * | `INVALID_KEY` | The key breaks the rules: 1 to 200 ASCII letters, digits, `-`, `_` and `.`, the first and the last a letter or digit. |
  * | `INVALID_NAMESPACE` | The namespace breaks the rules, which are those for keys. |
- * | `UNAVAILABLE` | Locks do not work here: no `navigator.locks`, no WebAssembly, a content security policy that forbids it. The message says which. Nothing was locked. |
+ * | `UNAVAILABLE` | Locks do not work here: no `navigator.locks`, no WebAssembly, a content security policy that forbids it, a file that could not be loaded. The message says which. Nothing was locked. |
  * | `ABORTED` | The signal was aborted and gave no reason of its own. (An `AbortSignal` of the platform always gives one, and that is what you catch.) |
  * | `LOST` | The lock was held and then taken away. What it protected may be in use by someone else. |
  * | `ALREADY_HELD` | Another process has the whole dataset. (For backends outside browsers.) |
@@ -33,6 +33,7 @@ export type LockErrorCode =
  * Mistakes in a call, such as a `timeout` left out, are a `TypeError` instead.
  */
 export class LockError extends Error {
+  /** Always this, also where a bundler has shortened the name of the class. */
   override readonly name = 'LockError';
   /** The reason, for programs. */
   readonly code: LockErrorCode;
@@ -49,6 +50,11 @@ export class LockError extends Error {
 /** @internal A failure of the crate as an error, with the stack of whoever sees it. */
 export function lockError({ code, message, key }: Failure): LockError {
   return new LockError(code, message, { key });
+}
+
+/** @internal Locks do not work here. */
+export function unavailable(reason: string, cause?: unknown): LockError {
+  return new LockError('UNAVAILABLE', `locks are unavailable: ${reason}`, cause === undefined ? {} : { cause });
 }
 
 /** @internal What a call into the crate was rejected with. */

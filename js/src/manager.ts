@@ -14,7 +14,7 @@ import {
   type WaitOptions,
 } from './options.js';
 import { checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
-import { lockInfo, type LockSnapshot } from './snapshot.js';
+import { lockInfo, type Asker, type LockSnapshot } from './snapshot.js';
 import { crate, type Bindings } from './wasm.js';
 
 /**
@@ -44,8 +44,7 @@ export interface LockManagerOptions {
 /** How a manager comes by its locks. */
 interface Backend {
   open(bindings: Bindings): Manager;
-  /** What the crate's word for who asked is. */
-  client: 'clientId' | 'label';
+  asker: Asker;
 }
 
 /**
@@ -163,10 +162,10 @@ export abstract class LockManager {
    */
   async query(): Promise<LockSnapshot> {
     const { held, pending } = await this.#ask((manager) => manager.query());
-    const { client } = this.#backend;
+    const { asker } = this.#backend;
     return {
-      held: held.map((request) => lockInfo(request, client)),
-      pending: pending.map((request) => lockInfo(request, client)),
+      held: held.map((request) => lockInfo(request, asker)),
+      pending: pending.map((request) => lockInfo(request, asker)),
     };
   }
 

@@ -1,3 +1,4 @@
+import type { LockInfo } from './snapshot.js';
 import { LockManager, type LockManagerOptions, type LockScope } from './manager.js';
 
 /**
@@ -12,6 +13,15 @@ export class MemoryLockManager extends LockManager {
   override readonly scope: LockScope = 'process';
 
   constructor(options: LockManagerOptions = {}) {
-    super({ open: ({ Manager }) => Manager.memory(options.label), client: 'label' }, options);
+    super({ open: ({ Manager }) => Manager.memory(options.label), asker }, options);
   }
+}
+
+let clientId: string | undefined;
+
+/** Every instance of this page, worker or thread is one client, as with `navigator.locks`. */
+function asker(label: string | undefined): Pick<LockInfo, 'clientId' | 'label'> {
+  // Not by `randomUUID`, which insecure pages do not have. It is to be told apart by people, no more.
+  clientId ??= `memory-${Math.random().toString(36).slice(2)}`;
+  return label === undefined ? { clientId } : { clientId, label };
 }

@@ -9,8 +9,11 @@ export interface LockInfo {
   name: string;
   /** The mode that was asked for. */
   mode: LockMode;
-  /** The browser's id of the page or worker that asked (`WebLockManager`). */
-  clientId?: string;
+  /**
+   * The id of the page, worker or thread that asked: the browser's (`WebLockManager`), or one that
+   * was made up for this purpose (`MemoryLockManager`, which knows only of one).
+   */
+  clientId: string;
   /** The label of the manager that asked, if it has one (`MemoryLockManager`). */
   label?: string;
   /** For how long it has been held or pending, in milliseconds, where that is known: not for other tabs. */
@@ -29,13 +32,16 @@ export interface LockSnapshot {
   pending: LockInfo[];
 }
 
-/** @internal A request of the crate; `field` is what its `client` is. */
-export function lockInfo({ key, mode, age, client }: Request, field: 'clientId' | 'label'): LockInfo {
+/** @internal Who asked, by what the crate calls the client of a request. */
+export type Asker = (client: string | undefined) => Pick<LockInfo, 'clientId' | 'label'>;
+
+/** @internal A request of the crate. */
+export function lockInfo({ key, mode, age, client }: Request, asker: Asker): LockInfo {
   return {
     key,
     name: key,
     mode,
-    ...(client === undefined ? {} : { [field]: client }),
+    ...asker(client),
     ...(age === undefined ? {} : { age }),
   };
 }

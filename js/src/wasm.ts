@@ -1,10 +1,13 @@
-import * as bindings from '#wasm-glue';
-import encoded from '#wasm-inline';
-import { decode } from './decode.js';
-import { LockError } from './errors.js';
+// By name, not as a whole: what is left out of the bundle includes another loader of the wasm, which
+// bundlers would take at its word and copy the file for.
+import { initSync, Manager } from '#wasm-glue';
+import { compile } from '#wasm-source';
+import { LockError, unavailable } from './errors.js';
 
 /** @internal */
-export type Bindings = typeof bindings;
+export interface Bindings {
+  Manager: typeof Manager;
+}
 
 let loading: Promise<Bindings> | undefined;
 
@@ -19,7 +22,7 @@ let loading: Promise<Bindings> | undefined;
  */
 export function crate(): Promise<Bindings> {
   loading ??= load().catch((error) => {
-    // A page that was short of memory may try again.
+    // A page that was short of memory, or offline, may try again.
     loading = undefined;
     throw error;
   });
@@ -31,19 +34,14 @@ async function load(): Promise<Bindings> {
     throw unavailable('there is no WebAssembly here (an old browser, or one in lockdown mode)');
   }
   try {
-    const bytes = decode(encoded);
-    // Not by the `init` of the bindings, which looks for a file beside the script.
-    bindings.initSync({ module: await WebAssembly.compile(bytes) });
-    return bindings;
+    initSync({ module: await compile() });
+    return { Manager };
   } catch (error) {
+    if (error instanceof LockError) throw error;
     const message = error instanceof Error ? error.message : String(error);
     throw unavailable(
       `WebAssembly could not be compiled; if the page has a Content-Security-Policy, it needs script-src 'wasm-unsafe-eval' (${message})`,
       error,
     );
   }
-}
-
-function unavailable(reason: string, cause?: unknown): LockError {
-  return new LockError('UNAVAILABLE', `locks are unavailable: ${reason}`, cause === undefined ? {} : { cause });
 }

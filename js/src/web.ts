@@ -27,7 +27,9 @@ export interface WebLockManagerOptions extends LockManagerOptions {
 export class WebLockManager extends LockManager {
   constructor({ namespace = '', ...options }: WebLockManagerOptions = {}) {
     if (typeof namespace !== 'string') throw new TypeError('namespace must be a string');
-    super({ open: ({ Manager }) => Manager.web(namespace), client: 'clientId' }, options);
+    // The specification gives every request a client.
+    const asker = (client = '') => ({ clientId: client });
+    super({ open: ({ Manager }) => Manager.web(namespace), asker }, options);
   }
 
   override get scope(): LockScope {

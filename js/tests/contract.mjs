@@ -294,6 +294,7 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
       const waits = [locks.lock(key, { timeout: Infinity, mode: 'shared' }), locks.lock(key, { timeout: Infinity })];
       await untilPending(locks, key, 2);
       const { held, pending } = await locks.query();
+      assert.equal(new Set([...held, ...pending].map(({ clientId }) => clientId)).size, 1, 'we are one client');
       const [holder] = held.filter((request) => request.key === key);
       assert.deepEqual([holder.name, holder.mode], [key, 'exclusive']);
       assert.ok(holder.age >= 0 && holder.age < 60_000, `${holder.age}`);

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { MemoryLockManager } from '../../pkg/index.js';
-import { deferred, freshKey, runNode } from './support.mjs';
+import { MemoryLockManager, WebLockManager } from '../../pkg/index.js';
+import { deferred, freshKey, hasWebLocks, runNode } from './support.mjs';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc');
@@ -28,8 +28,12 @@ describe('warnings', { timeout: 60_000 }, () => {
     console.warn = warn;
   });
 
-  test('a guard that is collected unreleased warns once with its key, and keeps its lock', async () => {
-    const locks = new MemoryLockManager({ label: 'the sync task' });
+  for (const Manager of [MemoryLockManager, ...(hasWebLocks ? [WebLockManager] : [])]) {
+    test(`a guard that is collected unreleased warns once with its key, and keeps its lock: ${Manager.name}`, () => collected(Manager));
+  }
+
+  async function collected(Manager) {
+    const locks = new Manager({ label: 'the sync task' });
     const [forgotten, watched, released] = [freshKey('forgotten'), freshKey('watched'), freshKey('released')];
     await (async () => {
       await locks.lock(forgotten, { timeout: 0 });
@@ -50,7 +54,7 @@ describe('warnings', { timeout: 60_000 }, () => {
       assert.ok(warnings.some((warning) => warning.startsWith(start)), warnings.join());
       assert.equal(await locks.tryLock(key), null);
     }
-  });
+  }
 
   test('a hold that exceeds warnAfter warns with its key', async () => {
     const locks = new MemoryLockManager({ warnAfter: 20 });

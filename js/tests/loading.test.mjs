@@ -1,12 +1,21 @@
 // What importing does (nothing), what the first use does, and what is left at the end.
 
 import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { runNode } from './support.mjs';
+import { pathToFileURL } from 'node:url';
+import { entries, runNode as runWith } from './support.mjs';
 
 const ok = { code: 0, stdout: 'done\n', stderr: '' };
 
-describe('loading', { timeout: 60_000 }, () => {
+for (const [entry, crosslock] of Object.entries(entries)) {
+  const runNode = (source, options) => runWith(source, { ...options, crosslock });
+  describe(`loading ${entry}`, { timeout: 60_000 }, () => loading(runNode));
+}
+
+function loading(runNode) {
   test('an import touches nothing', async () => {
     const source = `
       const touched = [];
@@ -144,5 +153,42 @@ describe('loading', { timeout: 60_000 }, () => {
       console.log('done');
     `;
     assert.deepEqual(await runNode(source), ok);
+  });
+}
+
+describe('where the wasm comes from', { timeout: 60_000 }, () => {
+  test('the default entry refers to no file, so that no bundler looks for one', () => {
+    const text = readFileSync(new URL(entries.crosslock), 'utf8');
+    assert.doesNotMatch(text, /import\.meta|crosslock_bg\.wasm/);
+  });
+
+  test('the entry by URL carries no bytes, and names the file as bundlers look for it', () => {
+    const text = readFileSync(new URL(entries['crosslock/wasm-url']), 'utf8');
+    assert.equal(text.split('new URL("./crosslock_bg.wasm",import.meta.url)').length, 2);
+    assert.equal(text.split('crosslock_bg.wasm').length, 2);
+  });
+
+  test('a file that is not there is UNAVAILABLE with its name, and may come', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'crosslock-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    copyFileSync(new URL(entries['crosslock/wasm-url']), join(folder, 'wasm-url.js'));
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    const wasm = (folder) => JSON.stringify(new URL('crosslock_bg.wasm', folder).href);
+    const source = `
+      import assert from 'node:assert/strict';
+      import { copyFileSync } from 'node:fs';
+      import { MemoryLockManager } from 'crosslock';
+      const locks = new MemoryLockManager();
+      await assert.rejects(locks.tryLock('k'), (error) => {
+        assert.equal(error.code, 'UNAVAILABLE');
+        assert.ok(error.message.startsWith('locks are unavailable: ' + ${wasm(`${pathToFileURL(folder)}/`)} + ' could not be loaded: ENOENT'), error.message);
+        assert.equal(error.cause.code, 'ENOENT');
+        return true;
+      });
+      copyFileSync(new URL(${wasm(entries.crosslock)}), new URL(${wasm(`${pathToFileURL(folder)}/`)}));
+      await (await locks.tryLock('k')).release();
+      console.log('done');
+    `;
+    assert.deepEqual(await runWith(source, { crosslock: pathToFileURL(join(folder, 'wasm-url.js')).href }), ok);
   });
 });

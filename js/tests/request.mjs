@@ -74,6 +74,45 @@ export function requestContract(name, make) {
       assert.deepEqual(await requestsFor(locks, key), nothing);
     });
 
+    test('steals from a request that was made in the same breath', async () => {
+      const key = freshKey();
+      const never = new Promise(() => {});
+      const first = rejection(locks.request(key, () => never));
+      const second = rejection(locks.request(key, { steal: true }, () => never));
+      assert.equal(await locks.request(key, { steal: true }, () => 'last'), 'last');
+      assert.deepEqual([(await first).name, (await second).name], ['AbortError', 'AbortError']);
+      assert.deepEqual(await requestsFor(locks, key), nothing);
+    });
+
+    test('does not take what a callback throws for a promise', async () => {
+      const thenable = { then: assert.fail };
+      const thrown = () => {
+        throw thenable;
+      };
+      // Not by `await`, which would call it.
+      for (const callback of [thrown, async () => thrown()]) {
+        const settled = await Promise.allSettled([locks.request(freshKey(), callback)]);
+        assert.equal(settled[0].reason, thenable);
+      }
+    });
+
+    test('grants requests in the order in which they were made, whatever they are for', async () => {
+      const [a, b] = [freshKey(), freshKey()];
+      const { promise, resolve } = deferred();
+      const order = [];
+      const hold = (name) => () => {
+        order.push(name);
+        return promise;
+      };
+      const readers = [1, 2, 3].map((i) => locks.request(a, { mode: 'shared' }, hold(`reader ${i}`)));
+      const writer = locks.request(a, hold('writer'));
+      await locks.request(b, () => order.push('other key'));
+      assert.deepEqual(order, ['reader 1', 'reader 2', 'reader 3', 'other key']);
+      resolve();
+      await Promise.all([...readers, writer]);
+      assert.equal(order.at(-1), 'writer');
+    });
+
     test('steals what is free, too', async () => {
       assert.equal(await locks.request(freshKey(), { steal: true }, ({ mode }) => mode), 'exclusive');
     });

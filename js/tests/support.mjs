@@ -4,8 +4,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 
-/** The built package, as a child process or a worker imports it. */
-export const packageUrl = new URL('../../pkg/index.js', import.meta.url).href;
+const entry = (file) => new URL(`../../pkg/${file}`, import.meta.url).href;
+
+/** The entries of the built package, as a child process or a worker imports them. */
+export const entries = { crosslock: entry('index.js'), 'crosslock/wasm-url': entry('wasm-url.js') };
+
+export const packageUrl = entries.crosslock;
 
 export const hasWebLocks = globalThis.navigator?.locks !== undefined;
 
@@ -48,10 +52,13 @@ export const rejection = (promise) =>
     (reason) => reason,
   );
 
-/** Runs a module in a Node of its own. A process that does not end fails the test by its time limit. */
-export async function runNode(source, { flags = [] } = {}) {
-  const args = [...flags, '--input-type=module', '--eval', source.replaceAll("'crosslock'", JSON.stringify(packageUrl))];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+/**
+ * Runs a module in a Node of its own, where 'crosslock' is the URL `crosslock`. A process that does not
+ * end is killed: its exit code is `null`.
+ */
+export async function runNode(source, { flags = [], crosslock = packageUrl } = {}) {
+  const args = [...flags, '--input-type=module', '--eval', source.replaceAll("'crosslock'", JSON.stringify(crosslock))];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 50_000, killSignal: 'SIGKILL' });
   const output = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (text) => (output[stream] += text));
   const [code] = await once(child, 'close');

@@ -91,14 +91,23 @@ function inNode() {
     await once(worker, 'exit');
   });
 
-  test('a thread that is terminated frees its lock, and the waiter gets it', async () => {
+  test('many who wait look after Node together, not each for itself', async (t) => {
     const key = freshKey();
-    const worker = locker(key);
-    assert.deepEqual(await once(worker, 'message'), ['held']);
-    const mine = locks.lock(key, { timeout: 30_000 });
-    await untilPending(locks, key, 1);
-    await worker.terminate();
-    await (await mine).release();
+    const guard = await locks.lock(key, { timeout: 0 });
+    const controller = new AbortController();
+    const waits = Array.from({ length: 50 }, () => rejection(locks.lock(key, { timeout: Infinity, signal: controller.signal })));
+    const times = [];
+    const second = deferred();
+    const { request } = navigator.locks;
+    t.mock.method(navigator.locks, 'request', function (name, ...args) {
+      if (name === 'crosslock.round-trip' && times.push(performance.now()) === 2) second.resolve();
+      return request.call(this, name, ...args);
+    });
+    await second.promise;
+    controller.abort();
+    await Promise.all(waits);
+    await guard.release();
+    assert.ok(times[1] - times[0] >= 490, `${times[1] - times[0]} ms apart`);
   });
 
   test('a lock that the plain API holds keeps us out', async () => {

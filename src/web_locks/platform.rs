@@ -22,7 +22,7 @@ fn why_missing(global: &Global) -> String {
     if let Some(version) = node_version() {
         return format!(
             "this Node ({version}) has no navigator.locks; it came with Node 24.5, \
-             so use that or a newer one, or MemoryLockManager within one thread"
+             and jsdom hides it; MemoryLockManager works within one thread"
         );
     }
     if global.is_secure_context() == Some(false) {

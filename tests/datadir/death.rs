@@ -1,6 +1,6 @@
 //! SIGKILL, a thousand times over: one owner at any time, and never a stuck datadir.
 
-use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
@@ -24,10 +24,34 @@ const CONTENDERS: usize = 8;
 /// takes a lock on a [witness](Witness), at once and without waiting, which must
 /// never be held.
 fn killed_over_and_over(kind: Kind) {
+    kill_over_and_over(&[(CONTENDER, kind)]);
+}
+
+/// One process uses flock, the other fcntl, a third one is on an old kernel.
+#[test]
+#[cfg(target_os = "linux")]
+fn all_kinds_at_once() {
+    let on_an_old_kernel = "linux::contender_on_an_old_kernel";
+    kill_over_and_over(&[
+        (CONTENDER, Kind::Flock),
+        (CONTENDER, Kind::Fcntl),
+        (on_an_old_kernel, Kind::Fcntl),
+        (CONTENDER, Kind::Fcntl),
+        (on_an_old_kernel, Kind::Flock),
+    ]);
+}
+
+/// The contenders take turns in what they are.
+fn kill_over_and_over(sorts: &[(&str, Kind)]) {
     let folder = folder::new();
     let (heard, news) = mpsc::channel();
-    let start = |place: usize| Contender::start(kind, folder.path(), place, heard.clone());
-    let mut contenders: Vec<Contender> = (0..CONTENDERS).map(start).collect();
+    let mut sorts = sorts.iter().cycle();
+    let mut start = |place: usize| {
+        let &(test, kind) = sorts.next().expect("it never ends");
+        let command = child::command(test, kind, folder.path());
+        Contender::start(command, place, heard.clone())
+    };
+    let mut contenders: Vec<Contender> = (0..CONTENDERS).map(&mut start).collect();
 
     let mut kills = 0;
     while kills < KILLS {
@@ -54,7 +78,9 @@ fn killed_over_and_over(kind: Kind) {
         kills += 1;
     }
     drop(contenders);
-    assert_eq!(open_elsewhere(kind, folder.path()), child::Answer::Opened);
+    for &kind in Kind::ALL {
+        assert_eq!(open_elsewhere(kind, folder.path()), child::Answer::Opened);
+    }
 }
 
 /// A process that wants the datadir, and a thread that hears it say so. Dropping it
@@ -65,13 +91,8 @@ struct Contender {
 }
 
 impl Contender {
-    fn start(
-        kind: Kind,
-        datadir: &Path,
-        place: usize,
-        heard: Sender<(usize, u32, String)>,
-    ) -> Self {
-        let process = Process::start(child::command(CONTENDER, kind, datadir));
+    fn start(command: Command, place: usize, heard: Sender<(usize, u32, String)>) -> Self {
+        let process = Process::start(command);
         let id = process.id();
         let (process, mut output) = process.split();
         // Ends with the process, and its output with it.
@@ -89,7 +110,7 @@ const CONTENDER: &str = "death::contender";
 
 #[test]
 #[ignore = "a child process of the other tests"]
-fn contender() {
+pub(crate) fn contender() {
     let Some((kind, datadir)) = task() else {
         return;
     };

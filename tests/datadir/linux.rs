@@ -250,6 +250,15 @@ fn open_on_an_old_kernel() {
 
 #[test]
 #[ignore = "a child process of the other tests"]
+fn contender_on_an_old_kernel() {
+    if task().is_some() {
+        refuse_open_file_description_locks();
+        crate::death::contender();
+    }
+}
+
+#[test]
+#[ignore = "a child process of the other tests"]
 fn on_an_old_kernel() {
     let Some((kind, datadir)) = task() else {
         return;

@@ -55,24 +55,26 @@ describe('places', { timeout: 120_000 }, () => {
     await assertUnavailable(page, /secure contexts only/);
   });
 
-  test('a policy without wasm-unsafe-eval: UNAVAILABLE, and the directive is named', async () => {
-    const page = await tab('/no-wasm');
-    await load(page);
-    const failures = await page.evaluate(() => {
-      // Not from text, like those above: the policy forbids eval(), too.
-      const attempts = [locks.lock('k', { timeout: Infinity }), new MemoryLockManager().tryLock('k'), platformDefault()];
-      return Promise.all(attempts.map((attempt) => attempt.catch(({ code, message }) => ({ code, message }))));
+  for (const entry of ['index.js', 'wasm-url.js']) {
+    test(`${entry}: a policy without wasm-unsafe-eval: UNAVAILABLE, and the directive is named`, async () => {
+      const page = await tab('/no-wasm');
+      await load(page, entry);
+      const failures = await page.evaluate(() => {
+        // Not from text, like those above: the policy forbids eval(), too.
+        const attempts = [locks.lock('k', { timeout: Infinity }), new MemoryLockManager().tryLock('k'), platformDefault()];
+        return Promise.all(attempts.map((attempt) => attempt.catch(({ code, message }) => ({ code, message }))));
+      });
+      for (const { code, message } of failures) {
+        assert.equal(code, 'UNAVAILABLE');
+        assert.match(message, /script-src 'wasm-unsafe-eval'/);
+      }
+      errors.length = 0; // the browser reports the refusal in the console, too
     });
-    for (const { code, message } of failures) {
-      assert.equal(code, 'UNAVAILABLE');
-      assert.match(message, /script-src 'wasm-unsafe-eval'/);
-    }
-    errors.length = 0; // the browser reports the refusal in the console, too
-  });
 
-  test('a policy with wasm-unsafe-eval is enough', async () => {
-    const page = await tab('/wasm');
-    await load(page);
-    assert.equal(await page.evaluate(async () => (await locks.tryLock('k')).key), 'k');
-  });
+    test(`${entry}: a policy with wasm-unsafe-eval is enough`, async () => {
+      const page = await tab('/wasm');
+      await load(page, entry);
+      assert.equal(await page.evaluate(async () => (await locks.tryLock('k')).key), 'k');
+    });
+  }
 });

@@ -16,6 +16,7 @@ const pages = {
   '/other': {},
   '/no-wasm': { 'Content-Security-Policy': "script-src 'self'" },
   '/wasm': { 'Content-Security-Policy': "script-src 'self' 'wasm-unsafe-eval'" },
+  '/no-connect': { 'Content-Security-Policy': "script-src 'self' 'wasm-unsafe-eval'; connect-src 'none'" },
 };
 
 /** Starts a browser and a server for the tests of a file. A test fails on any error in any page. */
@@ -70,12 +71,12 @@ export function browserTests({ ignoreDefaultArgs = [] } = {}) {
   };
 }
 
-/** Gives a page or a frame the package and a manager as globals. */
-export const load = (page) =>
-  page.evaluate(async () => {
-    Object.assign(globalThis, await import('/crosslock/index.js'));
+/** Gives a page or a frame the package, by one of its entries, and a manager as globals. */
+export const load = (page, entry = 'index.js') =>
+  page.evaluate(async (entry) => {
+    Object.assign(globalThis, await import(`/crosslock/${entry}`));
     globalThis.locks = new WebLockManager();
-  });
+  }, entry);
 
 /** Takes the lock in the tab and keeps it as `guard`. */
 export const hold = (page, key, options = {}) =>

@@ -1,4 +1,5 @@
-// What the types allow and what they refuse. Checked by the compiler, never run.
+// What the types allow and what they refuse, as an application that installed the package sees it.
+// Checked by the compiler, never run.
 
 import {
   LockError,
@@ -12,11 +13,11 @@ import {
   type LockInfo,
   type LockMode,
   type LockScope,
-} from '../../pkg/index.js';
+} from 'crosslock';
 
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type Same<A, B> = (<T,>() => T extends A ? 1 : 2) extends <T,>() => T extends B ? 1 : 2 ? true : false;
 function expectType<Expected>() {
-  return <Actual>(_value: Actual, _same: Same<Actual, Expected>): void => {};
+  return <Actual,>(_value: Actual, _same: Same<Actual, Expected>): void => {};
 }
 
 declare const signal: AbortSignal;

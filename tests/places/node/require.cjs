@@ -1,0 +1,4 @@
+const crosslock = require('crosslock');
+const { scenario } = require('./scenario.js');
+
+scenario(crosslock).then((result) => console.log(JSON.stringify(result)));

@@ -1,0 +1,4 @@
+import * as crosslock from 'crosslock';
+import { scenario } from './scenario.js';
+
+globalThis.result = scenario(crosslock);
