@@ -86,9 +86,10 @@ function inNode() {
     assert.deepEqual(await once(worker, 'message'), ['held']);
     assert.equal(await locks.tryLock(key), null);
     const mine = locks.lock(key, { timeout: 30_000 });
+    const exit = once(worker, 'exit'); // which may come before the lock does
     worker.postMessage('release');
     await (await mine).release();
-    await once(worker, 'exit');
+    await exit;
   });
 
   test('many who wait look after Node together, not each for itself', async (t) => {
