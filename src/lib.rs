@@ -38,11 +38,6 @@
 //! names, [`LockError`] what can go wrong. Keyed locks of this process stand on one
 //! lock table, a plain state machine in `src/table.rs`.
 
-#[cfg(any(
-    test,
-    all(target_family = "wasm", target_os = "unknown", feature = "js")
-))]
-mod alloc;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 mod callback;
 mod error;
