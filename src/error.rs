@@ -92,7 +92,8 @@ impl LockError {
 pub struct Contention {
     /// The holder's label, client id or process.
     pub holder: Option<String>,
-    /// For how long the lock had been held when the wait ended.
+    /// For how long the lock had been held when the wait ended; up to 32 milliseconds
+    /// too long, never too short.
     pub held_for: Option<Duration>,
     /// How many requests still waited in front. Counted up to
     /// [`Contention::MAX_AHEAD`]; that number means "so many or more".

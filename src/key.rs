@@ -7,9 +7,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Short keys are stored in place, which in wasm would be more code than it is worth.
 #[cfg(not(target_family = "wasm"))]
-type Text = smol_str::SmolStr;
+mod text;
+#[cfg(not(target_family = "wasm"))]
+use text::Text;
+/// In wasm, to keep short keys in place would be more code than it is worth.
 #[cfg(target_family = "wasm")]
 type Text = std::sync::Arc<str>;
 
@@ -39,6 +41,9 @@ impl LockKey {
     /// # Errors
     ///
     /// [`InvalidKey`], which names the rule that `key` breaks.
+    // Else the key is copied together from its parts by every caller on the way, which
+    // natively takes as long as the lock itself.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn new(key: &str) -> Result<Self, InvalidKey> {
         match broken_rule(key) {
             None => Ok(Self(Text::from(key))),
@@ -118,6 +123,7 @@ impl InvalidKey {
     }
 }
 
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn broken_rule(key: &str) -> Option<KeyRule> {
     let bytes = key.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
@@ -126,8 +132,11 @@ fn broken_rule(key: &str) -> Option<KeyRule> {
     if bytes.len() > LockKey::MAX_LEN {
         return Some(KeyRule::MaxLength { len: bytes.len() });
     }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if let Some((at, found)) = key.char_indices().find(|&(_, c)| !allowed(c)) {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() | matches!(b, b'-' | b'_' | b'.');
+    // All of them, whatever the first ones are: that goes by many at a time.
+    if !bytes.iter().fold(true, |all, &byte| all & allowed(byte)) {
+        let refused = |&(_, c): &(usize, char)| !(c.is_ascii() && allowed(c as u8));
+        let (at, found) = key.char_indices().find(refused)?;
         return Some(KeyRule::Charset { found, at });
     }
     if !first.is_ascii_alphanumeric() {

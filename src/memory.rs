@@ -2,7 +2,13 @@
 
 use std::sync::{Arc, LazyLock};
 
+use async_trait::async_trait;
+
+use crate::error::LockError;
+use crate::guard::{LockGuard, LockMode};
+use crate::manager::AcquireOptions;
 use crate::scope::LockScope;
+use crate::table::guard::TableGuard;
 use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
 use crate::table::shared::{Owner, SharedTable};
 
@@ -12,6 +18,7 @@ use crate::table::shared::{Owner, SharedTable};
 struct Keyspace;
 
 impl Owner for Keyspace {
+    #[inline]
     fn table(&self) -> &SharedTable {
         static TABLE: LazyLock<SharedTable> = LazyLock::new(SharedTable::new);
         &TABLE
@@ -58,6 +65,66 @@ impl MemoryLockManager {
         Self {
             locks: TableLocks::new(Keyspace, Some(label.into())),
         }
+    }
+
+    /// [`try_acquire`](crate::LockManager::try_acquire) without a future and without an
+    /// allocation, for those who name this backend and lock very often.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::InvalidKey`].
+    #[inline]
+    pub fn try_acquire_unboxed(
+        &self,
+        key: &str,
+        mode: LockMode,
+    ) -> Result<Option<MemoryLockGuard>, LockError> {
+        let guard = self.locks.try_acquire(key, mode)?;
+        Ok(guard.map(MemoryLockGuard))
+    }
+
+    /// [`acquire`](crate::LockManager::acquire) without an allocation, unless it has to
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](crate::LockManager::lock).
+    pub async fn acquire_unboxed(
+        &self,
+        key: &str,
+        options: AcquireOptions,
+    ) -> Result<MemoryLockGuard, LockError> {
+        let guard = self.locks.acquire(key, options).await?;
+        Ok(MemoryLockGuard(guard))
+    }
+}
+
+/// A lock held in memory, as the unboxed methods of [`MemoryLockManager`] give it.
+#[derive(Debug)]
+#[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
+pub struct MemoryLockGuard(TableGuard<Keyspace>);
+
+#[cfg_attr(not(all(target_family = "wasm", target_os = "unknown")), async_trait)]
+#[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
+impl LockGuard for MemoryLockGuard {
+    fn key(&self) -> &str {
+        self.0.key()
+    }
+
+    fn mode(&self) -> LockMode {
+        self.0.mode()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.0.is_lost()
+    }
+
+    fn ensure_held(&self) -> Result<(), LockError> {
+        self.0.ensure_held()
+    }
+
+    async fn lost(&self) {
+        self.0.lost().await;
     }
 }
 

@@ -5,32 +5,37 @@
 //! it behind a mutex and makes it awaitable; every backend whose locks live in
 //! this process stands on the two.
 //!
-//! Each key that is held or waited for has a queue of two parts, `held` and
-//! `pending`, and the rule of the [Web Locks specification] decides who moves from
-//! one to the other: *a request is granted when no earlier request in the queue,
-//! held or pending, conflicts with it*. From this follows what the code relies on:
+//! Each key that is held has a queue, and the rule of the [Web Locks specification]
+//! decides who in it holds: *a request is granted when no earlier request in the
+//! queue, held or pending, conflicts with it*. From this follows what the code
+//! relies on:
 //!
+//! - a key that nobody holds has nobody waiting, so a queue has a holder or is gone;
 //! - all holders of a key have one mode, and more than one holder means shared;
 //! - the first pending request conflicts with the holders, so a newcomer is
 //!   granted at once only if nobody is pending;
 //! - only a removal can make the first pending request grantable, so
 //!   [`Table::remove`] is the one place that grants to waiters.
 //!
-//! Requests of all keys live in one slab and are linked into their queue by index,
-//! so that every operation costs the same with one waiter or with a million.
+//! Nearly always a key has one holder and nobody waits. So the first holder stands
+//! in the queue itself, and to take and to free such a key is one insertion into
+//! a map and one removal. All others, who hold beside the first or wait, live in
+//! one slab and are linked by index, so that every operation costs the same with
+//! one waiter or with a million.
 //!
 //! [Web Locks specification]: https://w3c.github.io/web-locks/#algorithms
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::hash::BuildHasher as _;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use slab::Slab;
 
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
 use crate::key::LockKey;
 
-mod guard;
+pub(crate) mod guard;
 mod list;
 pub(crate) mod locks;
 pub(crate) mod shared;
@@ -49,21 +54,37 @@ pub(crate) type Wakes<W> = smallvec::SmallVec<[W; 1]>;
 #[cfg(target_family = "wasm")]
 pub(crate) type Wakes<W> = Vec<W>;
 
-/// Names one request for as long as anybody may ask about it.
-///
-/// The slot is used again after the request is gone; the serial number is not, so
-/// a guard whose lock was stolen cannot be taken for the slot's next user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RequestId {
-    slot: usize,
-    serial: u64,
+/// A key with its hash, which is worked out once for all that is done with it.
+#[derive(Debug, Clone)]
+pub(crate) struct HashedKey {
+    pub(crate) key: LockKey,
+    hash: u64,
 }
 
-/// Names one who watches, in the same way.
+impl HashedKey {
+    #[inline]
+    pub(crate) fn new(key: LockKey, hasher: &BuildHasher) -> Self {
+        let hash = hasher.hash_one(&key);
+        Self { key, hash }
+    }
+}
+
+/// Names one request for as long as anybody may ask about it: by its serial number,
+/// which is never used again. The rest says where to look for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RequestId {
+    serial: u64,
+    hash: u64,
+    /// Where it lives unless it is the first holder. It may become that one later,
+    /// and the slot another request's.
+    slot: Option<usize>,
+}
+
+/// Names one who watches, by a serial number and where to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WatcherId {
-    slot: usize,
     serial: u64,
+    slot: usize,
 }
 
 /// Where a request stands.
@@ -83,8 +104,9 @@ pub(crate) struct Closed;
 /// The table hands both back and looks into neither.
 #[derive(Debug)]
 pub(crate) struct Table<W, M> {
-    queues: HashMap<LockKey, Queue, BuildHasher>,
-    requests: Slab<Request<W, M>>,
+    queues: HashTable<Queue<M>>,
+    /// All requests but the first holders.
+    others: Slab<Request<W, M>>,
     next_serial: u64,
     /// Those who watch a held lock for its loss. A loss is rare and wakes all of
     /// them; each looks for itself.
@@ -92,35 +114,52 @@ pub(crate) struct Table<W, M> {
     closed: Option<String>,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    held: List,
+/// A key that is held.
+#[derive(Debug)]
+struct Queue<M> {
+    key: HashedKey,
+    /// The mode of all holders.
+    mode: LockMode,
+    first: Holder<M>,
+    /// Who holds beside the first one.
+    further: List,
     pending: List,
 }
 
-impl Queue {
-    fn part(&mut self, status: Status) -> &mut List {
-        match status {
-            Status::Held => &mut self.held,
-            Status::Pending | Status::Gone => &mut self.pending,
-        }
-    }
+#[derive(Debug)]
+struct Holder<M> {
+    serial: u64,
+    meta: M,
+}
 
-    /// Whether the holders leave room for `mode`. One mode is enough to look at:
-    /// all holders have the same.
-    fn admits<W, M>(&self, mode: LockMode, requests: &Slab<Request<W, M>>) -> bool {
-        self.held.front().is_none_or(|holder| {
-            mode == LockMode::Shared && requests[holder].mode == LockMode::Shared
-        })
+impl<M> Queue<M> {
+    #[inline]
+    fn new(key: &HashedKey, mode: LockMode, first: Holder<M>) -> Self {
+        Self {
+            key: key.clone(),
+            mode,
+            first,
+            further: List::default(),
+            pending: List::default(),
+        }
     }
 
     /// Whether a newcomer is granted at once: nobody is pending, and the holders
     /// leave room.
-    fn grantable<W, M>(&self, mode: LockMode, requests: &Slab<Request<W, M>>) -> bool {
-        self.pending.is_empty() && self.admits(mode, requests)
+    #[inline]
+    fn admits(&self, mode: LockMode) -> bool {
+        self.pending.is_empty() && self.mode == LockMode::Shared && mode == LockMode::Shared
+    }
+
+    fn part(&mut self, status: Status) -> &mut List {
+        match status {
+            Status::Held => &mut self.further,
+            Status::Pending | Status::Gone => &mut self.pending,
+        }
     }
 }
 
+/// A request that is not the first holder.
 #[derive(Debug)]
 struct Request<W, M> {
     serial: u64,
@@ -133,12 +172,6 @@ struct Request<W, M> {
     links: Links,
 }
 
-#[derive(Debug)]
-struct Watcher<W> {
-    serial: u64,
-    waker: W,
-}
-
 impl<W, M> Linked for Request<W, M> {
     fn links(&self) -> Links {
         self.links
@@ -147,6 +180,12 @@ impl<W, M> Linked for Request<W, M> {
     fn links_mut(&mut self) -> &mut Links {
         &mut self.links
     }
+}
+
+#[derive(Debug)]
+struct Watcher<W> {
+    serial: u64,
+    waker: W,
 }
 
 /// A request as [`Table::for_each`] shows it.
@@ -158,14 +197,21 @@ pub(crate) struct RequestInfo<'a, M> {
     pub(crate) meta: &'a M,
 }
 
+/// What becomes of a request that cannot be granted at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfHeld {
+    Refuse,
+    Wait,
+}
+
 /// Below this many slots, giving memory back costs more than it saves.
 const KEEP_CAPACITY: usize = 64;
 
 impl<W, M> Table<W, M> {
     pub(crate) fn new() -> Self {
         Self {
-            queues: HashMap::default(),
-            requests: Slab::new(),
+            queues: HashTable::new(),
+            others: Slab::new(),
             next_serial: 0,
             watchers: Slab::new(),
             closed: None,
@@ -173,102 +219,120 @@ impl<W, M> Table<W, M> {
     }
 
     /// Grants `key` at once, or leaves the table as it was.
+    #[inline]
     pub(crate) fn try_acquire(
         &mut self,
-        key: &LockKey,
+        key: &HashedKey,
         mode: LockMode,
         meta: M,
     ) -> Result<Option<RequestId>, Closed> {
-        let granted = self.grants_at_once(key, mode)?;
-        Ok(granted.then(|| self.insert(key, mode, meta, Status::Held)))
+        self.request(key, mode, meta, IfHeld::Refuse)
     }
 
     /// Grants `key` at once or joins its queue; [`status`](Self::status) tells which.
     pub(crate) fn enqueue(
         &mut self,
-        key: &LockKey,
+        key: &HashedKey,
         mode: LockMode,
         meta: M,
     ) -> Result<RequestId, Closed> {
-        let status = if self.grants_at_once(key, mode)? {
-            Status::Held
-        } else {
-            Status::Pending
-        };
-        Ok(self.insert(key, mode, meta, status))
+        let id = self.request(key, mode, meta, IfHeld::Wait)?;
+        Ok(id.expect("it was granted or has joined"))
     }
 
-    fn grants_at_once(&self, key: &LockKey, mode: LockMode) -> Result<bool, Closed> {
-        if self.closed.is_some() {
-            return Err(Closed);
-        }
-        let queue = self.queues.get(key);
-        Ok(queue.is_none_or(|queue| queue.grantable(mode, &self.requests)))
-    }
-
-    /// Grants `key` exclusively whoever holds it; its holders are gone, and those
-    /// who watch must be woken. Waiters stay where they are.
-    pub(crate) fn steal(
+    #[inline]
+    fn request(
         &mut self,
-        key: &LockKey,
+        key: &HashedKey,
+        mode: LockMode,
         meta: M,
-    ) -> Result<(RequestId, Wakes<W>), Closed> {
+        if_held: IfHeld,
+    ) -> Result<Option<RequestId>, Closed> {
         if self.closed.is_some() {
             return Err(Closed);
         }
-        let mut wakes = Wakes::new();
-        let mut stolen = false;
-        if let Some(queue) = self.queues.get_mut(key) {
-            while let Some(slot) = queue.held.front() {
-                queue.held.unlink(slot, &mut self.requests);
-                self.requests.remove(slot);
-                stolen = true;
+        let serial = next(&mut self.next_serial);
+        let hash = key.hash;
+        let queue = match entry(&mut self.queues, key) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Queue::new(key, mode, Holder { serial, meta }));
+                let slot = None;
+                return Ok(Some(RequestId { serial, hash, slot }));
             }
-        }
-        if stolen {
-            wakes.extend(self.watchers.drain().map(|watcher| watcher.waker));
-        }
-        let id = self.insert(key, LockMode::Exclusive, meta, Status::Held);
-        Ok((id, wakes))
-    }
-
-    fn insert(&mut self, key: &LockKey, mode: LockMode, meta: M, status: Status) -> RequestId {
-        let serial = self.next_serial();
-        let slot = self.requests.insert(Request {
+            Entry::Occupied(occupied) => occupied.into_mut(),
+        };
+        let status = match queue.admits(mode) {
+            true => Status::Held,
+            false if if_held == IfHeld::Wait => Status::Pending,
+            false => return Ok(None),
+        };
+        let slot = self.others.insert(Request {
             serial,
-            key: key.clone(),
+            key: key.key.clone(),
             mode,
             status,
             waker: None,
             meta,
             links: Links::default(),
         });
-        let queue = self.queues.entry(key.clone()).or_default();
-        queue.part(status).push_back(slot, &mut self.requests);
-        RequestId { slot, serial }
+        queue.part(status).push_back(slot, &mut self.others);
+        let slot = Some(slot);
+        Ok(Some(RequestId { serial, hash, slot }))
     }
 
-    fn next_serial(&mut self) -> u64 {
-        self.next_serial += 1;
-        self.next_serial
+    /// Grants `key` exclusively whoever holds it; its holders are gone, and those
+    /// who watch must be woken. Waiters stay where they are.
+    pub(crate) fn steal(
+        &mut self,
+        key: &HashedKey,
+        meta: M,
+    ) -> Result<(RequestId, Wakes<W>), Closed> {
+        if self.closed.is_some() {
+            return Err(Closed);
+        }
+        let serial = next(&mut self.next_serial);
+        let (hash, slot) = (key.hash, None);
+        let thief = Holder { serial, meta };
+        let mut wakes = Wakes::new();
+        match entry(&mut self.queues, key) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Queue::new(key, LockMode::Exclusive, thief));
+            }
+            Entry::Occupied(occupied) => {
+                let queue = occupied.into_mut();
+                queue.first = thief;
+                queue.mode = LockMode::Exclusive;
+                while let Some(slot) = queue.further.front() {
+                    queue.further.unlink(slot, &mut self.others);
+                    self.others.remove(slot);
+                }
+                wakes.extend(self.watchers.drain().map(|watcher| watcher.waker));
+            }
+        }
+        Ok((RequestId { serial, hash, slot }, wakes))
     }
 
     pub(crate) fn status(&self, id: RequestId) -> Status {
-        self.get(id).map_or(Status::Gone, |request| request.status)
+        if self.queues.find(id.hash, is_first(id)).is_some() {
+            return Status::Held;
+        }
+        let slot = self.slot_of(id);
+        slot.map_or(Status::Gone, |slot| self.others[slot].status)
     }
 
-    fn get(&self, id: RequestId) -> Option<&Request<W, M>> {
-        let request = self.requests.get(id.slot)?;
-        (request.serial == id.serial).then_some(request)
+    /// Where a request lives that is not the first holder.
+    fn slot_of(&self, id: RequestId) -> Option<usize> {
+        let slot = id.slot?;
+        (self.others.get(slot)?.serial == id.serial).then_some(slot)
     }
 
     /// Has `waker` woken when the pending request `id` is granted or gone. Returns
     /// the waker that it replaces (or `waker` itself if the request does not wait),
     /// for the caller to drop where that can do no harm.
     pub(crate) fn set_waker(&mut self, id: RequestId, waker: W) -> Option<W> {
-        match self.requests.get_mut(id.slot) {
-            Some(request) if request.serial == id.serial && request.status == Status::Pending => {
-                request.waker.replace(waker)
+        match self.slot_of(id) {
+            Some(slot) if self.others[slot].status == Status::Pending => {
+                self.others[slot].waker.replace(waker)
             }
             _ => Some(waker),
         }
@@ -279,47 +343,63 @@ impl<W, M> Table<W, M> {
     ///
     /// Returns the waker of the request itself, for the caller to drop where that
     /// can do no harm, and those of the requests that were granted.
+    #[inline]
     pub(crate) fn remove(&mut self, id: RequestId) -> (Option<W>, Wakes<W>) {
         let mut wakes = Wakes::new();
-        let Some(request) = self.get(id) else {
+        let others = &mut self.others;
+        if let Ok(mut entry) = self.queues.find_entry(id.hash, is_first(id)) {
+            let queue = entry.get_mut();
+            // Another holder becomes the first, or the first of those who wait a holder.
+            let next = queue.further.front().map(|slot| (slot, Status::Held));
+            let next = next.or(queue.pending.front().map(|slot| (slot, Status::Pending)));
+            let Some((slot, status)) = next else {
+                entry.remove();
+                self.give_memory_back();
+                return (None, wakes);
+            };
+            queue.part(status).unlink(slot, others);
+            let Request {
+                serial,
+                meta,
+                mode,
+                waker,
+                ..
+            } = others.remove(slot);
+            queue.first = Holder { serial, meta };
+            queue.mode = mode;
+            wakes.extend(waker);
+            grant(queue, others, &mut wakes);
+            self.give_memory_back();
+            return (None, wakes);
+        }
+        let Some(slot) = self.slot_of(id) else {
             return (None, wakes);
         };
-        let status = request.status;
-        // Cloned for the map: a short key is inline, a long one is shared.
-        let Entry::Occupied(mut entry) = self.queues.entry(request.key.clone()) else {
-            unreachable!("a request in the slab is linked into the queue of its key");
-        };
-        let queue = entry.get_mut();
-        queue.part(status).unlink(id.slot, &mut self.requests);
-        let waker = self.requests.remove(id.slot).waker;
-
-        while let Some(next) = queue.pending.front() {
-            if !queue.admits(self.requests[next].mode, &self.requests) {
-                break;
-            }
-            queue.pending.unlink(next, &mut self.requests);
-            queue.held.push_back(next, &mut self.requests);
-            let granted = &mut self.requests[next];
-            granted.status = Status::Held;
-            wakes.extend(granted.waker.take());
-        }
-        if queue.held.is_empty() {
-            entry.remove();
-        }
+        let others = &mut self.others;
+        let Request {
+            key, status, waker, ..
+        } = &mut others[slot];
+        let (status, waker) = (*status, waker.take());
+        let queue = self.queues.find_mut(id.hash, |queue| queue.key.key == *key);
+        let queue = queue.expect("a request in the slab is linked into the queue of its key");
+        queue.part(status).unlink(slot, others);
+        others.remove(slot);
+        grant(queue, others, &mut wakes);
         self.give_memory_back();
         (waker, wakes)
     }
 
     /// Geometric, so that each removal pays a constant share of it.
+    #[inline]
     fn give_memory_back(&mut self) {
-        if self.queues.capacity() > KEEP_CAPACITY && self.queues.len() < self.queues.capacity() / 8
-        {
-            self.queues.shrink_to(self.queues.len() * 2);
+        let (length, capacity) = (self.queues.len(), self.queues.capacity());
+        if capacity > KEEP_CAPACITY && length < capacity / 8 {
+            self.queues.shrink_to(length * 2, |queue| queue.key.hash);
         }
         // A slab can be cut only behind its last used slot, so it shrinks when
         // it is empty.
-        if self.requests.capacity() > KEEP_CAPACITY && self.requests.is_empty() {
-            self.requests = Slab::new();
+        if self.others.capacity() > KEEP_CAPACITY && self.others.is_empty() {
+            self.others = Slab::new();
         }
     }
 
@@ -328,8 +408,8 @@ impl<W, M> Table<W, M> {
         if self.closed.is_none() {
             self.closed = Some(reason);
         }
-        self.queues = HashMap::default();
-        let wakers = std::mem::take(&mut self.requests)
+        self.queues = HashTable::new();
+        let wakers = std::mem::take(&mut self.others)
             .into_iter()
             .filter_map(|(_, request)| request.waker);
         let mut wakes: Wakes<W> = wakers.collect();
@@ -348,9 +428,9 @@ impl<W, M> Table<W, M> {
         if self.status(id) != Status::Held {
             return Err(waker);
         }
-        let serial = self.next_serial();
+        let serial = next(&mut self.next_serial);
         let slot = self.watchers.insert(Watcher { serial, waker });
-        Ok(WatcherId { slot, serial })
+        Ok(WatcherId { serial, slot })
     }
 
     /// Takes back what [`watch`](Self::watch) left, unless a loss has used it up.
@@ -359,35 +439,40 @@ impl<W, M> Table<W, M> {
         (watcher.serial == id.serial).then(|| self.watchers.remove(id.slot).waker)
     }
 
-    /// The oldest holder of `key`, and how many requests wait for it before
+    /// The first holder of `key`, and how many requests wait for it before
     /// `own` (or in all), counted up to `most`.
     pub(crate) fn contention(
         &self,
-        key: &LockKey,
+        key: &HashedKey,
         own: Option<RequestId>,
         most: usize,
     ) -> Option<(&M, usize)> {
-        let queue = self.queues.get(key)?;
-        let holder = &self.requests[queue.held.front()?].meta;
-        let own = own.map(|id| id.slot);
+        let queue = self
+            .queues
+            .find(key.hash, |queue| queue.key.key == key.key)?;
+        let own = own.and_then(|id| id.slot);
         let ahead = queue
             .pending
-            .iter(&self.requests)
+            .iter(&self.others)
             .take(most)
             .take_while(|&slot| Some(slot) != own)
             .count();
-        Some((holder, ahead))
+        Some((&queue.first.meta, ahead))
     }
 
     /// Shows every request; those of one key in the order of their queue.
     pub(crate) fn for_each(&self, mut show: impl FnMut(RequestInfo<'_, M>)) {
-        for (key, queue) in &self.queues {
-            let slots = queue
-                .held
-                .iter(&self.requests)
-                .chain(queue.pending.iter(&self.requests));
-            for slot in slots {
-                let request = &self.requests[slot];
+        for queue in &self.queues {
+            let key = &queue.key.key;
+            show(RequestInfo {
+                key,
+                mode: queue.mode,
+                status: Status::Held,
+                meta: &queue.first.meta,
+            });
+            let further = queue.further.iter(&self.others);
+            for slot in further.chain(queue.pending.iter(&self.others)) {
+                let request = &self.others[slot];
                 show(RequestInfo {
                     key,
                     mode: request.mode,
@@ -396,5 +481,39 @@ impl<W, M> Table<W, M> {
                 });
             }
         }
+    }
+}
+
+#[inline]
+fn next(serial: &mut u64) -> u64 {
+    *serial += 1;
+    *serial
+}
+
+#[inline]
+fn entry<'a, M>(queues: &'a mut HashTable<Queue<M>>, key: &HashedKey) -> Entry<'a, Queue<M>> {
+    queues.entry(
+        key.hash,
+        |queue| queue.key.key == key.key,
+        |queue| queue.key.hash,
+    )
+}
+
+#[inline]
+fn is_first<M>(id: RequestId) -> impl Fn(&Queue<M>) -> bool {
+    move |queue| queue.first.serial == id.serial
+}
+
+/// Grants to readers who wait right behind readers that hold.
+fn grant<W, M>(queue: &mut Queue<M>, others: &mut Slab<Request<W, M>>, wakes: &mut Wakes<W>) {
+    while let Some(slot) = queue.pending.front() {
+        if queue.mode != LockMode::Shared || others[slot].mode != LockMode::Shared {
+            break;
+        }
+        queue.pending.unlink(slot, others);
+        queue.further.push_back(slot, others);
+        let granted = &mut others[slot];
+        granted.status = Status::Held;
+        wakes.extend(granted.waker.take());
     }
 }

@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-pub(crate) use platform::{Stamp, sleep};
+pub(crate) use platform::{Since, Stamp, sleep};
 
 use crate::error::LockError;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crosslock::memory::MemoryLockManager;
-use crosslock::{AcquireOptions, LockManager};
+use crosslock::{AcquireOptions, LockGuard, LockManager, LockMode};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -94,6 +94,30 @@ async fn a_writer_that_gives_up_lets_the_readers_in() {
     assert!(futures::poll!(&mut reader).is_pending());
     drop(writer);
     drop(reader.await.unwrap());
+}
+
+#[tokio::test]
+async fn the_unboxed_forms_lock_the_same_keys() {
+    let locks = MemoryLockManager::new();
+    let guard = locks.try_acquire_unboxed("memory.unboxed", LockMode::Shared);
+    let guard = guard.unwrap().unwrap();
+    assert_eq!(
+        (guard.key(), guard.mode()),
+        ("memory.unboxed", LockMode::Shared)
+    );
+    assert!(locks.try_lock("memory.unboxed").await.is_none());
+    let thief = locks.steal("memory.unboxed").await.unwrap();
+    guard.lost().await;
+    assert!(guard.is_lost() && guard.ensure_held().is_err());
+    drop(guard);
+
+    let options = AcquireOptions::new(LONG);
+    let mut waiting = std::pin::pin!(locks.acquire_unboxed("memory.unboxed", options));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    drop(thief);
+    Box::new(waiting.await.unwrap()).release().await;
+    assert!(locks.try_acquire_unboxed("", LockMode::Exclusive).is_err());
+    assert!(locks.try_lock("memory.unboxed").await.is_some());
 }
 
 /// A release wakes the next waiter itself. The ceiling is generous for a busy

@@ -7,23 +7,23 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 
 use super::shared::{self, Freshness, LockedTable, Owner, release};
-use super::{RequestId, Status, WatcherId};
+use super::{HashedKey, RequestId, Status, WatcherId};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
-use crate::key::LockKey;
 use crate::time;
 
 /// A held lock in a table.
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
 pub(crate) struct TableGuard<O: Owner> {
     owner: O,
-    key: LockKey,
+    key: HashedKey,
     mode: LockMode,
     id: RequestId,
 }
 
 impl<O: Owner> TableGuard<O> {
-    pub(super) fn new(owner: &O, key: LockKey, mode: LockMode, id: RequestId) -> Self {
+    #[inline]
+    pub(super) fn new(owner: &O, key: HashedKey, mode: LockMode, id: RequestId) -> Self {
         Self {
             owner: owner.clone(),
             key,
@@ -36,7 +36,7 @@ impl<O: Owner> TableGuard<O> {
     fn with_key(&self, error: LockError) -> LockError {
         match error {
             LockError::Lost { reason, .. } => LockError::Lost {
-                key: Some(self.key.to_string()),
+                key: Some(self.key.key.to_string()),
                 reason,
             },
             other => other,
@@ -45,6 +45,7 @@ impl<O: Owner> TableGuard<O> {
 }
 
 impl<O: Owner> Drop for TableGuard<O> {
+    #[inline]
     fn drop(&mut self) {
         release(&self.owner, &self.key, self.id);
     }
@@ -52,7 +53,7 @@ impl<O: Owner> Drop for TableGuard<O> {
 
 impl<O: Owner> std::fmt::Debug for TableGuard<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LockGuard({}, {})", self.key, self.mode)
+        write!(f, "LockGuard({}, {})", self.key.key, self.mode)
     }
 }
 
@@ -60,7 +61,7 @@ impl<O: Owner> std::fmt::Debug for TableGuard<O> {
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
 impl<O: Owner> LockGuard for TableGuard<O> {
     fn key(&self) -> &str {
-        self.key.as_str()
+        self.key.key.as_str()
     }
 
     fn mode(&self) -> LockMode {
@@ -83,7 +84,7 @@ impl<O: Owner> LockGuard for TableGuard<O> {
         let table = self.owner.table().shard(&self.key);
         match table.status(self.id) {
             Status::Held => Ok(()),
-            _ => Err(shared::lost(&table, Some(&self.key))),
+            _ => Err(shared::lost(&table, Some(&self.key.key))),
         }
     }
 

@@ -3,11 +3,24 @@
 
 use slab::Slab;
 
+/// A node's place in the slab, or [`NOWHERE`]. Half as wide as a pointer: every key
+/// that is held carries two lists.
+type Place = u32;
+
+const NOWHERE: Place = Place::MAX;
+
 /// What a node carries to be in a list.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Links {
-    previous: Option<usize>,
-    next: Option<usize>,
+    previous: Place,
+    next: Place,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        let (previous, next) = (NOWHERE, NOWHERE);
+        Self { previous, next }
+    }
 }
 
 pub(super) trait Linked {
@@ -17,40 +30,48 @@ pub(super) trait Linked {
 
 /// The ends of a list. Whoever holds it knows which slab its nodes live in, and
 /// that a node is in one list at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct List {
-    front: Option<usize>,
-    back: Option<usize>,
+    front: Place,
+    back: Place,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        let (front, back) = (NOWHERE, NOWHERE);
+        Self { front, back }
+    }
 }
 
 impl List {
     pub(super) fn is_empty(&self) -> bool {
-        self.front.is_none()
+        self.front == NOWHERE
     }
 
     pub(super) fn front(&self) -> Option<usize> {
-        self.front
+        slot(self.front)
     }
 
     pub(super) fn push_back<T: Linked>(&mut self, slot: usize, nodes: &mut Slab<T>) {
+        let place = place(slot);
         *nodes[slot].links_mut() = Links {
             previous: self.back,
-            next: None,
+            next: NOWHERE,
         };
-        match self.back {
-            Some(back) => nodes[back].links_mut().next = Some(slot),
-            None => self.front = Some(slot),
+        match self::slot(self.back) {
+            Some(back) => nodes[back].links_mut().next = place,
+            None => self.front = place,
         }
-        self.back = Some(slot);
+        self.back = place;
     }
 
     pub(super) fn unlink<T: Linked>(&mut self, slot: usize, nodes: &mut Slab<T>) {
         let Links { previous, next } = std::mem::take(nodes[slot].links_mut());
-        match previous {
+        match self::slot(previous) {
             Some(previous) => nodes[previous].links_mut().next = next,
             None => self.front = next,
         }
-        match next {
+        match self::slot(next) {
             Some(next) => nodes[next].links_mut().previous = previous,
             None => self.back = previous,
         }
@@ -60,6 +81,15 @@ impl List {
         &self,
         nodes: &'a Slab<T>,
     ) -> impl Iterator<Item = usize> + 'a {
-        std::iter::successors(self.front, |&slot| nodes[slot].links().next)
+        std::iter::successors(self.front(), |&slot| self::slot(nodes[slot].links().next))
     }
+}
+
+fn slot(place: Place) -> Option<usize> {
+    (place != NOWHERE).then_some(place as usize)
+}
+
+fn place(slot: usize) -> Place {
+    let place = Place::try_from(slot).ok().filter(|&place| place != NOWHERE);
+    place.expect("four thousand million requests are too many")
 }

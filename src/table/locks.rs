@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::Status;
 use super::guard::TableGuard;
 use super::shared::{self, Acquire, Freshness, Owner};
+use super::{HashedKey, Status};
 use crate::error::LockError;
 use crate::guard::LockMode;
 use crate::key::LockKey;
@@ -33,12 +33,18 @@ impl<O: Owner> TableLocks<O> {
         &self.owner
     }
 
+    #[inline]
+    fn key(&self, key: &str) -> Result<HashedKey, LockError> {
+        Ok(self.owner.table().hashed(LockKey::new(key)?))
+    }
+
+    #[inline]
     pub(crate) fn try_acquire(
         &self,
         key: &str,
         mode: LockMode,
     ) -> Result<Option<TableGuard<O>>, LockError> {
-        let key = LockKey::new(key)?;
+        let key = self.key(key)?;
         self.owner.check(Freshness::Recent)?;
         shared::try_acquire(&self.owner, key, mode, self.client.clone())
     }
@@ -49,10 +55,10 @@ impl<O: Owner> TableLocks<O> {
         options: AcquireOptions,
     ) -> Result<TableGuard<O>, LockError> {
         let AcquireOptions { mode, timeout } = options;
-        let key = LockKey::new(key)?;
+        let key = self.key(key)?;
         self.owner.check(Freshness::Recent)?;
         let client = self.client.clone();
-        let timed_out = |contention| LockError::timed_out(key.as_str(), timeout, contention);
+        let timed_out = |contention| LockError::timed_out(key.key.as_str(), timeout, contention);
         if timeout.is_zero() {
             return match shared::try_acquire(&self.owner, key.clone(), mode, client)? {
                 Some(guard) => Ok(guard),
@@ -70,7 +76,7 @@ impl<O: Owner> TableLocks<O> {
     }
 
     pub(crate) fn steal(&self, key: &str) -> Result<TableGuard<O>, LockError> {
-        let key = LockKey::new(key)?;
+        let key = self.key(key)?;
         self.owner.check(Freshness::Recent)?;
         shared::steal(&self.owner, key, self.client.clone())
     }

@@ -8,20 +8,21 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
 
+use super::HashedKey;
 use super::shared::{self, Acquire, SharedTable};
 use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
 
-fn key() -> LockKey {
-    LockKey::new("k").expect("a valid key")
+fn key(table: &Arc<SharedTable>) -> HashedKey {
+    table.hashed(LockKey::new("k").expect("a valid key"))
 }
 
 fn exclusive(table: &Arc<SharedTable>) -> Acquire<Arc<SharedTable>> {
-    Acquire::new(table, key(), LockMode::Exclusive, None)
+    Acquire::new(table, key(table), LockMode::Exclusive, None)
 }
 
 fn is_free(table: &Arc<SharedTable>) -> bool {
-    let taken = shared::try_acquire(table, key(), LockMode::Exclusive, None);
+    let taken = shared::try_acquire(table, key(table), LockMode::Exclusive, None);
     taken.expect("the table is open").is_some()
 }
 
@@ -99,7 +100,7 @@ fn a_steal_wakes_who_watches_for_the_loss() {
         let victim = block_on(exclusive(&table)).expect("the table is open");
         let thief = {
             let table = Arc::clone(&table);
-            thread::spawn(move || shared::steal(&table, key(), None).expect("open"))
+            thread::spawn(move || shared::steal(&table, key(&table), None).expect("open"))
         };
         block_on(victim.lost());
         assert!(victim.is_lost());

@@ -10,31 +10,31 @@
 //!   guards in it, and they come here to release.
 
 use std::future::Future;
-use std::hash::BuildHasher as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::guard::TableGuard;
-use super::{Closed, RequestId, RequestInfo, Status, Table, Wakes};
+use super::{Closed, HashedKey, RequestId, RequestInfo, Status, Table, Wakes};
 use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
 use crate::key::LockKey;
 use crate::sync::{self, Mutex, MutexGuard};
-use crate::time::Stamp;
+use crate::time::Since;
 
 /// Who asked, and when.
 #[derive(Debug, Clone)]
 pub(crate) struct Meta {
-    pub(crate) since: Stamp,
+    pub(crate) since: Since,
     pub(crate) client: Option<Arc<str>>,
 }
 
 impl Meta {
+    #[inline]
     pub(crate) fn now(client: Option<Arc<str>>) -> Self {
-        let since = Stamp::now();
+        let since = Since::now();
         Self { since, client }
     }
 }
@@ -45,7 +45,7 @@ pub(super) type LockedTable<'a> = MutexGuard<'a, Table<Waker, Meta>>;
 /// that use different keys seldom meet.
 #[derive(Debug)]
 pub(crate) struct SharedTable {
-    shards: Box<[Shard]>,
+    shards: Box<[Shard; SHARDS]>,
     hasher: BuildHasher,
 }
 
@@ -64,19 +64,26 @@ const SHARDS: usize = if cfg!(any(loom, target_family = "wasm")) {
 
 impl SharedTable {
     pub(crate) fn new() -> Self {
-        let shards = (0..SHARDS).map(|_| Shard(Mutex::new(Table::new())));
+        let shards = std::array::from_fn(|_| Shard(Mutex::new(Table::new())));
         Self {
-            shards: shards.collect(),
+            shards: Box::new(shards),
             hasher: BuildHasher::default(),
         }
     }
 
-    pub(super) fn shard(&self, key: &LockKey) -> LockedTable<'_> {
+    /// `key` with its hash, by which it finds its shard and its place there.
+    #[inline]
+    pub(crate) fn hashed(&self, key: LockKey) -> HashedKey {
+        HashedKey::new(key, &self.hasher)
+    }
+
+    #[inline]
+    pub(super) fn shard(&self, key: &HashedKey) -> LockedTable<'_> {
         if SHARDS == 1 {
             return self.shards[0].lock();
         }
-        let hash = self.hasher.hash_one(key);
-        self.shards[hash as usize % self.shards.len()].lock()
+        // Not by the lowest bits, which find the place within the shard.
+        self.shards[(key.hash >> 32) as usize % self.shards.len()].lock()
     }
 
     /// Takes every lock away, wakes everyone, and grants nothing from now on.
@@ -85,7 +92,7 @@ impl SharedTable {
         expect(dead_code, reason = "for datadir locks, which can be lost as a whole")
     )]
     pub(crate) fn close(&self, reason: &str) {
-        for shard in &self.shards {
+        for shard in &*self.shards {
             // The guard of the mutex is gone before anyone is woken.
             let wakes = shard.lock().close(reason.to_owned());
             wake(wakes);
@@ -102,6 +109,7 @@ impl SharedTable {
 }
 
 impl Shard {
+    #[inline]
     fn lock(&self) -> LockedTable<'_> {
         // Nothing foreign runs under the mutex, so a panic there is a bug of the
         // table, and a table in doubt must not grant anything.
@@ -109,6 +117,7 @@ impl Shard {
     }
 }
 
+#[inline]
 fn wake(wakes: Wakes<Waker>) {
     for waker in wakes {
         waker.wake();
@@ -151,9 +160,10 @@ impl Owner for Arc<SharedTable> {
 }
 
 /// Takes `key` if that is possible at once.
+#[inline]
 pub(crate) fn try_acquire<O: Owner>(
     owner: &O,
-    key: LockKey,
+    key: HashedKey,
     mode: LockMode,
     client: Option<Arc<str>>,
 ) -> Result<Option<TableGuard<O>>, LockError> {
@@ -171,7 +181,7 @@ pub(crate) fn try_acquire<O: Owner>(
 /// Takes `key` from its holders.
 pub(crate) fn steal<O: Owner>(
     owner: &O,
-    key: LockKey,
+    key: HashedKey,
     client: Option<Arc<str>>,
 ) -> Result<TableGuard<O>, LockError> {
     let meta = Meta::now(client);
@@ -187,13 +197,13 @@ pub(crate) fn steal<O: Owner>(
 }
 
 /// Who holds `key`, for the error of one who would not wait.
-pub(crate) fn contention<O: Owner>(owner: &O, key: &LockKey) -> Option<Contention> {
+pub(crate) fn contention<O: Owner>(owner: &O, key: &HashedKey) -> Option<Contention> {
     describe_contention(&owner.table().shard(key), key, None)
 }
 
 fn describe_contention(
     table: &Table<Waker, Meta>,
-    key: &LockKey,
+    key: &HashedKey,
     own: Option<RequestId>,
 ) -> Option<Contention> {
     let (holder, ahead) = table.contention(key, own, Contention::MAX_AHEAD)?;
@@ -219,7 +229,7 @@ pub(super) fn lost(table: &Table<Waker, Meta>, key: Option<&LockKey>) -> LockErr
 #[derive(Debug)]
 pub(crate) struct Acquire<O: Owner> {
     owner: O,
-    key: LockKey,
+    key: HashedKey,
     mode: LockMode,
     client: Option<Arc<str>>,
     /// The request while it stands in the table on our behalf: from joining the
@@ -228,7 +238,7 @@ pub(crate) struct Acquire<O: Owner> {
 }
 
 impl<O: Owner> Acquire<O> {
-    pub(crate) fn new(owner: &O, key: LockKey, mode: LockMode, client: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(owner: &O, key: HashedKey, mode: LockMode, client: Option<Arc<str>>) -> Self {
         Self {
             owner: owner.clone(),
             key,
@@ -311,7 +321,8 @@ impl<O: Owner> Drop for Acquire<O> {
     }
 }
 
-pub(super) fn release<O: Owner>(owner: &O, key: &LockKey, id: RequestId) {
+#[inline]
+pub(super) fn release<O: Owner>(owner: &O, key: &HashedKey, id: RequestId) {
     let (own, wakes) = owner.table().shard(key).remove(id);
     drop(own);
     wake(wakes);

@@ -21,6 +21,27 @@ impl Stamp {
     }
 }
 
+/// A moment to tell an age from, good to some milliseconds: every lock notes one, and
+/// the exact clock would cost as much as the lock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Since(coarsetime::Instant);
+
+impl Since {
+    /// The longest time between two ticks of the cheap clock, which is Windows' 64th of
+    /// a second.
+    const GRAIN: Duration = Duration::from_millis(16);
+
+    pub(crate) fn now() -> Self {
+        Self(coarsetime::Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        // Rounded up: whoever waited for a second must not read that the lock was held
+        // for less.
+        Duration::from(self.0.elapsed()) + Self::GRAIN
+    }
+}
+
 pub(crate) async fn sleep(duration: Duration) -> Result<(), LockError> {
     // Without this, tokio panics. With a runtime whose timer is off it still
     // does; there is no way to ask.
