@@ -38,6 +38,7 @@ use crate::key::LockKey;
 pub(crate) mod guard;
 mod list;
 pub(crate) mod locks;
+mod queue;
 pub(crate) mod shared;
 
 #[cfg(all(test, loom))]
@@ -45,7 +46,7 @@ mod loom_tests;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
 
-use list::{Linked, Links, List};
+use queue::{Holder, Queue, Request, grant};
 
 /// Whom to wake after a change. Nearly always nobody or one, so on the stack; in wasm
 /// the size of the code counts more.
@@ -112,74 +113,6 @@ pub(crate) struct Table<W, M> {
     /// them; each looks for itself.
     watchers: Slab<Watcher<W>>,
     closed: Option<String>,
-}
-
-/// A key that is held.
-#[derive(Debug)]
-struct Queue<M> {
-    key: HashedKey,
-    /// The mode of all holders.
-    mode: LockMode,
-    first: Holder<M>,
-    /// Who holds beside the first one.
-    further: List,
-    pending: List,
-}
-
-#[derive(Debug)]
-struct Holder<M> {
-    serial: u64,
-    meta: M,
-}
-
-impl<M> Queue<M> {
-    #[inline]
-    fn new(key: &HashedKey, mode: LockMode, first: Holder<M>) -> Self {
-        Self {
-            key: key.clone(),
-            mode,
-            first,
-            further: List::default(),
-            pending: List::default(),
-        }
-    }
-
-    /// Whether a newcomer is granted at once: nobody is pending, and the holders
-    /// leave room.
-    #[inline]
-    fn admits(&self, mode: LockMode) -> bool {
-        self.pending.is_empty() && self.mode == LockMode::Shared && mode == LockMode::Shared
-    }
-
-    fn part(&mut self, status: Status) -> &mut List {
-        match status {
-            Status::Held => &mut self.further,
-            Status::Pending | Status::Gone => &mut self.pending,
-        }
-    }
-}
-
-/// A request that is not the first holder.
-#[derive(Debug)]
-struct Request<W, M> {
-    serial: u64,
-    key: LockKey,
-    mode: LockMode,
-    status: Status,
-    /// Set while the request is pending and its future sleeps.
-    waker: Option<W>,
-    meta: M,
-    links: Links,
-}
-
-impl<W, M> Linked for Request<W, M> {
-    fn links(&self) -> Links {
-        self.links
-    }
-
-    fn links_mut(&mut self) -> &mut Links {
-        &mut self.links
-    }
 }
 
 #[derive(Debug)]
@@ -273,7 +206,7 @@ impl<W, M> Table<W, M> {
             status,
             waker: None,
             meta,
-            links: Links::default(),
+            links: Default::default(),
         });
         queue.part(status).push_back(slot, &mut self.others);
         let slot = Some(slot);
@@ -502,18 +435,4 @@ fn entry<'a, M>(queues: &'a mut HashTable<Queue<M>>, key: &HashedKey) -> Entry<'
 #[inline]
 fn is_first<M>(id: RequestId) -> impl Fn(&Queue<M>) -> bool {
     move |queue| queue.first.serial == id.serial
-}
-
-/// Grants to readers who wait right behind readers that hold.
-fn grant<W, M>(queue: &mut Queue<M>, others: &mut Slab<Request<W, M>>, wakes: &mut Wakes<W>) {
-    while let Some(slot) = queue.pending.front() {
-        if queue.mode != LockMode::Shared || others[slot].mode != LockMode::Shared {
-            break;
-        }
-        queue.pending.unlink(slot, others);
-        queue.further.push_back(slot, others);
-        let granted = &mut others[slot];
-        granted.status = Status::Held;
-        wakes.extend(granted.waker.take());
-    }
 }
