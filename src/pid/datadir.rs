@@ -142,13 +142,13 @@ impl Owner for Arc<Datadir> {
         match self.look(due && self.file.is_remote()) {
             Ok(None) => Ok(()),
             Ok(Some(reason)) => Err(self.lose(reason)),
-            Err(source) => Err(LockError::Io {
-                context: format!(
-                    "cannot look whether {} is still ours",
-                    self.file.path().display()
-                ),
-                source,
-            }),
+            Err(source) => {
+                // What was not seen must not count as seen: the next one looks again.
+                self.next_look.store(0, Ordering::Relaxed);
+                let path = self.file.path().display();
+                let context = format!("cannot look whether {path} is still ours");
+                Err(LockError::Io { context, source })
+            }
         }
     }
 }

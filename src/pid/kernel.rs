@@ -7,14 +7,11 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub(crate) use unix::Primitive;
-#[cfg(unix)]
-pub(super) use unix::{
-    FileId, Locks, Opening, holds, is_still_at, is_unsupported, open, read_at_start, write_at_start,
-};
+use unix as platform;
 #[cfg(windows)]
-pub(crate) use windows::Primitive;
-#[cfg(windows)]
-pub(super) use windows::{
+use windows as platform;
+
+pub(crate) use platform::Primitive;
+pub(super) use platform::{
     FileId, Locks, Opening, holds, is_still_at, is_unsupported, open, read_at_start, write_at_start,
 };

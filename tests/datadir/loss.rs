@@ -185,6 +185,11 @@ fn what_cannot_be_looked_at_is_no_loss(kind: Kind) {
     assert!(matches!(error, LockError::Io { .. }), "{error:?}");
     assert!(error.to_string().contains("LOCK"), "{error}");
     assert!(!guard.is_lost());
+    // Nor does anyone get a lock meanwhile, once it was tried to look.
+    for _ in 0..3 {
+        let error = block_on(manager.0.try_acquire("other", Default::default())).unwrap_err();
+        assert!(matches!(error, LockError::Io { .. }), "{error:?}");
+    }
 
     fs::remove_file(&parent).unwrap();
     fs::rename(&aside, &parent).unwrap();
