@@ -57,6 +57,8 @@ pub mod pid_flock;
 mod platform;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 mod promise;
+#[cfg(any(test, all(target_family = "wasm", target_os = "unknown")))]
+mod relay;
 mod scope;
 mod snapshot;
 mod sync;

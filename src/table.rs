@@ -36,7 +36,7 @@ use crate::hash::BuildHasher;
 use crate::key::LockKey;
 
 pub(crate) mod guard;
-mod list;
+pub(crate) mod list;
 pub(crate) mod locks;
 mod queue;
 pub(crate) mod shared;

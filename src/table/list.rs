@@ -11,7 +11,7 @@ const NOWHERE: Place = Place::MAX;
 
 /// What a node carries to be in a list.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Links {
+pub(crate) struct Links {
     previous: Place,
     next: Place,
 }
@@ -23,7 +23,7 @@ impl Default for Links {
     }
 }
 
-pub(super) trait Linked {
+pub(crate) trait Linked {
     fn links(&self) -> Links;
     fn links_mut(&mut self) -> &mut Links;
 }
@@ -31,7 +31,7 @@ pub(super) trait Linked {
 /// The ends of a list. Whoever holds it knows which slab its nodes live in, and
 /// that a node is in one list at a time.
 #[derive(Debug)]
-pub(super) struct List {
+pub(crate) struct List {
     front: Place,
     back: Place,
 }
@@ -44,15 +44,15 @@ impl Default for List {
 }
 
 impl List {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.front == NOWHERE
     }
 
-    pub(super) fn front(&self) -> Option<usize> {
+    pub(crate) fn front(&self) -> Option<usize> {
         slot(self.front)
     }
 
-    pub(super) fn push_back<T: Linked>(&mut self, slot: usize, nodes: &mut Slab<T>) {
+    pub(crate) fn push_back<T: Linked>(&mut self, slot: usize, nodes: &mut Slab<T>) {
         let place = place(slot);
         *nodes[slot].links_mut() = Links {
             previous: self.back,
@@ -65,7 +65,7 @@ impl List {
         self.back = place;
     }
 
-    pub(super) fn unlink<T: Linked>(&mut self, slot: usize, nodes: &mut Slab<T>) {
+    pub(crate) fn unlink<T: Linked>(&mut self, slot: usize, nodes: &mut Slab<T>) {
         let Links { previous, next } = std::mem::take(nodes[slot].links_mut());
         match self::slot(previous) {
             Some(previous) => nodes[previous].links_mut().next = next,
@@ -77,7 +77,7 @@ impl List {
         }
     }
 
-    pub(super) fn iter<'a, T: Linked>(
+    pub(crate) fn iter<'a, T: Linked>(
         &self,
         nodes: &'a Slab<T>,
     ) -> impl Iterator<Item = usize> + 'a {

@@ -1,0 +1,198 @@
+//! How a line comes to rest: who of those who wait has which lease, and what is asked of
+//! the platform for the others.
+
+use super::{
+    IfHeld, Lease, LeaseSlot, Line, MILLIS, Order, Passing, Phase, Relay, Request, RequestSlot,
+    State, TURNS,
+};
+use crate::guard::LockMode;
+use crate::table::list::List;
+
+impl<W> Relay<W> {
+    pub(super) fn line_of(&mut self, name: &str) -> usize {
+        if let Some(&line) = self.by_name.get(name) {
+            return line;
+        }
+        let line = self.lines.insert(Line {
+            name: name.to_owned(),
+            waiting: List::default(),
+            trying: List::default(),
+            next: None,
+            active: Vec::new(),
+            ending: 0,
+            known_by: 0,
+        });
+        self.by_name.insert(name.to_owned(), line);
+        line
+    }
+
+    /// One who knew `line` is gone.
+    pub(super) fn leave(&mut self, line: usize) {
+        self.lines[line].known_by -= 1;
+        if self.lines[line].known_by == 0 {
+            let Line { name, .. } = self.lines.remove(line);
+            self.by_name.remove(&name);
+        }
+    }
+
+    pub(super) fn change(&mut self, request: RequestSlot, state: State) {
+        let request = &mut self.requests[request];
+        request.state = state;
+        self.wakes.extend(request.waker.take());
+    }
+
+    /// Brings a line to rest: hands on what may be handed on, ends what nobody holds, and
+    /// sees to it that the head has a request with the platform.
+    pub(super) fn settle(&mut self, line: usize, now: f64) {
+        while let Some(head) = self.lines[line].waiting.front() {
+            let Some(lease) = self.lease_to_share(line, self.requests[head].mode, now) else {
+                break;
+            };
+            let waiting = &mut self.lines[line].waiting;
+            waiting.unlink(head, &mut self.requests);
+            self.hand_to(head, lease, now);
+        }
+        while let Some(idle) = self.idle_lease(line) {
+            self.end(idle);
+        }
+        let Line { waiting, next, .. } = &self.lines[line];
+        let wanted = waiting.front().map(|head| self.requests[head].mode);
+        let asked = next.map(|next| self.leases[next].mode);
+        if wanted != asked {
+            if let Some(next) = self.lines[line].next.take() {
+                self.end(next);
+            }
+            self.lines[line].next =
+                wanted.map(|mode| self.ask(line, mode, IfHeld::Queue, Passing::On, None));
+        }
+    }
+
+    /// An active lease that may be given to one more, as of now.
+    fn lease_to_share(&self, line: usize, mode: LockMode, now: f64) -> Option<LeaseSlot> {
+        let mut active = self.lines[line].active.iter().copied();
+        active.find(|&lease| {
+            let lease = &self.leases[lease];
+            let fits = lease.mode == mode && (mode == LockMode::Shared || lease.holders.is_empty());
+            let young = lease.turns < TURNS && now - lease.granted < MILLIS;
+            fits && (lease.turns == 0 || young && lease.passing == Passing::On)
+        })
+    }
+
+    fn idle_lease(&self, line: usize) -> Option<LeaseSlot> {
+        let mut active = self.lines[line].active.iter().copied();
+        active.find(|&lease| self.leases[lease].holders.is_empty())
+    }
+
+    pub(super) fn hand_to(&mut self, request: RequestSlot, lease: LeaseSlot, now: f64) {
+        let holders = &mut self.leases[lease].holders;
+        holders.push_back(request, &mut self.requests);
+        self.leases[lease].turns += 1;
+        self.requests[request].lease = Some(lease);
+        self.change(request, State::Held(now));
+    }
+
+    pub(super) fn try_now(&mut self, slot: RequestSlot, now: f64) {
+        let Request {
+            line,
+            mode,
+            passing,
+            ..
+        } = self.requests[slot];
+        let Line {
+            waiting,
+            active,
+            ending,
+            ..
+        } = &self.lines[line];
+        let fits = |&lease: &LeaseSlot| {
+            mode == LockMode::Shared && self.leases[lease].mode == LockMode::Shared
+        };
+        if !waiting.is_empty() || !active.iter().all(fits) {
+            // The platform would say no more: it has our requests before this one.
+            return self.change(slot, State::Busy);
+        }
+        let lease = (passing == Passing::On).then(|| self.lease_to_share(line, mode, now));
+        if let Some(lease) = lease.flatten() {
+            return self.hand_to(slot, lease, now);
+        }
+        if *ending > 0 {
+            // What we have let go of ourselves is free as far as our caller can know, but
+            // the platform may not have heard of it.
+            let trying = &mut self.lines[line].trying;
+            return trying.push_back(slot, &mut self.requests);
+        }
+        self.ask_alone(slot);
+    }
+
+    /// For the tries that waited for what we had let go of.
+    pub(super) fn try_again(&mut self, line: usize, now: f64) {
+        while let Some(slot) = self.lines[line].trying.front() {
+            let trying = &mut self.lines[line].trying;
+            trying.unlink(slot, &mut self.requests);
+            self.try_now(slot, now);
+        }
+    }
+
+    /// Asks for a lease that goes to this request alone.
+    pub(super) fn ask_alone(&mut self, slot: RequestSlot) {
+        let Request {
+            line,
+            mode,
+            if_held,
+            passing,
+            ..
+        } = self.requests[slot];
+        let lease = self.ask(line, mode, if_held, passing, Some(slot));
+        self.requests[slot].lease = Some(lease);
+    }
+
+    fn ask(
+        &mut self,
+        line: usize,
+        mode: LockMode,
+        if_held: IfHeld,
+        passing: Passing,
+        request: Option<RequestSlot>,
+    ) -> LeaseSlot {
+        self.lines[line].known_by += 1;
+        let lease = self.leases.insert(Lease {
+            line,
+            mode,
+            phase: Phase::Asked,
+            holders: List::default(),
+            request,
+            passing,
+            turns: 0,
+            granted: 0.0,
+        });
+        self.orders.push(Order::Ask {
+            lease,
+            name: self.lines[line].name.clone(),
+            mode,
+            if_held,
+        });
+        lease
+    }
+
+    /// Withdraws or lets go of a lease that nobody holds.
+    pub(super) fn end(&mut self, slot: LeaseSlot) {
+        let lease = &mut self.leases[slot];
+        lease.phase = Phase::Ending;
+        lease.request = None;
+        let line = &mut self.lines[lease.line];
+        line.active.retain(|&active| active != slot);
+        line.ending += 1;
+        self.orders.push(Order::End(slot));
+    }
+
+    /// Tells the holders of a lease that is active no more.
+    pub(super) fn lose(&mut self, lease: LeaseSlot, why: &str) {
+        self.leases[lease].phase = Phase::Forgotten;
+        while let Some(holder) = self.leases[lease].holders.front() {
+            let holders = &mut self.leases[lease].holders;
+            holders.unlink(holder, &mut self.requests);
+            self.requests[holder].lease = None;
+            self.change(holder, State::Lost(why.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What can be seen of a relay from outside, beside the [`State`] of a request.
+
+use super::{Lease, LeaseSlot, Phase, Relay, Request, RequestSlot, State};
+use crate::guard::LockMode;
+
+/// Who of our own context is in the way of a request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ahead {
+    /// Since when the holder has the lock.
+    pub(crate) held_since: f64,
+    /// How many wait in front, counted up to what was asked for.
+    pub(crate) waiting: usize,
+}
+
+impl<W> Relay<W> {
+    /// Who of this context stands in the way of a pending `request`; `None` if nobody
+    /// does, as far as is known here.
+    pub(crate) fn ahead_of(&self, request: RequestSlot, most: usize) -> Option<Ahead> {
+        let line = &self.lines[self.requests[request].line];
+        let holders = line
+            .active
+            .iter()
+            .map(|&lease| self.leases[lease].holders.front());
+        let held_since = holders
+            .flatten()
+            .find_map(|holder| self.held_since(holder))?;
+        let waiting = line.waiting.iter(&self.requests).take(most);
+        let waiting = waiting.take_while(|&slot| slot != request).count();
+        Some(Ahead {
+            held_since,
+            waiting,
+        })
+    }
+
+    /// Since when this context holds `name` exclusively.
+    pub(crate) fn held_exclusively_since(&self, name: &str) -> Option<f64> {
+        let line = &self.lines[*self.by_name.get(name)?];
+        line.active.iter().find_map(|&lease| {
+            let Lease { mode, holders, .. } = &self.leases[lease];
+            let holder = (*mode == LockMode::Exclusive).then(|| holders.front())?;
+            self.held_since(holder?)
+        })
+    }
+
+    /// Whether this context holds `name` in any mode.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        let line = self.by_name.get(name);
+        line.is_some_and(|&line| !self.lines[line].active.is_empty())
+    }
+
+    /// Shows the requests that the platform does not know of: those who wait behind the
+    /// heads of their lines.
+    pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(&str, LockMode, f64)) {
+        for (_, line) in &self.lines {
+            for slot in line.waiting.iter(&self.requests).skip(1) {
+                let Request { mode, since, .. } = self.requests[slot];
+                show(&line.name, mode, since);
+            }
+        }
+    }
+
+    /// Whether the end of `lease` was [ordered](super::Order::End).
+    pub(crate) fn is_ending(&self, lease: LeaseSlot) -> bool {
+        self.leases[lease].phase == Phase::Ending
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.requests.is_empty() && self.leases.is_empty()
+    }
+
+    fn held_since(&self, request: RequestSlot) -> Option<f64> {
+        match self.requests[request].state {
+            State::Held(since) => Some(since),
+            _ => None,
+        }
+    }
+}
