@@ -4,30 +4,29 @@
 //! [Web Locks API]: https://developer.mozilla.org/docs/Web/API/Web_Locks_API
 
 mod bindings;
-mod guard;
-mod hold;
+mod claim;
+mod context;
+mod errand;
 mod nudge;
 mod page;
 mod platform;
-mod request;
 mod round_trip;
+mod snapshot;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use crate::error::{Contention, LockError};
 use crate::guard::{LockGuard, LockMode};
 use crate::key::{InvalidKey, LockKey};
 use crate::manager::{AcquireOptions, LockManager};
+use crate::relay::{IfHeld, Passing};
 use crate::scope::LockScope;
-use crate::snapshot::{LockInfo, LockSnapshot};
-use crate::time;
-use bindings::{Info, Snapshot};
-use guard::WebLockGuard;
-use request::{IfHeld, Request};
+use crate::snapshot::LockSnapshot;
+use crate::time::{self, Stamp};
+use claim::{Claim, WebLockGuard};
+use context::Context;
 
 /// Named locks over `navigator.locks`: they exclude every tab and worker of the
 /// same origin in the same browser profile. Not other browsers, profiles or private
@@ -37,10 +36,27 @@ use request::{IfHeld, Request};
 /// The browser frees the locks of a tab that is closed, reloaded or has crashed,
 /// and hands them to the next in its queue.
 ///
-/// A request waits in the browser's own queue, first come, first served among all
-/// tabs; there is no polling. Nothing here falls back to a narrower lock: where the
+/// There is no polling. Nothing here falls back to a narrower lock: where the
 /// API is missing, every operation fails with [`LockError::Unavailable`] and the
 /// reason.
+///
+/// # Passing on
+///
+/// A round trip to the browser takes a tenth of a millisecond and more, and Node gets
+/// slower with every request that is queued. So the tasks of one page, worker or thread
+/// that wait for one key stand in a line of their own, first come, first served, and
+/// the browser's queue has the first of them. Who releases hands the lock on to the next
+/// in that line, for at most 1,000 turns and 10 milliseconds after the browser's grant;
+/// then it goes to whoever queued in the browser meanwhile. So a tab that waits behind
+/// this one gets its turn at most 20 milliseconds later than it would have (the bound
+/// twice: for who holds, and for who was in front of it), and the holders' own time.
+/// [`without_passing`](Self::without_passing) makes it strictly first come, first served
+/// among all tabs.
+///
+/// [`query`](LockManager::query) shows all requests of its own context, and of every
+/// other the holder and the first who waits.
+///
+/// # Loss
 ///
 /// A guard becomes [lost](LockGuard::is_lost) when someone steals its lock, and
 /// when its page goes into the back/forward cache.
@@ -67,6 +83,7 @@ pub struct WebLockManager {
     /// The start of every lock's name; an invalid namespace is reported by every
     /// operation.
     prefix: Result<String, InvalidKey>,
+    passing: Passing,
 }
 
 impl WebLockManager {
@@ -74,6 +91,7 @@ impl WebLockManager {
     pub fn new() -> Self {
         Self {
             prefix: Ok(prefix("")),
+            passing: Passing::On,
         }
     }
 
@@ -91,7 +109,17 @@ impl WebLockManager {
         let checked = LockKey::new(namespace);
         Self {
             prefix: checked.map(|namespace| prefix(namespace.as_str())),
+            ..Self::new()
         }
+    }
+
+    /// The same manager, except that each of its requests queues with the browser for
+    /// itself, and no lock is [passed on](Self#passing-on): strictly first come, first
+    /// served among all tabs, at a round trip to the browser for each turn.
+    #[must_use]
+    pub fn without_passing(mut self) -> Self {
+        self.passing = Passing::Off;
+        self
     }
 
     /// Checks that there is a `navigator.locks` to work with.
@@ -103,7 +131,9 @@ impl WebLockManager {
     ///
     /// [`LockError::Unavailable`] with the reason.
     pub fn check_available(&self) -> Result<(), LockError> {
-        platform::lock_manager().map(drop)
+        platform::lock_manager()
+            .map(drop)
+            .map_err(platform::unavailable)
     }
 
     fn prefix(&self) -> Result<&str, LockError> {
@@ -115,35 +145,41 @@ impl WebLockManager {
             })
     }
 
-    fn send(&self, key: &str, mode: LockMode, if_held: IfHeld) -> Result<Request, LockError> {
-        let key = LockKey::new(key)?;
-        let name = self.name(key.as_str())?;
-        Request::send(&platform::lock_manager()?, key, name, mode, if_held)
-    }
-
-    fn name(&self, key: &str) -> Result<String, LockError> {
-        Ok(format!("{}{key}", self.prefix()?))
-    }
-
-    /// Whether this instance of the module holds `key`.
-    fn is_held_here(&self, key: &str) -> Result<bool, LockError> {
-        let ours = hold::with_name(&self.name(key)?);
-        Ok(ours.iter().any(|hold| hold.held_for().is_some()))
+    fn claim(&self, key: &LockKey, mode: LockMode, if_held: IfHeld) -> Result<Claim, LockError> {
+        let name = format!("{}{key}", self.prefix()?);
+        Ok(Claim::new(&name, mode, if_held, self.passing))
     }
 
     async fn take_if_free(
         &self,
-        key: &str,
+        key: LockKey,
         mode: LockMode,
     ) -> Result<Option<WebLockGuard>, LockError> {
-        // What we have let go of ourselves is free as far as our caller can know,
-        // but the browser may not have heard of it.
-        for hold in hold::with_name(&self.name(key)?) {
-            hold.settled_if_releasing().await;
+        let claim = self.claim(&key, mode, IfHeld::Refuse)?;
+        let granted = claim.answer().await?;
+        Ok(granted.then(|| WebLockGuard::new(key, mode, claim)))
+    }
+
+    async fn take(&self, key: &str, options: AcquireOptions) -> Result<WebLockGuard, LockError> {
+        let AcquireOptions { mode, timeout } = options;
+        let key = LockKey::new(key)?;
+        if timeout.is_zero() {
+            return match self.take_if_free(key.clone(), mode).await? {
+                Some(guard) => Ok(guard),
+                None => {
+                    let contention = self.contention(&key).await;
+                    Err(LockError::timed_out(key.as_str(), timeout, contention))
+                }
+            };
         }
-        let request = self.send(key, mode, IfHeld::Refuse)?;
-        let granted = request.answer().await?;
-        Ok(granted.then(|| request.into_guard()))
+        let claim = self.claim(&key, mode, IfHeld::Queue)?;
+        match time::timeout(timeout, claim.answer()).await? {
+            Some(answer) => {
+                answer?;
+                Ok(WebLockGuard::new(key, mode, claim))
+            }
+            None => self.last_try(claim, key, options).await,
+        }
     }
 
     /// The last try of a wait whose time is up.
@@ -151,34 +187,50 @@ impl WebLockManager {
     /// A timer proves little: after a laptop slept, it fires before the grant that
     /// was due hours ago has come through. A query makes the round to the browser
     /// and back, behind any grant that is on its way, and tells who is in the way
-    /// if there was none.
+    /// if there was none. Only if one of our own context holds the lock, we know.
     async fn last_try(
         &self,
-        request: Request,
-        key: &str,
+        claim: Claim,
+        key: LockKey,
         options: AcquireOptions,
     ) -> Result<WebLockGuard, LockError> {
-        let contention = self.contention(key).await;
-        if request.is_granted() {
-            return Ok(request.into_guard());
+        let AcquireOptions { mode, timeout } = options;
+        let ahead = claim.ahead(Contention::MAX_AHEAD);
+        let contention = match ahead {
+            Some(ahead) => Some(Contention {
+                holder: client(snapshot::own_client().await.ok().flatten()),
+                held_for: Some(Stamp::at(ahead.held_since).elapsed()),
+                ahead: Some(ahead.waiting),
+            }),
+            None => self.contention(&key).await,
+        };
+        if claim.is_granted() {
+            return Ok(WebLockGuard::new(key, mode, claim));
         }
-        drop(request);
-        match self.take_if_free(key, options.mode).await? {
-            Some(guard) => Ok(guard),
-            None => Err(LockError::timed_out(key, options.timeout, contention)),
+        drop(claim);
+        if ahead.is_none()
+            && let Some(guard) = self.take_if_free(key.clone(), mode).await?
+        {
+            return Ok(guard);
         }
+        Err(LockError::timed_out(key.as_str(), timeout, contention))
     }
 
     /// Who holds `key`. Not knowing must not hide the timeout that it is for.
-    async fn contention(&self, key: &str) -> Option<Contention> {
+    async fn contention(&self, key: &LockKey) -> Option<Contention> {
         let snapshot = self.query().await.ok()?;
-        let holder = snapshot.held.into_iter().find(|info| info.key == key)?;
+        let mut held = snapshot.held.into_iter();
+        let holder = held.find(|info| info.key == key.as_str())?;
         Some(Contention {
-            holder: holder.client.map(|client| format!("client {client}")),
+            holder: client(holder.client),
             held_for: holder.age,
             ahead: None,
         })
     }
+}
+
+fn client(id: Option<String>) -> Option<String> {
+    Some(format!("client {}", id?))
 }
 
 impl Default for WebLockManager {
@@ -190,8 +242,7 @@ impl Default for WebLockManager {
 #[async_trait(?Send)]
 impl LockManager for WebLockManager {
     async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
-        let taken = self.take_if_free(key, LockMode::Exclusive).await;
-        Some(Box::new(taken.ok()??))
+        self.try_acquire(key, LockMode::Exclusive).await.ok()?
     }
 
     async fn lock(&self, key: &str, timeout: Duration) -> Result<Box<dyn LockGuard>, LockError> {
@@ -203,7 +254,7 @@ impl LockManager for WebLockManager {
         key: &str,
         mode: LockMode,
     ) -> Result<Option<Box<dyn LockGuard>>, LockError> {
-        let taken = self.take_if_free(key, mode).await?;
+        let taken = self.take_if_free(LockKey::new(key)?, mode).await?;
         Ok(taken.map(|guard| Box::new(guard) as _))
     }
 
@@ -212,100 +263,43 @@ impl LockManager for WebLockManager {
         key: &str,
         options: AcquireOptions,
     ) -> Result<Box<dyn LockGuard>, LockError> {
-        let AcquireOptions { mode, timeout } = options;
-        if timeout.is_zero() {
-            return match self.take_if_free(key, mode).await? {
-                Some(guard) => Ok(Box::new(guard)),
-                None => Err(LockError::timed_out(
-                    key,
-                    timeout,
-                    self.contention(key).await,
-                )),
-            };
-        }
-        let request = self.send(key, mode, IfHeld::Queue)?;
-        let answer = nudge::while_waiting(request.answer());
-        match time::timeout(timeout, answer).await? {
-            Some(answer) => {
-                answer?;
-                Ok(Box::new(request.into_guard()))
-            }
-            None => Ok(Box::new(self.last_try(request, key, options).await?)),
-        }
+        Ok(Box::new(self.take(key, options).await?))
     }
 
     async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
-        if platform::node_version().is_some() {
-            if let Some(free) = self.take_if_free(key, LockMode::Exclusive).await? {
+        let (key, mode) = (LockKey::new(key)?, LockMode::Exclusive);
+        if platform::is_node() {
+            if let Some(free) = self.take_if_free(key.clone(), mode).await? {
                 return Ok(Box::new(free));
             }
             // Node 26 crashes when a lock is stolen from another of its threads. It refuses
             // us before it calls back whoever it has just granted the lock; what it says to
             // a query comes behind that.
             self.query().await?;
-            if !self.is_held_here(key)? {
+            let name = format!("{}{key}", self.prefix()?);
+            if !Context::here().look(|relay| relay.holds(&name)) {
                 return Err(LockError::Unsupported {
                     operation: "stealing, in Node, a lock that another thread holds",
                 });
             }
         }
-        let request = self.send(key, LockMode::Exclusive, IfHeld::Steal)?;
-        request.answer().await?;
-        Ok(Box::new(request.into_guard()))
+        let claim = self.claim(&key, mode, IfHeld::Steal)?;
+        claim.answer().await?;
+        Ok(Box::new(WebLockGuard::new(key, mode, claim)))
     }
 
     async fn query(&self) -> Result<LockSnapshot, LockError> {
-        let prefix = self.prefix()?;
-        let turned_down = |why: JsValue| platform::unavailable(platform::why_turned_down(&why));
-        let asked = platform::lock_manager()?.query().map_err(turned_down)?;
-        let answer = JsFuture::from(asked).await.map_err(turned_down)?;
-        let snapshot: Snapshot = answer.unchecked_into();
-        let ours = |infos: js_sys::Array| {
-            let infos = infos.iter().map(|info| info.unchecked_into());
-            infos
-                .filter_map(|info: Info| describe(prefix, &info))
-                .collect()
-        };
-        Ok(LockSnapshot::new(
-            ours(snapshot.held()),
-            ours(snapshot.pending()),
-        ))
+        snapshot::query(self.prefix()?).await
     }
 
     fn scope(&self) -> LockScope {
-        match platform::node_version() {
-            Some(_) => LockScope::Process,
-            None => LockScope::Origin,
+        match platform::is_node() {
+            true => LockScope::Process,
+            false => LockScope::Origin,
         }
     }
 }
 
 fn prefix(namespace: &str) -> String {
     format!("crosslock:{namespace}:")
-}
-
-/// An entry of the browser's snapshot, if it is of our namespace.
-fn describe(prefix: &str, info: &Info) -> Option<LockInfo> {
-    let name = info.name();
-    let key = name.strip_prefix(prefix)?;
-    let mode = match info.mode().as_str() {
-        "shared" => LockMode::Shared,
-        _ => LockMode::Exclusive,
-    };
-    Some(LockInfo {
-        age: own_age(&name, mode),
-        client: info.client_id(),
-        ..LockInfo::new(key, mode)
-    })
-}
-
-/// For how long we hold `name`. The browser tells no times; but an exclusive lock
-/// has one holder, so if we have it, the entry is ours and we know.
-fn own_age(name: &str, mode: LockMode) -> Option<Duration> {
-    if mode == LockMode::Shared {
-        return None;
-    }
-    hold::with_name(name)
-        .iter()
-        .find_map(|hold| hold.held_for())
 }

@@ -35,6 +35,16 @@ impl Stamp {
         Self(performance_now())
     }
 
+    /// The moment with these [`millis`](Self::millis).
+    pub(crate) fn at(millis: f64) -> Self {
+        Self(millis)
+    }
+
+    /// To be compared with others of this page, worker or thread.
+    pub(crate) fn millis(self) -> f64 {
+        self.0
+    }
+
     pub(crate) fn elapsed(self) -> Duration {
         // As a float becomes an integer, what is negative becomes 0. The specification
         // forbids a clock that runs backwards, but that is not left to faith.

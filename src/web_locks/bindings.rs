@@ -69,6 +69,7 @@ extern "C" {
     pub(super) fn query(this: &LockManager) -> Result<Promise, JsValue>;
 
     /// <https://developer.mozilla.org/docs/Web/API/LockManager/request#options>
+    #[derive(Clone)]
     pub(super) type RequestOptions;
 
     #[wasm_bindgen(method, setter)]

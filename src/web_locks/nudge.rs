@@ -1,43 +1,101 @@
 //! A way round a fault of Node: when a worker thread dies holding a lock, the lock
 //! is freed, but a waiter that is queued already is not woken until someone in the
 //! process makes another request, for any name (seen in Node 24 and 26; `query()`
-//! does not help). So whoever waits in Node makes one, rarely.
+//! does not help). So a thread that waits in Node makes one, rarely.
 
-use std::cell::Cell;
-use std::future::Future;
-use std::pin::pin;
-use std::time::Duration;
+use std::cell::RefCell;
 
-use super::platform::{lock_manager, node_version};
+use js_sys::Function;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+use super::platform::{is_node, lock_manager};
 use super::round_trip::round_trip;
-use crate::error::LockError;
-use crate::time::{self, Stamp};
 
-/// How long the death of a thread may go unnoticed.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How long the death of a thread may go unnoticed, in milliseconds.
+const INTERVAL: u32 = 1000;
 
-thread_local! {
-    /// When any wait of this thread made such a request. One wakes them all, and a
-    /// thousand waits that made one each would take a sixth of a core.
-    static LAST: Cell<Option<Stamp>> = const { Cell::new(None) };
+#[wasm_bindgen]
+extern "C" {
+    /// <https://nodejs.org/api/timers.html#class-timeout>
+    type Timeout;
+
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, millis: u32) -> Timeout;
+
+    /// Whether the process may end while the timer runs.
+    #[wasm_bindgen(method, js_name = ref)]
+    fn keep_process(this: &Timeout);
+
+    #[wasm_bindgen(method, js_name = unref)]
+    fn let_process_end(this: &Timeout);
+
+    #[wasm_bindgen(method)]
+    fn refresh(this: &Timeout);
 }
 
-/// Runs `wait`, with nudges if this is Node.
-pub(super) async fn while_waiting<T>(
-    wait: impl Future<Output = Result<T, LockError>>,
-) -> Result<T, LockError> {
-    if node_version().is_none() {
-        return wait.await;
+/// The waits of this thread, which share one timer. It goes on for a moment after the
+/// last of them: to start and stop one for every lock would take longer than the lock.
+#[derive(Default)]
+struct Waits {
+    count: usize,
+    is_running: bool,
+    timer: Option<Timeout>,
+}
+
+thread_local! {
+    static WAITS: RefCell<Waits> = RefCell::default();
+}
+
+/// A request that somebody waits for was sent.
+pub(super) fn waiting() {
+    if !is_node() {
+        return;
     }
-    let mut wait = pin!(wait);
-    loop {
-        if let Some(output) = time::timeout(INTERVAL, wait.as_mut()).await? {
-            return output;
+    WAITS.with_borrow_mut(|waits| {
+        waits.count += 1;
+        if waits.count > 1 {
+            return;
         }
-        // Half of it, because the clock and the timers need not agree to the digit.
-        if LAST.get().is_none_or(|last| last.elapsed() >= INTERVAL / 2) {
-            LAST.set(Some(Stamp::now()));
-            round_trip(&lock_manager()?).await;
+        let timer = waits.timer.get_or_insert_with(|| {
+            waits.is_running = true;
+            // For as long as the thread lives.
+            set_timeout(
+                &Closure::<dyn Fn()>::new(look)
+                    .into_js_value()
+                    .unchecked_into(),
+                INTERVAL,
+            )
+        });
+        if !std::mem::replace(&mut waits.is_running, true) {
+            timer.refresh();
         }
+        timer.keep_process();
+    });
+}
+
+/// One of those is waited for no more.
+pub(super) fn answered() {
+    if !is_node() {
+        return;
+    }
+    WAITS.with_borrow_mut(|waits| {
+        waits.count -= 1;
+        if let Some(timer) = waits.timer.as_ref().filter(|_| waits.count == 0) {
+            timer.let_process_end();
+        }
+    });
+}
+
+fn look() {
+    let is_needed = WAITS.with_borrow_mut(|waits| {
+        waits.is_running = waits.count > 0;
+        if let Some(timer) = waits.timer.as_ref().filter(|_| waits.is_running) {
+            timer.refresh();
+        }
+        waits.is_running
+    });
+    if is_needed && let Ok(locks) = lock_manager() {
+        spawn_local(async move { round_trip(&locks).await });
     }
 }

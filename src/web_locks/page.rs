@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use wasm_bindgen::prelude::*;
 
-use super::hold::{self, Phase};
+use super::context::Context;
 use super::platform::global;
 
 #[wasm_bindgen]
@@ -36,24 +36,12 @@ pub(super) fn watch() {
     }
     let listener = Closure::<dyn Fn(PageTransitionEvent)>::new(|event: PageTransitionEvent| {
         if event.persisted() {
-            let_go_of_everything();
+            Context::here().act(|relay, _| {
+                relay.freeze("the page went into the back/forward cache");
+            });
         }
     });
     global().add_event_listener("pagehide", listener.as_ref().unchecked_ref());
     // The page keeps the listener for as long as it lives, and so must we.
     listener.forget();
-}
-
-fn let_go_of_everything() {
-    let why = "the page went into the back/forward cache";
-    for hold in hold::all() {
-        hold.advance(|phase| match phase {
-            Phase::Held { .. } => Some(Phase::Lost(why.to_owned())),
-            Phase::Waiting => Some(Phase::TurnedDown(why.to_owned())),
-            // The promise that would say so may never be settled once we are frozen,
-            // and nobody is to wait for it for ever.
-            Phase::Releasing => Some(Phase::Freed),
-            _ => None,
-        });
-    }
 }

@@ -12,10 +12,14 @@ pub(super) fn global() -> Global {
 
 /// `navigator.locks`. Looked up at every use: a page that was loaded into a
 /// place without it must not be told once and for all.
-pub(super) fn lock_manager() -> Result<LockManager, LockError> {
+///
+/// # Errors
+///
+/// Why there is none.
+pub(super) fn lock_manager() -> Result<LockManager, String> {
     let global = global();
     let locks = global.navigator().and_then(|navigator| navigator.locks());
-    locks.ok_or_else(|| unavailable(why_missing(&global)))
+    locks.ok_or_else(|| why_missing(&global))
 }
 
 fn why_missing(global: &Global) -> String {
@@ -35,6 +39,14 @@ fn why_missing(global: &Global) -> String {
         "there is no navigator.locks here; it needs Chrome 69, Firefox 96 or Safari 15.4, \
          and a document with an origin of its own (not about:blank or data:)",
     )
+}
+
+/// Whether this is Node, which does some things otherwise.
+pub(super) fn is_node() -> bool {
+    thread_local! {
+        static IS_NODE: bool = node_version().is_some();
+    }
+    IS_NODE.with(|is_node| *is_node)
 }
 
 /// Node's version, if this is Node. Its `navigator.locks` reaches the threads of

@@ -1,0 +1,152 @@
+//! [`Claim`]: one request of ours, pending or held, and [`WebLockGuard`], which is one
+//! that was granted.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use async_trait::async_trait;
+
+use super::context::Context;
+use super::platform::unavailable;
+use crate::error::LockError;
+use crate::guard::{LockGuard, LockMode};
+use crate::key::LockKey;
+use crate::relay::{Ahead, IfHeld, Passing, RequestSlot, State};
+
+/// A request. Dropping it gives up the wait, or frees the lock.
+pub(super) struct Claim {
+    context: Arc<Context>,
+    slot: RequestSlot,
+}
+
+impl Claim {
+    pub(super) fn new(name: &str, mode: LockMode, if_held: IfHeld, passing: Passing) -> Self {
+        let context = Context::here();
+        let slot = context.act(|relay, now| relay.request(name, mode, if_held, passing, now));
+        Self { context, slot }
+    }
+
+    /// Waits for the answer: granted or not. *Not* comes only where the request was not
+    /// to [queue](IfHeld::Queue).
+    pub(super) async fn answer(&self) -> Result<bool, LockError> {
+        self.until(|state| match state {
+            State::Pending => None,
+            State::Held(_) => Some(Ok(true)),
+            State::Busy => Some(Ok(false)),
+            State::TurnedDown(reason) => Some(Err(unavailable(reason.clone()))),
+            // Granted, and taken away before anyone looked.
+            State::Lost(reason) => Some(Err(lost(None, reason))),
+            State::Releasing | State::Freed => unreachable!("a claim is released by its guard"),
+        })
+        .await
+    }
+
+    pub(super) fn is_granted(&self) -> bool {
+        self.look(|state| matches!(state, State::Held(_)))
+    }
+
+    /// Who of this context is in the way.
+    pub(super) fn ahead(&self, most: usize) -> Option<Ahead> {
+        self.context.look(|relay| relay.ahead_of(self.slot, most))
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        self.context.look(|relay| look(relay.state(self.slot)))
+    }
+
+    /// Waits until `pick` finds in the state what it looks for.
+    async fn until<T>(&self, pick: impl Fn(&State) -> Option<T>) -> T {
+        poll_fn(|cx| {
+            let waker = cx.waker().clone();
+            self.context.look(|relay| {
+                if let Some(found) = pick(relay.state(self.slot)) {
+                    return Poll::Ready(found);
+                }
+                let mut wakers = relay.set_waker(self.slot, Vec::new()).unwrap_or_default();
+                if !wakers.iter().any(|known| known.will_wake(&waker)) {
+                    wakers.push(waker);
+                }
+                relay.set_waker(self.slot, wakers);
+                Poll::Pending
+            })
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Claim({})", self.slot)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let wakers = self.context.act(|relay, now| relay.remove(self.slot, now));
+        drop(wakers);
+    }
+}
+
+/// A lock that the browser has granted to this context, and that is ours.
+#[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
+pub(super) struct WebLockGuard {
+    key: LockKey,
+    mode: LockMode,
+    claim: Claim,
+}
+
+impl WebLockGuard {
+    /// `claim` was granted.
+    pub(super) fn new(key: LockKey, mode: LockMode, claim: Claim) -> Self {
+        Self { key, mode, claim }
+    }
+}
+
+impl fmt::Debug for WebLockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LockGuard({}, {})", self.key, self.mode)
+    }
+}
+
+#[async_trait(?Send)]
+impl LockGuard for WebLockGuard {
+    fn key(&self) -> &str {
+        self.key.as_str()
+    }
+
+    fn mode(&self) -> LockMode {
+        self.mode
+    }
+
+    fn is_lost(&self) -> bool {
+        self.claim.look(|state| matches!(state, State::Lost(_)))
+    }
+
+    fn ensure_held(&self) -> Result<(), LockError> {
+        self.claim.look(|state| match state {
+            State::Lost(reason) => Err(lost(Some(&self.key), reason)),
+            _ => Ok(()),
+        })
+    }
+
+    async fn lost(&self) {
+        let is_lost = |state: &State| matches!(state, State::Lost(_)).then_some(());
+        self.claim.until(is_lost).await;
+    }
+
+    async fn release(self: Box<Self>) {
+        let Claim { context, slot } = &self.claim;
+        context.act(|relay, now| relay.release(*slot, now));
+        let is_free = |state: &State| matches!(state, State::Freed | State::Lost(_)).then_some(());
+        self.claim.until(is_free).await;
+    }
+}
+
+fn lost(key: Option<&LockKey>, reason: &str) -> LockError {
+    LockError::Lost {
+        key: key.map(LockKey::to_string),
+        reason: reason.to_owned(),
+    }
+}

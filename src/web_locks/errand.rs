@@ -1,0 +1,210 @@
+//! Errands: what there is in the browser for each lease of the [relay](crate::relay),
+//! from the call of `navigator.locks.request()` until its promise is settled.
+//!
+//! An errand is kept for the next lease of the same number: the controller that
+//! withdraws a request, and the functions that the browser calls, cost as much to make
+//! as all the rest.
+
+use std::cell::RefCell;
+
+use js_sys::{Function, Object, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::AbortController;
+
+use super::bindings::RequestOptions;
+use super::context::Context;
+use super::nudge;
+use super::platform::{lock_manager, why_lost, why_turned_down};
+use super::round_trip::round_trip;
+use crate::guard::LockMode;
+use crate::relay::{IfHeld, LeaseSlot};
+
+/// More than these are not kept for another lease.
+const KEPT: usize = 16;
+
+thread_local! {
+    static ERRANDS: RefCell<Vec<Option<Errand>>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Errand {
+    on_answer: Closure<dyn FnMut(JsValue) -> JsValue>,
+    on_success: Closure<dyn FnMut(JsValue)>,
+    on_failure: Closure<dyn FnMut(JsValue)>,
+    /// With its controller in it.
+    queueing: Option<Queueing>,
+    /// Whether the request that is under way may be withdrawn.
+    is_queued: bool,
+    is_answered: bool,
+    /// Resolves the promise on which the browser holds the lock.
+    free: Option<Function>,
+}
+
+/// The options of a request that queues.
+struct Queueing {
+    mode: LockMode,
+    options: RequestOptions,
+    controller: AbortController,
+}
+
+/// Requests the lock `name` for `lease`. `Err` says why that cannot be.
+pub(super) fn send(
+    lease: LeaseSlot,
+    name: &str,
+    mode: LockMode,
+    if_held: IfHeld,
+) -> Result<(), String> {
+    let locks = lock_manager()?;
+    with(lease, |errand| {
+        let errand = errand.get_or_insert_with(|| Errand::new(lease));
+        let options = errand.options(mode, if_held)?;
+        let on_answer = errand.on_answer.as_ref().unchecked_ref();
+        let sent = locks.request(name, &options, on_answer);
+        let promise = sent.map_err(|thrown| why_turned_down(&thrown))?;
+        // With both, a rejection is never reported as unhandled.
+        let _ = promise.then2(&errand.on_success, &errand.on_failure);
+        errand.is_answered = false;
+        nudge::waiting();
+        Ok(())
+    })
+}
+
+/// Withdraws the request, or frees the lock.
+pub(super) fn end(lease: LeaseSlot) {
+    let (free, abort) = with(lease, |errand| {
+        let Some(errand) = errand else {
+            return (None, None);
+        };
+        errand.answered();
+        let free = errand.free.take();
+        let abort = (free.is_none() && errand.is_queued).then(|| errand.queueing.take());
+        (free, abort.flatten())
+    });
+    // Outside: both may call back.
+    if let Some(free) = free {
+        let _ = free.call0(&JsValue::UNDEFINED);
+    }
+    if let Some(Queueing { controller, .. }) = abort {
+        controller.abort();
+    }
+}
+
+impl Errand {
+    fn new(lease: LeaseSlot) -> Self {
+        Self {
+            on_answer: Closure::new(move |lock| on_answer(lease, &lock)),
+            on_success: Closure::new(move |_| on_end(lease, None)),
+            on_failure: Closure::new(move |why| on_end(lease, Some(why))),
+            queueing: None,
+            is_queued: false,
+            is_answered: true,
+            free: None,
+        }
+    }
+
+    /// Nobody waits for it any more.
+    fn answered(&mut self) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            nudge::answered();
+        }
+    }
+
+    fn options(&mut self, mode: LockMode, if_held: IfHeld) -> Result<RequestOptions, String> {
+        self.is_queued = if_held == IfHeld::Queue;
+        if self.is_queued
+            && let Some(kept) = self.queueing.as_ref().filter(|kept| kept.mode == mode)
+        {
+            return Ok(kept.options.clone().unchecked_into());
+        }
+        let options: RequestOptions = Object::new().unchecked_into();
+        options.set_mode(mode.as_str());
+        match if_held {
+            IfHeld::Queue => {
+                let controller = AbortController::new().map_err(|e| why_turned_down(&e))?;
+                options.set_signal(&controller.signal());
+                self.queueing = Some(Queueing {
+                    mode,
+                    options: options.clone().unchecked_into(),
+                    controller,
+                });
+            }
+            // The specification allows no signal with these two.
+            IfHeld::Refuse => options.set_if_available(true),
+            IfHeld::Steal => options.set_steal(true),
+        }
+        Ok(options)
+    }
+}
+
+/// The callback that the browser runs. The lock is ours until the promise that is
+/// returned here is resolved.
+///
+/// It must not throw: Node never frees a lock whose callback did.
+fn on_answer(lease: LeaseSlot, lock: &JsValue) -> JsValue {
+    let granted = !lock.is_null();
+    let mut free = None;
+    let mut held = JsValue::UNDEFINED;
+    if granted {
+        held = Promise::new(&mut |resolve, _| free = Some(resolve)).into();
+    }
+    with(lease, |errand| {
+        let errand = errand
+            .as_mut()
+            .expect("it lives until its promise is settled");
+        errand.answered();
+        // Before anybody hears of the grant, who might let go of it at once.
+        errand.free = free;
+    });
+    match Context::here().act(|relay, now| relay.answered(lease, granted, now)) {
+        true => held,
+        // Nobody wants it any more: it is free again at once.
+        false => JsValue::UNDEFINED,
+    }
+}
+
+/// The promise of the request is settled.
+fn on_end(lease: LeaseSlot, rejection: Option<JsValue>) {
+    let context = Context::here();
+    let withdrawn = context.look(|relay| relay.is_ending(lease));
+    if withdrawn && rejection.is_some() {
+        // The promise of a request that was withdrawn is rejected here in the page. The
+        // lock manager may not have heard of it, and may have granted the lock.
+        spawn_local(async move {
+            if let Ok(locks) = lock_manager() {
+                round_trip(&locks).await;
+            }
+            finish(lease, None);
+        });
+        return;
+    }
+    finish(lease, rejection);
+}
+
+fn finish(lease: LeaseSlot, rejection: Option<JsValue>) {
+    with(lease, |errand| {
+        if lease >= KEPT {
+            *errand = None;
+        } else if let Some(errand) = errand {
+            errand.answered();
+            errand.free = None;
+        }
+    });
+    Context::here().act(|relay, now| {
+        relay.ended(lease, now, |was_held| match (was_held, rejection) {
+            (true, Some(why)) => why_lost(&why),
+            (true, None) => String::from("the browser ended it"),
+            (false, Some(why)) => why_turned_down(&why),
+            (false, None) => String::from("navigator.locks.request() ended without calling back"),
+        });
+    });
+}
+
+/// The place of an errand. Nothing in `work` may call back into this module.
+fn with<T>(lease: LeaseSlot, work: impl FnOnce(&mut Option<Errand>) -> T) -> T {
+    ERRANDS.with_borrow_mut(|errands| {
+        if errands.len() <= lease {
+            errands.resize_with(lease + 1, || None);
+        }
+        work(&mut errands[lease])
+    })
+}
