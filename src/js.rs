@@ -1,11 +1,15 @@
-//! What JavaScript sees of the crate: the classes that the TypeScript layer in
+//! What JavaScript sees of the crate: the functions that the TypeScript layer in
 //! `js/` builds the npm package on. They only translate; whatever they decide,
 //! Rust users would miss.
 //!
-//! Everything fallible returns a promise. A promise is rejected with the reason of
-//! the caller's `AbortSignal` or with a [`Failure`](values::Failure).
+//! To cross over costs as much as a lock, so what crosses is numbers: those of the
+//! [tasks] that wait and of the [guards] that are held. Results go to an
+//! [`Answer`](answer::Answer), the two functions of a promise that TypeScript made.
 
-mod abort;
-mod guard;
+#![expect(unreachable_pub, reason = "wasm-bindgen exports nothing less")]
+
+mod answer;
+mod guards;
 mod manager;
+mod tasks;
 mod values;

@@ -38,8 +38,6 @@
 //! names, [`LockError`] what can go wrong. Keyed locks of this process stand on one
 //! lock table, a plain state machine in `src/table.rs`.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-mod callback;
 mod error;
 mod guard;
 mod hash;
@@ -55,8 +53,6 @@ pub mod pid_fcntl;
 #[cfg(any(windows, all(unix, not(target_os = "ios"))))]
 pub mod pid_flock;
 mod platform;
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-mod promise;
 #[cfg(any(test, all(target_family = "wasm", target_os = "unknown")))]
 mod relay;
 mod scope;

@@ -7,6 +7,7 @@ mod bindings;
 mod claim;
 mod context;
 mod errand;
+mod ghosts;
 mod nudge;
 mod page;
 mod platform;

@@ -17,24 +17,41 @@ declare module '#wasm-glue' {
     client: string | undefined;
   }
 
-  export class Guard {
-    private constructor();
-    readonly key: string;
-    loss(): Failure | undefined;
-    lost(): Promise<Failure | undefined>;
-    release(): Promise<void>;
+  /** A snapshot. */
+  export interface Requests {
+    held: Request[];
+    pending: Request[];
   }
 
+  /** A lock that is held, until its release. */
+  export type GuardNumber = number & { readonly '': unique symbol };
+
+  /** What waits to be answered. */
+  export type TaskNumber = number & { readonly '': unique symbol };
+
+  /** Where the crate leaves a result: the two functions of a promise. */
+  export interface Answer<T> {
+    resolve(value: T): void;
+    reject(failure: Failure): void;
+  }
+
+  /** Every method gives its task's number, unless it is answered by then. */
   export class Manager {
     private constructor();
     static memory(label?: string): Manager;
-    static web(namespace: string): Manager;
-    acquire(key: string, shared: boolean, timeout: number, signal?: AbortSignal): Promise<Guard>;
-    tryAcquire(key: string, shared: boolean): Promise<Guard | undefined>;
-    steal(key: string): Promise<Guard>;
-    lockMany(keys: string[], timeout: number, signal?: AbortSignal): Promise<Guard[]>;
-    query(): Promise<{ held: Request[]; pending: Request[] }>;
+    static web(namespace: string, passing: boolean): Manager;
+    acquire(key: string, shared: boolean, timeout: number, answer: Answer<GuardNumber>): TaskNumber | undefined;
+    tryAcquire(key: string, shared: boolean, answer: Answer<GuardNumber | undefined>): TaskNumber | undefined;
+    steal(key: string, answer: Answer<GuardNumber>): TaskNumber | undefined;
+    lockMany(keys: string[], timeout: number, answer: Answer<GuardNumber[]>): TaskNumber | undefined;
+    query(answer: Answer<Requests>): TaskNumber | undefined;
   }
+
+  export function cancel(task: TaskNumber): void;
+  export function key(guard: GuardNumber): string;
+  export function loss(guard: GuardNumber): Failure | undefined;
+  export function lost(guard: GuardNumber, answer: Pick<Answer<Failure>, 'resolve'>): void;
+  export function release(guard: GuardNumber, answer: Pick<Answer<void>, 'resolve'>): Failure | undefined;
 
   export function initSync(options: { module: WebAssembly.Module }): unknown;
 }

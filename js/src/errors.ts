@@ -62,3 +62,12 @@ export function fromCrate(thrown: unknown): unknown {
   const isFailure = typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'code' in thrown;
   return isFailure ? lockError(thrown as Failure) : thrown;
 }
+
+/**
+ * Unlike the method of `AbortSignal`, it does with a polyfill that is older than `reason`.
+ *
+ * @internal
+ */
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw signal.reason ?? new LockError('ABORTED', 'the signal was aborted');
+}

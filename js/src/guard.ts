@@ -1,4 +1,4 @@
-import type { Failure, Guard } from '#wasm-glue';
+import { loss, lost, release, type Failure, type GuardNumber } from '#wasm-glue';
 import { asyncDispose, dispose } from './dispose.js';
 import { lockError } from './errors.js';
 import { warnIfCollected, warnIfHeldTooLong, type Watch } from './leaks.js';
@@ -18,22 +18,22 @@ export class LockGuard {
   readonly key: string;
   /** How it is locked. */
   readonly mode: LockMode;
-  readonly #inner: Guard;
+  readonly #held: GuardNumber;
   readonly #watches: Watch[];
   #lost: AbortController | undefined;
   #released: Promise<void> | undefined;
 
-  private constructor(inner: Guard, key: string, mode: LockMode, options: LockManagerOptions) {
+  private constructor(held: GuardNumber, key: string, mode: LockMode, options: LockManagerOptions) {
     this.key = key;
     this.mode = mode;
-    this.#inner = inner;
-    this.#watches = [warnIfCollected(this, inner, options), warnIfHeldTooLong(key, options)];
+    this.#held = held;
+    this.#watches = [warnIfCollected(this, options), warnIfHeldTooLong(key, options)];
   }
 
   /** @internal */
-  static create(inner: Guard, key: string, mode: LockMode, options: LockManagerOptions): LockGuard {
+  static create(held: GuardNumber, key: string, mode: LockMode, options: LockManagerOptions): LockGuard {
     // Not by its name, which the bundler would change to `_LockGuard` for every log.
-    return new this(inner, key, mode, options);
+    return new this(held, key, mode, options);
   }
 
   /** The same as {@link LockGuard.key | key}, by the name that the Web Locks API has for it. */
@@ -57,9 +57,9 @@ export class LockGuard {
   get lost(): AbortSignal {
     if (!this.#lost) {
       this.#lost = new AbortController();
-      if (!this.#released) watchForLoss(this.#inner, this.#lost);
+      if (!this.#released) watchForLoss(this.#held, this.#lost);
     }
-    if (!this.#released) this.#checkLoss();
+    if (!this.#released) this.#lose(loss(this.#held));
     return this.#lost.signal;
   }
 
@@ -70,8 +70,7 @@ export class LockGuard {
   release(): Promise<void> {
     if (!this.#released) {
       for (const watch of this.#watches) watch.end();
-      this.#checkLoss();
-      this.#released = this.#inner.release();
+      this.#released = new Promise((resolve) => this.#lose(release(this.#held, { resolve })));
     }
     return this.#released;
   }
@@ -86,8 +85,7 @@ export class LockGuard {
     void this.release();
   }
 
-  #checkLoss(): void {
-    const failure = this.#inner.loss();
+  #lose(failure: Failure | undefined): void {
     if (failure) lose((this.#lost ??= new AbortController()), failure);
   }
 }
@@ -97,8 +95,11 @@ function lose(controller: AbortController, failure: Failure): void {
 }
 
 /** Holds on to the controller alone: a guard that nobody else holds must be collectable. */
-function watchForLoss(inner: Guard, controller: AbortController): void {
-  void inner.lost().then((failure) => {
-    if (failure) lose(controller, failure);
-  });
+function watchForLoss(held: GuardNumber, controller: AbortController): void {
+  lost(held, { resolve: (failure) => lose(controller, failure) });
+}
+
+/** @internal Frees a lock that nobody was given. */
+export function free(held: GuardNumber): void {
+  release(held, { resolve() {} });
 }

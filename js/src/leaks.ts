@@ -1,6 +1,5 @@
 // Warnings about locks that are held for longer than someone meant to.
 
-import type { Guard } from '#wasm-glue';
 import type { LockManagerOptions } from './manager.js';
 
 /** @internal Something that looks after a held lock, until its release. */
@@ -8,18 +7,8 @@ export interface Watch {
   end(): void;
 }
 
-interface Forgotten {
-  inner: Guard;
-  lock: string;
-}
-
-/** What the guards that were collected unreleased hold. */
-const forgotten = new Set<Guard>();
-
-const collected = /* @__PURE__ */ new FinalizationRegistry<Forgotten>(({ inner, lock }) => {
-  // Not released: whoever forgot the guard may still be at work on what it protects. Kept, because
-  // the collection of this one would free the lock.
-  forgotten.add(inner);
+const collected = /* @__PURE__ */ new FinalizationRegistry<string>((lock) => {
+  // Not released: whoever forgot the guard may still be at work on what it protects.
   console.warn(
     `crosslock: the guard of ${lock} was garbage-collected without release(). ` +
       'The lock stays held for as long as this page, worker or process lives. Use `await using`, or release it in `finally`.',
@@ -27,9 +16,9 @@ const collected = /* @__PURE__ */ new FinalizationRegistry<Forgotten>(({ inner, 
 });
 
 /** @internal Warns, once, if the guard is garbage-collected before the watch ends. */
-export function warnIfCollected(guard: { key: string }, inner: Guard, options: LockManagerOptions): Watch {
+export function warnIfCollected(guard: { key: string }, options: LockManagerOptions): Watch {
   const token = {};
-  collected.register(guard, { inner, lock: describe(guard.key, options) }, token);
+  collected.register(guard, describe(guard.key, options), token);
   return { end: () => collected.unregister(token) };
 }
 

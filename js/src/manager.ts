@@ -1,7 +1,7 @@
-import type { Guard, Manager } from '#wasm-glue';
-import { fromCrate, LockError } from './errors.js';
+import { key as keyOf, type Answer, type GuardNumber, type Manager, type Requests, type TaskNumber } from '#wasm-glue';
+import { throwIfAborted } from './errors.js';
 import { group, type LockGuards } from './group.js';
-import { LockGuard } from './guard.js';
+import { free, LockGuard } from './guard.js';
 import {
   checkKey,
   checkMode,
@@ -15,7 +15,7 @@ import {
 } from './options.js';
 import { checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
 import { lockInfo, type Asker, type LockSnapshot } from './snapshot.js';
-import { crate, type Bindings } from './wasm.js';
+import { answerTo, crate, unlessAborted, type Question } from './wasm.js';
 
 /**
  * Whom a manager's locks exclude:
@@ -43,7 +43,7 @@ export interface LockManagerOptions {
 
 /** How a manager comes by its locks. */
 interface Backend {
-  open(bindings: Bindings): Manager;
+  open(from: typeof Manager): Manager;
   asker: Asker;
 }
 
@@ -117,10 +117,12 @@ export abstract class LockManager {
     if (typeof keys === 'string') throw new TypeError('lockMany() needs an array of keys, not a string');
     const list = Array.from(keys, checkKey);
     const limit = checkTimeout(timeout);
-    const inner = await this.#unlessAborted(checkSignal(signal), (manager, signal) =>
-      manager.lockMany(list, limit, signal),
+    const held = await this.#ask<GuardNumber[]>(
+      (manager, answer) => manager.lockMany(list, limit, answer),
+      checkSignal(signal),
+      (held) => held.forEach(free),
     );
-    return group(inner.map((guard) => this.#guard(guard, guard.key, 'exclusive')));
+    return group(held.map((guard) => this.#guard(guard, keyOf(guard), 'exclusive')));
   }
 
   /**
@@ -161,7 +163,7 @@ export abstract class LockManager {
    * @throws {@link LockError} `UNAVAILABLE`.
    */
   async query(): Promise<LockSnapshot> {
-    const { held, pending } = await this.#ask((manager) => manager.query());
+    const { held, pending } = await this.#ask<Requests>((manager, answer) => manager.query(answer));
     const { asker } = this.#backend;
     return {
       held: held.map((request) => lockInfo(request, asker)),
@@ -170,50 +172,39 @@ export abstract class LockManager {
   }
 
   async #wait(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined): Promise<LockGuard> {
-    const inner = await this.#unlessAborted(signal, (manager, signal) =>
-      manager.acquire(key, mode === 'shared', timeout, signal),
+    const held = await this.#ask<GuardNumber>(
+      (manager, answer) => manager.acquire(key, mode === 'shared', timeout, answer),
+      signal,
+      free,
     );
-    return this.#guard(inner, key, mode);
+    return this.#guard(held, key, mode);
   }
 
   async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
-    const inner = await this.#ask((manager) => manager.tryAcquire(key, mode === 'shared'));
-    return inner ? this.#guard(inner, key, mode) : null;
+    const held = await this.#ask<GuardNumber | undefined>((manager, answer) =>
+      manager.tryAcquire(key, mode === 'shared', answer),
+    );
+    return held === undefined ? null : this.#guard(held, key, mode);
   }
 
   async #steal(key: string): Promise<LockGuard> {
-    return this.#guard(await this.#ask((manager) => manager.steal(key)), key, 'exclusive');
+    const held = await this.#ask<GuardNumber>((manager, answer) => manager.steal(key, answer));
+    return this.#guard(held, key, 'exclusive');
   }
 
-  #guard(inner: Guard, key: string, mode: LockMode): LockGuard {
-    return LockGuard.create(inner, key, mode, this.#options);
+  #guard(held: GuardNumber, key: string, mode: LockMode): LockGuard {
+    return LockGuard.create(held, key, mode, this.#options);
   }
 
-  async #ask<T>(question: (manager: Manager) => Promise<T>): Promise<T> {
-    const bindings = await crate();
-    this.#manager ??= this.#backend.open(bindings);
-    try {
-      return await question(this.#manager);
-    } catch (thrown) {
-      throw fromCrate(thrown);
-    }
-  }
-
-  async #unlessAborted<T>(
-    signal: AbortSignal | undefined,
-    question: (manager: Manager, signal: AbortSignal | undefined) => Promise<T>,
+  async #ask<T>(
+    question: (manager: Manager, answer: Answer<T>) => TaskNumber | undefined,
+    signal?: AbortSignal,
+    giveBack: (answer: T) => void = () => {},
   ): Promise<T> {
-    throwIfAborted(signal);
-    try {
-      return await this.#ask((manager) => question(manager, signal));
-    } catch (error) {
-      throwIfAborted(signal);
-      throw error;
-    }
+    if (signal) throwIfAborted(signal);
+    const from = await crate();
+    const manager = (this.#manager ??= this.#backend.open(from));
+    const ask: Question<T> = (answer) => question(manager, answer);
+    return signal ? unlessAborted(signal, ask, giveBack) : answerTo(ask);
   }
-}
-
-/** Unlike the method of `AbortSignal`, it does with a polyfill that is older than `reason`. */
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw signal.reason ?? new LockError('ABORTED', 'the signal was aborted');
 }

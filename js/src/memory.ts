@@ -13,7 +13,7 @@ export class MemoryLockManager extends LockManager {
   override readonly scope: LockScope = 'process';
 
   constructor(options: LockManagerOptions = {}) {
-    super({ open: ({ Manager }) => Manager.memory(options.label), asker }, options);
+    super({ open: (from) => from.memory(options.label), asker }, options);
   }
 }
 

@@ -3,18 +3,19 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use js_sys::{Array, Promise};
+use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use super::abort::{Signal, unless_aborted};
-use super::guard::Guard;
-use super::values::{failure, snapshot};
+use super::answer::Answer;
+use super::tasks::{self, TaskNumber};
+use super::{guards, values};
 use crate::guard::LockMode;
 use crate::manager::{AcquireOptions, LockManager};
 use crate::memory::MemoryLockManager;
-use crate::promise::promise;
 use crate::web_locks::WebLockManager;
 
+/// Every method is answered with a promise's two functions, and returns the number of
+/// the task that will do so, unless that was done already.
 #[expect(missing_debug_implementations, reason = "JavaScript prints it")]
 #[wasm_bindgen]
 pub struct Manager(Rc<Backend>);
@@ -48,70 +49,70 @@ impl Manager {
     }
 
     /// Locks among everyone who shares `navigator.locks`.
-    pub fn web(namespace: &str) -> Self {
-        Self::on(Backend::Web(WebLockManager::with_namespace(namespace)))
+    pub fn web(namespace: &str, passing: bool) -> Self {
+        let locks = WebLockManager::with_namespace(namespace);
+        Self::on(Backend::Web(match passing {
+            true => locks,
+            false => locks.without_passing(),
+        }))
     }
 
-    /// A promise of a [`Guard`]. `timeout` is in milliseconds, `Infinity` for ever.
+    /// A guard. `timeout` is in milliseconds, `Infinity` for ever.
     pub fn acquire(
         &self,
         key: String,
         shared: bool,
         timeout: f64,
-        signal: Option<Signal>,
-    ) -> Promise {
+        answer: Answer,
+    ) -> Option<TaskNumber> {
         let backend = Rc::clone(&self.0);
         let options = AcquireOptions {
             mode: mode(shared),
             timeout: duration(timeout),
         };
-        let work = async move {
-            let guard = ask!(backend, acquire(&key, options)).map_err(failure)?;
-            Ok(Guard::new(guard).into())
-        };
-        promise(unless_aborted(signal, Box::pin(work)))
+        tasks::start(async move {
+            answer.guard(ask!(backend, acquire(&key, options)).map(Some));
+        })
     }
 
-    /// A promise of a [`Guard`], or of `undefined` if somebody else holds the lock.
+    /// A guard, or `undefined` if somebody else holds the lock.
     #[wasm_bindgen(js_name = tryAcquire)]
-    pub fn try_acquire(&self, key: String, shared: bool) -> Promise {
+    pub fn try_acquire(&self, key: String, shared: bool, answer: Answer) -> Option<TaskNumber> {
         let backend = Rc::clone(&self.0);
-        promise(async move {
-            let guard = ask!(backend, try_acquire(&key, mode(shared)));
-            Ok(guard.map_err(failure)?.map(Guard::new).into())
+        tasks::start(async move {
+            answer.guard(ask!(backend, try_acquire(&key, mode(shared))));
         })
     }
 
-    /// A promise of a [`Guard`].
-    pub fn steal(&self, key: String) -> Promise {
+    /// A guard.
+    pub fn steal(&self, key: String, answer: Answer) -> Option<TaskNumber> {
         let backend = Rc::clone(&self.0);
-        promise(async move {
-            let guard = ask!(backend, steal(&key)).map_err(failure)?;
-            Ok(Guard::new(guard).into())
+        tasks::start(async move {
+            answer.guard(ask!(backend, steal(&key)).map(Some));
         })
     }
 
-    /// A promise of an array of [`Guard`]s, in the order of their keys, which are strings.
+    /// An array of guards, in the order of their keys, which are strings.
     #[wasm_bindgen(js_name = lockMany)]
-    pub fn lock_many(&self, keys: Array, timeout: f64, signal: Option<Signal>) -> Promise {
+    pub fn lock_many(&self, keys: Array, timeout: f64, answer: Answer) -> Option<TaskNumber> {
         let backend = Rc::clone(&self.0);
-        let work = async move {
+        tasks::start(async move {
             let keys: Vec<String> = keys.iter().filter_map(|key| key.as_string()).collect();
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             let guards = ask!(backend, lock_many(&keys, duration(timeout)));
-            let guards = guards.map_err(failure)?.into_iter();
-            let guards: Array = guards
-                .map(|guard| JsValue::from(Guard::new(guard)))
-                .collect();
-            Ok(guards.into())
-        };
-        promise(unless_aborted(signal, Box::pin(work)))
+            answer.value(guards.map(|guards| {
+                let numbers = guards.into_iter().map(guards::keep).map(JsValue::from);
+                numbers.collect::<Array>().into()
+            }));
+        })
     }
 
-    /// A promise of `{ held, pending }`.
-    pub fn query(&self) -> Promise {
+    /// `{ held, pending }`.
+    pub fn query(&self, answer: Answer) -> Option<TaskNumber> {
         let backend = Rc::clone(&self.0);
-        promise(async move { Ok(snapshot(ask!(backend, query()).map_err(failure)?)) })
+        tasks::start(async move {
+            answer.value(ask!(backend, query()).map(values::snapshot));
+        })
     }
 }
 
@@ -122,10 +123,9 @@ impl Manager {
 }
 
 fn mode(shared: bool) -> LockMode {
-    if shared {
-        LockMode::Shared
-    } else {
-        LockMode::Exclusive
+    match shared {
+        true => LockMode::Shared,
+        false => LockMode::Exclusive,
     }
 }
 

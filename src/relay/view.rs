@@ -59,6 +59,11 @@ impl<W> Relay<W> {
         }
     }
 
+    /// What `lease` is, or was to be, a lock on.
+    pub(crate) fn name_of(&self, lease: LeaseSlot) -> &str {
+        &self.lines[self.leases[lease].line].name
+    }
+
     /// Whether the end of `lease` was [ordered](super::Order::End).
     pub(crate) fn is_ending(&self, lease: LeaseSlot) -> bool {
         self.leases[lease].phase == Phase::Ending

@@ -1,13 +1,14 @@
-//! `setTimeout`, in pages, workers and Node.
+//! The clock and the timers of pages, workers and Node.
 
-use std::future::poll_fn;
+#[path = "alarm.rs"]
+mod alarm;
+
 use std::time::Duration;
 
-use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
-use crate::callback::Callback;
 use crate::error::LockError;
+use alarm::Alarm;
 
 #[wasm_bindgen]
 extern "C" {
@@ -15,15 +16,6 @@ extern "C" {
     /// `globalThis`: workers and Node have no `window`.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn performance_now() -> f64;
-
-    /// <https://developer.mozilla.org/docs/Web/API/Window/setTimeout>. Browsers return
-    /// a number, Node an object.
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Function, millis: u32) -> JsValue;
-
-    /// <https://developer.mozilla.org/docs/Web/API/Window/clearTimeout>
-    #[wasm_bindgen(js_name = clearTimeout)]
-    fn clear_timeout(timer: &JsValue);
 }
 
 /// A moment, in milliseconds, to measure from.
@@ -65,29 +57,8 @@ pub(crate) async fn sleep(duration: Duration) -> Result<(), LockError> {
         let step = left.min(LONGEST_TIMER);
         // Rounded up: a timer that fires early would cut a wait short.
         let millis = step.as_secs() as u32 * 1000 + step.subsec_nanos().div_ceil(1_000_000);
-        let timer = Timer::start(millis);
-        poll_fn(|cx| timer.callback.poll(cx)).await;
+        Alarm::after(millis).await;
         left -= step;
     }
     Ok(())
-}
-
-/// A timer that is dropped is cleared.
-struct Timer {
-    id: JsValue,
-    callback: Callback,
-}
-
-impl Timer {
-    fn start(millis: u32) -> Self {
-        let callback = Callback::new();
-        let id = set_timeout(callback.function(), millis);
-        Self { id, callback }
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        clear_timeout(&self.id);
-    }
 }

@@ -14,9 +14,9 @@ use web_sys::AbortController;
 
 use super::bindings::RequestOptions;
 use super::context::Context;
-use super::nudge;
 use super::platform::{lock_manager, why_lost, why_turned_down};
 use super::round_trip::round_trip;
+use super::{ghosts, nudge};
 use crate::guard::LockMode;
 use crate::relay::{IfHeld, LeaseSlot};
 
@@ -55,17 +55,29 @@ pub(super) fn send(
     if_held: IfHeld,
 ) -> Result<(), String> {
     let locks = lock_manager()?;
-    with(lease, |errand| {
+    let (options, on_answer) = with(lease, |errand| {
         let errand = errand.get_or_insert_with(|| Errand::new(lease));
         let options = errand.options(mode, if_held)?;
-        let on_answer = errand.on_answer.as_ref().unchecked_ref();
-        let sent = locks.request(name, &options, on_answer);
-        let promise = sent.map_err(|thrown| why_turned_down(&thrown))?;
-        // With both, a rejection is never reported as unhandled.
-        let _ = promise.then2(&errand.on_success, &errand.on_failure);
         errand.is_answered = false;
         nudge::waiting();
-        Ok(())
+        let on_answer: &Function = errand.on_answer.as_ref().unchecked_ref();
+        Ok::<_, String>((options, on_answer.clone()))
+    })?;
+    // Outside: Node calls back at once where nothing is to be waited for.
+    let sent = locks.request(name, &options, &on_answer);
+    with(lease, |errand| {
+        let errand = errand.as_mut().expect("it was made above");
+        match sent {
+            // With both, a rejection is never reported as unhandled.
+            Ok(promise) => {
+                let _ = promise.then2(&errand.on_success, &errand.on_failure);
+                Ok(())
+            }
+            Err(thrown) => {
+                errand.answered();
+                Err(why_turned_down(&thrown))
+            }
+        }
     })
 }
 
@@ -164,20 +176,37 @@ fn on_answer(lease: LeaseSlot, lock: &JsValue) -> JsValue {
 
 /// The promise of the request is settled.
 fn on_end(lease: LeaseSlot, rejection: Option<JsValue>) {
-    let context = Context::here();
-    let withdrawn = context.look(|relay| relay.is_ending(lease));
-    if withdrawn && rejection.is_some() {
+    enum Then {
+        Finish,
+        MakeSure,
+        WaitForGhosts,
+    }
+    let then = Context::here().look(|relay| {
+        let name = relay.name_of(lease);
+        match relay.is_ending(lease) {
+            true if rejection.is_some() => {
+                ghosts::left_for(name);
+                Then::MakeSure
+            }
+            true if ghosts::are_for(name) => Then::WaitForGhosts,
+            _ => Then::Finish,
+        }
+    });
+    match then {
+        Then::Finish => finish(lease, rejection),
         // The promise of a request that was withdrawn is rejected here in the page. The
         // lock manager may not have heard of it, and may have granted the lock.
-        spawn_local(async move {
+        Then::MakeSure => spawn_local(async move {
             if let Ok(locks) = lock_manager() {
                 round_trip(&locks).await;
             }
             finish(lease, None);
-        });
-        return;
+        }),
+        Then::WaitForGhosts => spawn_local(async move {
+            ghosts::gone().await;
+            finish(lease, None);
+        }),
     }
-    finish(lease, rejection);
 }
 
 fn finish(lease: LeaseSlot, rejection: Option<JsValue>) {

@@ -1,0 +1,138 @@
+//! Tasks: what JavaScript asks for, until it is answered.
+//!
+//! A task is polled when it is started, and again by whatever wakes it, in the same
+//! breath: a lock that is free is granted within the call that asks for it, and a
+//! release hands over without a turn of JavaScript's queues in between. (A future of
+//! wasm-bindgen-futures takes two of those, a promise and two closures, which is more
+//! than all that a lock costs here.)
+//!
+//! The npm package has no threads: each worker loads a module of its own, and all that
+//! wakes a task is on its thread.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+use slab::Slab;
+use wasm_bindgen::prelude::*;
+
+/// Names a task that waits.
+pub(super) type TaskNumber = u32;
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+thread_local! {
+    static TASKS: RefCell<Tasks> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Tasks {
+    places: Slab<Place>,
+    /// One for each place, for all the tasks that it will ever have. Who wakes a task
+    /// that is gone has another one look for itself once more.
+    wakers: Vec<Waker>,
+}
+
+enum Place {
+    Waiting(Task),
+    /// Taken out, so that it may start, wake and cancel others.
+    Polled {
+        woken: bool,
+    },
+}
+
+/// More places than these are not kept for other tasks.
+const KEPT: usize = 64;
+
+/// Runs `task`. Returns its number if it has to wait.
+pub(super) fn start(task: impl Future<Output = ()> + 'static) -> Option<TaskNumber> {
+    let (place, waker) = TASKS.with_borrow_mut(|tasks| {
+        let place = tasks.places.insert(Place::Polled { woken: false });
+        (place, tasks.waker(place))
+    });
+    let is_done = run(place, Box::pin(task), &waker);
+    (!is_done).then(|| TaskNumber::try_from(place).expect("a pointer has 32 bits"))
+}
+
+/// Drops a task that waits, which withdraws what it waits for.
+#[wasm_bindgen]
+pub fn cancel(task: TaskNumber) {
+    let task = TASKS.with_borrow_mut(|tasks| tasks.remove(task as usize));
+    // Outside: it may wake others.
+    drop(task);
+}
+
+struct WakePlace(usize);
+
+impl Wake for WakePlace {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some((task, waker)) = TASKS.with_borrow_mut(|tasks| tasks.take(self.0)) {
+            run(self.0, task, &waker);
+        }
+    }
+}
+
+/// Polls the task that was taken from `place` until it is done (`true`) or waits there.
+fn run(place: usize, mut task: Task, waker: &Waker) -> bool {
+    loop {
+        if task
+            .as_mut()
+            .poll(&mut Context::from_waker(waker))
+            .is_ready()
+        {
+            drop(task);
+            TASKS.with_borrow_mut(|tasks| tasks.remove(place));
+            return true;
+        }
+        match TASKS.with_borrow_mut(|tasks| tasks.put_back(place, task)) {
+            None => return false,
+            Some(woken) => task = woken,
+        }
+    }
+}
+
+impl Tasks {
+    fn waker(&mut self, place: usize) -> Waker {
+        while self.wakers.len() <= place {
+            let waker = Waker::from(Arc::new(WakePlace(self.wakers.len())));
+            self.wakers.push(waker);
+        }
+        self.wakers[place].clone()
+    }
+
+    /// The task at `place`, unless there is none or it is being polled.
+    fn take(&mut self, place: usize) -> Option<(Task, Waker)> {
+        let polled = Place::Polled { woken: false };
+        match std::mem::replace(self.places.get_mut(place)?, polled) {
+            Place::Waiting(task) => Some((task, self.waker(place))),
+            Place::Polled { .. } => {
+                self.places[place] = Place::Polled { woken: true };
+                None
+            }
+        }
+    }
+
+    /// Gives the task back if it was woken while it was polled.
+    fn put_back(&mut self, place: usize, task: Task) -> Option<Task> {
+        if let Place::Polled { woken: true } = self.places[place] {
+            self.places[place] = Place::Polled { woken: false };
+            return Some(task);
+        }
+        self.places[place] = Place::Waiting(task);
+        None
+    }
+
+    fn remove(&mut self, place: usize) -> Place {
+        let removed = self.places.remove(place);
+        if self.places.is_empty() && self.wakers.len() > KEPT {
+            *self = Self::default();
+        }
+        removed
+    }
+}
