@@ -1,7 +1,7 @@
 import { loss, lost, release, type Failure, type GuardNumber } from '#wasm-glue';
 import { asyncDispose, dispose } from './dispose.js';
 import { lockError } from './errors.js';
-import { warnIfCollected, warnIfHeldTooLong, type Watch } from './leaks.js';
+import { forget, warnIfCollected, warnIfHeldTooLong } from './leaks.js';
 import type { LockManagerOptions } from './manager.js';
 import type { LockMode } from './options.js';
 
@@ -19,7 +19,7 @@ export class LockGuard {
   /** How it is locked. */
   readonly mode: LockMode;
   readonly #held: GuardNumber;
-  readonly #watches: Watch[];
+  readonly #endWarning: (() => void) | undefined;
   #lost: AbortController | undefined;
   #released: Promise<void> | undefined;
 
@@ -27,7 +27,8 @@ export class LockGuard {
     this.key = key;
     this.mode = mode;
     this.#held = held;
-    this.#watches = [warnIfCollected(this, options), warnIfHeldTooLong(key, options)];
+    this.#endWarning = warnIfHeldTooLong(key, options);
+    warnIfCollected(this, held, options);
   }
 
   /** @internal */
@@ -69,7 +70,8 @@ export class LockGuard {
    */
   release(): Promise<void> {
     if (!this.#released) {
-      for (const watch of this.#watches) watch.end();
+      forget(this, this.#held);
+      this.#endWarning?.();
       this.#released = new Promise((resolve) => this.#lose(release(this.#held, { resolve })));
     }
     return this.#released;

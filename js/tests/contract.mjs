@@ -270,8 +270,10 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
       assert.deepEqual(await requestsFor(locks, a), nothing);
 
       const controller = new AbortController();
+      // Node keeps those who gave up in its queue until the next release.
+      const { pending } = await requestsFor(locks, b);
       const doomed = rejection(locks.lockMany([a, b], { timeout: Infinity, signal: controller.signal }));
-      await untilPending(locks, b, 1);
+      await untilPending(locks, b, pending.length + 1);
       controller.abort();
       assert.equal(await doomed, controller.signal.reason);
       await (await locks.lock(a, { timeout: 30_000 })).release();

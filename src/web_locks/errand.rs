@@ -14,7 +14,7 @@ use web_sys::AbortController;
 
 use super::bindings::RequestOptions;
 use super::context::Context;
-use super::platform::{lock_manager, why_lost, why_turned_down};
+use super::platform::{is_node, lock_manager, why_lost, why_turned_down};
 use super::round_trip::round_trip;
 use super::{ghosts, nudge};
 use crate::guard::LockMode;
@@ -22,6 +22,8 @@ use crate::relay::{IfHeld, LeaseSlot};
 
 /// More than these are not kept for another lease.
 const KEPT: usize = 16;
+
+const LIVES: &str = "an errand lives until its promise is settled";
 
 thread_local! {
     static ERRANDS: RefCell<Vec<Option<Errand>>> = const { RefCell::new(Vec::new()) };
@@ -36,8 +38,19 @@ struct Errand {
     /// Whether the request that is under way may be withdrawn.
     is_queued: bool,
     is_answered: bool,
+    first_try: FirstTry,
     /// Resolves the promise on which the browser holds the lock.
     free: Option<Function>,
+}
+
+/// Node answers within the call where nothing is to be waited for, and needs half the
+/// time for it that a request with a signal takes. So there a request that may queue is
+/// made twice, and nearly always once is enough.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FirstTry {
+    No,
+    UnderWay,
+    Refused,
 }
 
 /// The options of a request that queues.
@@ -54,31 +67,54 @@ pub(super) fn send(
     mode: LockMode,
     if_held: IfHeld,
 ) -> Result<(), String> {
+    let (if_held, first_try) = match if_held {
+        IfHeld::Queue if is_node() => (IfHeld::Refuse, FirstTry::UnderWay),
+        other => (other, FirstTry::No),
+    };
+    call(lease, name, mode, if_held, first_try)
+}
+
+fn call(
+    lease: LeaseSlot,
+    name: &str,
+    mode: LockMode,
+    if_held: IfHeld,
+    first_try: FirstTry,
+) -> Result<(), String> {
     let locks = lock_manager()?;
     let (options, on_answer) = with(lease, |errand| {
         let errand = errand.get_or_insert_with(|| Errand::new(lease));
         let options = errand.options(mode, if_held)?;
-        errand.is_answered = false;
-        nudge::waiting();
+        errand.first_try = first_try;
+        if std::mem::take(&mut errand.is_answered) {
+            nudge::waiting();
+        }
         let on_answer: &Function = errand.on_answer.as_ref().unchecked_ref();
         Ok::<_, String>((options, on_answer.clone()))
     })?;
     // Outside: Node calls back at once where nothing is to be waited for.
     let sent = locks.request(name, &options, &on_answer);
-    with(lease, |errand| {
-        let errand = errand.as_mut().expect("it was made above");
+    let refused = with(lease, |errand| {
+        let errand = errand.as_mut().expect(LIVES);
+        if errand.first_try == FirstTry::Refused {
+            return Ok(true);
+        }
         match sent {
             // With both, a rejection is never reported as unhandled.
             Ok(promise) => {
                 let _ = promise.then2(&errand.on_success, &errand.on_failure);
-                Ok(())
+                Ok(false)
             }
             Err(thrown) => {
                 errand.answered();
                 Err(why_turned_down(&thrown))
             }
         }
-    })
+    })?;
+    match refused {
+        true => call(lease, name, mode, IfHeld::Queue, FirstTry::No),
+        false => Ok(()),
+    }
 }
 
 /// Withdraws the request, or frees the lock.
@@ -110,6 +146,7 @@ impl Errand {
             queueing: None,
             is_queued: false,
             is_answered: true,
+            first_try: FirstTry::No,
             free: None,
         }
     }
@@ -154,15 +191,25 @@ impl Errand {
 /// It must not throw: Node never frees a lock whose callback did.
 fn on_answer(lease: LeaseSlot, lock: &JsValue) -> JsValue {
     let granted = !lock.is_null();
+    let refused = with(lease, |errand| {
+        let first_try = &mut errand.as_mut().expect(LIVES).first_try;
+        *first_try = match *first_try {
+            FirstTry::UnderWay if !granted => FirstTry::Refused,
+            _ => FirstTry::No,
+        };
+        *first_try == FirstTry::Refused
+    });
+    if refused {
+        // What follows, follows at the end of the call, or of the request.
+        return JsValue::UNDEFINED;
+    }
     let mut free = None;
     let mut held = JsValue::UNDEFINED;
     if granted {
         held = Promise::new(&mut |resolve, _| free = Some(resolve)).into();
     }
     with(lease, |errand| {
-        let errand = errand
-            .as_mut()
-            .expect("it lives until its promise is settled");
+        let errand = errand.as_mut().expect(LIVES);
         errand.answered();
         // Before anybody hears of the grant, who might let go of it at once.
         errand.free = free;
@@ -177,22 +224,33 @@ fn on_answer(lease: LeaseSlot, lock: &JsValue) -> JsValue {
 /// The promise of the request is settled.
 fn on_end(lease: LeaseSlot, rejection: Option<JsValue>) {
     enum Then {
+        Queue(String, LockMode),
         Finish,
         MakeSure,
         WaitForGhosts,
     }
+    let refused = with(lease, |errand| {
+        let first_try = &mut errand.as_mut().expect(LIVES).first_try;
+        std::mem::replace(first_try, FirstTry::No) == FirstTry::Refused
+    });
     let then = Context::here().look(|relay| {
-        let name = relay.name_of(lease);
-        match relay.is_ending(lease) {
-            true if rejection.is_some() => {
+        let (name, mode) = relay.asked_for(lease);
+        match (refused, relay.is_ending(lease)) {
+            (true, false) => Then::Queue(name.to_owned(), mode),
+            (false, true) if rejection.is_some() => {
                 ghosts::left_for(name);
                 Then::MakeSure
             }
-            true if ghosts::are_for(name) => Then::WaitForGhosts,
+            (false, true) if ghosts::are_for(name) => Then::WaitForGhosts,
             _ => Then::Finish,
         }
     });
     match then {
+        Then::Queue(name, mode) => {
+            if let Err(why) = call(lease, &name, mode, IfHeld::Queue, FirstTry::No) {
+                Context::here().act(|relay, now| relay.ended(lease, now, |_| why));
+            }
+        }
         Then::Finish => finish(lease, rejection),
         // The promise of a request that was withdrawn is rejected here in the page. The
         // lock manager may not have heard of it, and may have granted the lock.

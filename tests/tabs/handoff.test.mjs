@@ -32,7 +32,7 @@ describe('hand-off', { timeout: 120_000 }, () => {
     assert.deepEqual(await known(one, 'k'), { held: 0, pending: 0 });
   });
 
-  test('first come, first served, among tasks, workers and tabs', async () => {
+  test('without passing on, first come, first served, among tasks, workers and tabs', async () => {
     const order = [];
     await expose('granted', (name) => void order.push(name));
     const [one, two] = [await tab(), await tab()];
@@ -41,7 +41,8 @@ describe('hand-off', { timeout: 120_000 }, () => {
     const task = (page, name) =>
       page.evaluate((name) => {
         globalThis.waits ??= [];
-        waits.push(locks.request('k', { timeout: 60_000 }, () => granted(name)));
+        globalThis.strict ??= new WebLockManager({ passing: false });
+        waits.push(strict.request('k', { timeout: 60_000 }, () => granted(name)));
       }, name);
     const worker = (page, name) =>
       page.evaluate((name) => {
@@ -50,7 +51,8 @@ describe('hand-off', { timeout: 120_000 }, () => {
           import { WebLockManager } from '${location.origin}/crosslock/index.js';
           const answered = new Promise((resolve) => (onmessage = resolve));
           const held = () => (postMessage('held'), answered);
-          new WebLockManager().request('k', { timeout: 60_000 }, held).then(() => postMessage('done'), (error) => postMessage(String(error)));
+          const locks = new WebLockManager({ passing: false });
+          locks.request('k', { timeout: 60_000 }, held).then(() => postMessage('done'), (error) => postMessage(String(error)));
         `;
         const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })), { type: 'module' });
         const done = new Promise((resolve, reject) => {

@@ -40,7 +40,7 @@ describe('waiting', { timeout: 120_000 }, () => {
         ),
       );
     });
-    await untilPending(holder, 'k', 3);
+    await untilPending(waiter, 'k', 3);
     assert.equal((await failure(waiter, "locks.lock('k', { timeout: 60 })")).code, 'TIMED_OUT');
     assert.deepEqual(await waiter.evaluate(() => settled), []);
     await release(holder);
