@@ -349,12 +349,19 @@ impl World {
         self.tasks.keys().copied()
     }
 
-    pub(super) fn state(&self, id: TaskId) -> &State {
-        let Task { want, slot, .. } = &self.tasks[&id];
-        self.tabs[want.tab].relay.state(*slot)
+    pub(super) fn relay(&self, tab: usize) -> &Relay<TaskId> {
+        &self.tabs[tab].relay
     }
 
-    pub(super) fn want(&self, id: TaskId) -> Want {
+    pub(super) fn slot(&self, id: TaskId) -> RequestSlot {
+        self.tasks[&id].slot
+    }
+
+    pub(super) fn state(&self, id: TaskId) -> &State {
+        self.relay(self.want(id).tab).state(self.slot(id))
+    }
+
+    fn want(&self, id: TaskId) -> Want {
         self.tasks[&id].want
     }
 

@@ -1,7 +1,7 @@
 //! What must be true of a world after each step.
 
 use super::super::{Ahead, MILLIS, TURNS};
-use super::{Errand, IfHeld, News, Passing, State, Task, TaskId, Want, World};
+use super::{Errand, IfHeld, News, Passing, State, TaskId, Want, World};
 use crate::guard::LockMode;
 
 impl World {
@@ -162,7 +162,7 @@ impl World {
     }
 
     fn the_view_is_exact(&self, tab: usize, name: &'static str) {
-        let relay = &self.tabs[tab].relay;
+        let relay = self.relay(tab);
         let holders: Vec<(LockMode, f64)> = self.holders(tab, name).collect();
         assert_eq!(relay.holds(name), !holders.is_empty());
         let mut exclusive = holders.iter().filter(|held| held.0 == LockMode::Exclusive);
@@ -188,7 +188,7 @@ impl World {
             let modes = modes.map(|&id| self.want(id).mode);
             let mut modes = modes.chain(holders.iter().map(|held| held.0));
             let conflict = modes.any(|mode| mode == LockMode::Exclusive);
-            let ahead = relay.ahead_of(self.tasks[&id].slot, most);
+            let ahead = relay.ahead_of(self.slot(id), most);
             assert_eq!(ahead.is_some(), conflict && !holders.is_empty());
             if let Some(Ahead {
                 held_since,
@@ -263,8 +263,7 @@ impl World {
     }
 
     fn lease_of(&self, id: TaskId) -> usize {
-        let Task { want, slot, .. } = &self.tasks[&id];
-        let lease = self.tabs[want.tab].relay.requests[*slot].lease;
+        let lease = self.relay(self.want(id).tab).requests[self.slot(id)].lease;
         lease.expect("a holder has a lease")
     }
 }
