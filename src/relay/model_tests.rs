@@ -7,7 +7,6 @@ use super::simulation::{Want, World};
 use super::{IfHeld, Passing};
 use crate::guard::LockMode;
 
-const TABS: usize = 3;
 const NAMES: [&str; 2] = ["a", "b"];
 
 /// A number stands for one of those that there are at the time.
@@ -31,6 +30,7 @@ enum Step {
         want: Want,
         count: usize,
     },
+    AllLeave,
     Settle,
     Reject {
         tab: usize,
@@ -39,7 +39,7 @@ enum Step {
     Freeze(usize),
 }
 
-fn want() -> impl Strategy<Value = Want> {
+fn want(tabs: usize) -> impl Strategy<Value = Want> {
     let mode = prop_oneof![3 => Just(LockMode::Exclusive), 2 => Just(LockMode::Shared)];
     let if_held = prop_oneof![
         12 => Just(IfHeld::Queue),
@@ -49,7 +49,7 @@ fn want() -> impl Strategy<Value = Want> {
     let passing = prop_oneof![4 => Just(Passing::On), 1 => Just(Passing::Off)];
     // Most of them want the same.
     let name = prop_oneof![4 => Just(NAMES[0]), 1 => Just(NAMES[1])];
-    (0..TABS, name, mode, if_held, passing).prop_map(|(tab, name, mode, if_held, passing)| {
+    (0..tabs, name, mode, if_held, passing).prop_map(|(tab, name, mode, if_held, passing)| {
         let mode = match if_held {
             // The specification has no other.
             IfHeld::Steal => LockMode::Exclusive,
@@ -65,12 +65,15 @@ fn want() -> impl Strategy<Value = Want> {
     })
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step(tabs: usize) -> impl Strategy<Value = Step> {
     let nth = any::<usize>;
-    let deliver = (0..TABS, nth(), any::<bool>());
-    let rush = (want(), prop_oneof![40 => 1..20usize, 1 => 900..1100usize]);
+    let deliver = (0..tabs, nth(), any::<bool>());
+    let rush = (
+        want(tabs),
+        prop_oneof![40 => 1..20usize, 1 => 900..1100usize],
+    );
     prop_oneof![
-        60 => want().prop_map(Step::Ask),
+        60 => want(tabs).prop_map(Step::Ask),
         25 => nth().prop_map(Step::Release),
         40 => nth().prop_map(Step::Leave),
         90 => deliver.prop_map(|(tab, nth, thief_hears_first)| Step::Deliver {
@@ -78,12 +81,13 @@ fn step() -> impl Strategy<Value = Step> {
             nth,
             thief_hears_first,
         }),
-        90 => (0..TABS, nth()).prop_map(|(tab, nth)| Step::Hear { tab, nth }),
+        90 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Hear { tab, nth }),
         20 => (0.1..12.0).prop_map(Step::Pass),
         6 => rush.prop_map(|(want, count)| Step::Rush { want, count }),
+        3 => Just(Step::AllLeave),
         8 => Just(Step::Settle),
-        2 => (0..TABS, nth()).prop_map(|(tab, nth)| Step::Reject { tab, nth }),
-        1 => (0..TABS).prop_map(Step::Freeze),
+        2 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Reject { tab, nth }),
+        1 => (0..tabs).prop_map(Step::Freeze),
     ]
 }
 
@@ -119,29 +123,36 @@ fn take(world: &mut World, step: Step) {
                 before = next;
             }
         }
+        Step::AllLeave => all_leave(world, false),
         Step::Settle => world.settle(),
         Step::Reject { tab, nth } => world.reject(tab, nth),
         Step::Freeze(tab) => world.freeze(tab),
     }
 }
 
+fn all_leave(world: &mut World, last_first: bool) {
+    let mut tasks: Vec<_> = world.tasks().collect();
+    if last_first {
+        tasks.reverse();
+    }
+    for task in tasks {
+        world.leave(task);
+    }
+}
+
 proptest! {
     #[test]
     fn keeps_its_promises_in_any_order_of_things(
-        steps in prop::collection::vec(step(), 0..150),
+        (tabs, steps) in (1..4usize).prop_flat_map(|tabs| {
+            (Just(tabs), prop::collection::vec(step(tabs), 0..150))
+        }),
         last_first in any::<bool>(),
     ) {
-        let mut world = World::new(TABS);
+        let mut world = World::new(tabs);
         for step in steps {
             take(&mut world, step);
         }
-        let mut left: Vec<_> = world.tasks().collect();
-        if last_first {
-            left.reverse();
-        }
-        for task in left {
-            world.leave(task);
-        }
+        all_leave(&mut world, last_first);
         world.settle();
         prop_assert!(world.is_empty(), "{world:#?}");
     }

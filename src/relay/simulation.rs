@@ -160,6 +160,10 @@ impl World {
         self.follow(tab);
     }
 
+    pub(super) fn now(&self) -> f64 {
+        self.now
+    }
+
     pub(super) fn pass(&mut self, millis: f64) {
         self.now += millis;
     }
@@ -176,6 +180,7 @@ impl World {
                     if_held,
                 } => self.send(tab, lease, &name, mode, if_held),
                 Order::End(lease) => {
+                    self.it_could_not_be_handed_on(tab, lease);
                     let errand = self.tabs[tab].errands.get_mut(&lease);
                     let errand = errand.expect("only what is not over can be ended");
                     assert!(!errand.is_ended, "a lease is ended twice");

@@ -1,6 +1,6 @@
 //! What must be true of a world after each step.
 
-use super::super::{Ahead, MILLIS, TURNS};
+use super::super::{Ahead, LeaseSlot, MILLIS, TURNS};
 use super::{Errand, IfHeld, News, Passing, State, TaskId, Want, World};
 use crate::guard::LockMode;
 
@@ -86,6 +86,22 @@ impl World {
         }
         errand.first.get_or_insert(want.passing);
         errand.turns += 1;
+    }
+
+    /// What is given back is of no use to the head of its line.
+    pub(super) fn it_could_not_be_handed_on(&self, tab: usize, lease: LeaseSlot) {
+        let errand = &self.tabs[tab].errands[&lease];
+        let Some(granted) = errand.granted else {
+            return;
+        };
+        let may_be = errand.first == Some(Passing::On) && errand.turns < TURNS;
+        let is_young = self.now - granted < MILLIS;
+        let head = self.line(tab, errand.name).next();
+        let fits = head.is_some_and(|head| self.want(head).mode == errand.mode);
+        assert!(
+            !(may_be && is_young && fits),
+            "a lease is given back too early"
+        );
     }
 
     /// No two of them in conflict. Only a victim may not know yet.
