@@ -405,6 +405,16 @@ fn readers_are_in_the_way_of_writers_and_of_who_waits_behind_these() {
     assert!(world.relay(0).holds("the lock"));
 }
 
+/// Whether it is held, in which mode, and since when.
+fn hidden(world: &World) -> Vec<(bool, LockMode, f64)> {
+    let mut shown = Vec::new();
+    world.relay(0).for_each_hidden(|hidden| {
+        assert_eq!(hidden.name, "the lock");
+        shown.push((hidden.is_held, hidden.mode, hidden.since));
+    });
+    shown
+}
+
 #[test]
 fn the_view_shows_who_is_hidden_from_the_platform() {
     let (mut world, holder) = world_with(lock(0));
@@ -416,19 +426,28 @@ fn the_view_shows_who_is_hidden_from_the_platform() {
     world.ask(lock(0));
     // Of this the platform knows, as it does of the head.
     world.ask(alone(lock(0)));
-    let hidden = |world: &World| {
-        let mut hidden = Vec::new();
-        world.relay(0).for_each_hidden(|name, mode, since| {
-            assert_eq!(name, "the lock");
-            hidden.push((mode, since));
-        });
-        hidden
-    };
     let behind = [
         (LockMode::Shared, start + 1.0),
         (LockMode::Exclusive, start + 2.0),
     ];
+    let behind = behind.map(|(mode, since)| (false, mode, since));
     assert_eq!(hidden(&world), behind);
     world.leave(holder);
     assert_eq!(hidden(&world), behind[1..]);
+}
+
+#[test]
+fn the_view_shows_all_readers_of_one_lease() {
+    let (mut world, first) = world_with(shared(lock(0)));
+    let start = world.now();
+    assert_eq!(hidden(&world), []);
+    world.pass(1.0);
+    let second = world.ask(shared(lock(0)));
+    let reader = |since| (true, LockMode::Shared, since);
+    assert_eq!(hidden(&world), [reader(start + 1.0)]);
+    // The platform knows of one still.
+    world.leave(first);
+    assert_eq!(hidden(&world), []);
+    world.leave(second);
+    assert_eq!(hidden(&world), []);
 }

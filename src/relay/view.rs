@@ -13,6 +13,16 @@ pub(crate) struct Ahead {
     pub(crate) waiting: Option<usize>,
 }
 
+/// A request that the platform does not know of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Hidden<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) mode: LockMode,
+    pub(crate) is_held: bool,
+    /// Since when it is held, or waits.
+    pub(crate) since: f64,
+}
+
 impl<W> Relay<W> {
     /// Who of this context stands in the way of a pending `request`; `None` if nobody
     /// does, as far as is known here. Looks no further than at `most` in front of it.
@@ -60,13 +70,22 @@ impl<W> Relay<W> {
         line.is_some_and(|&line| !self.lines[line].active.is_empty())
     }
 
-    /// Shows the requests that the platform does not know of: those who wait behind the
-    /// heads of their lines.
-    pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(&str, LockMode, f64)) {
+    /// Shows the requests that the platform does not know of: those who share a lease with
+    /// its first holder, and those who wait behind the heads of their lines.
+    pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(Hidden<'_>)) {
         for (_, line) in &self.lines {
-            for slot in line.waiting.iter(&self.requests).skip(1) {
+            let active = line.active.iter();
+            let holders = active.map(|&lease| self.leases[lease].holders.iter(&self.requests));
+            let sharers = holders.flat_map(|holders| holders.skip(1));
+            for slot in sharers.chain(line.waiting.iter(&self.requests).skip(1)) {
+                let held_since = self.held_since(slot);
                 let Request { mode, since, .. } = self.requests[slot];
-                show(&line.name, mode, since);
+                show(Hidden {
+                    name: &line.name,
+                    mode,
+                    is_held: held_since.is_some(),
+                    since: held_since.unwrap_or(since),
+                });
             }
         }
     }

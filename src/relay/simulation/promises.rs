@@ -1,5 +1,7 @@
 //! What must be true of a world after each step.
 
+use std::collections::BTreeSet;
+
 use super::super::{Ahead, LeaseSlot, MILLIS, TURNS};
 use super::{Errand, IfHeld, News, Passing, State, TaskId, Want, World};
 use crate::guard::LockMode;
@@ -185,16 +187,28 @@ impl World {
         let exclusive = exclusive.next().map(|held| held.1);
         assert_eq!(relay.held_exclusively_since(name), exclusive);
 
-        let mut hidden = Vec::new();
-        relay.for_each_hidden(|shown, mode, since| {
-            hidden.extend((shown == name).then_some((mode, since)));
+        let (mut sharers, mut behind) = (Vec::new(), Vec::new());
+        relay.for_each_hidden(|hidden| {
+            let is_asked_for = hidden.name == name;
+            let kind = if hidden.is_held {
+                &mut sharers
+            } else {
+                &mut behind
+            };
+            kind.extend(is_asked_for.then_some((hidden.mode, hidden.since)));
         });
         let line: Vec<TaskId> = self.line(tab, name).collect();
-        let behind = line.iter().skip(1);
-        let behind: Vec<_> = behind
-            .map(|id| (self.want(*id).mode, self.tasks[id].made))
-            .collect();
-        assert_eq!(hidden, behind);
+        let made = line
+            .iter()
+            .map(|id| (self.want(*id).mode, self.tasks[id].made));
+        assert_eq!(behind, made.skip(1).collect::<Vec<_>>());
+        // The platform knows of one for each lease.
+        assert!(sharers.iter().all(|sharer| holders.contains(sharer)));
+        let held = self
+            .tasks()
+            .filter(|&id| self.is_held(id) && self.is_for(id, tab, name));
+        let leases: BTreeSet<LeaseSlot> = held.map(|id| self.lease_of(id)).collect();
+        assert_eq!(sharers.len() + leases.len(), holders.len());
 
         let most = 3;
         for id in self.pending(tab, name) {
@@ -254,10 +268,13 @@ impl World {
     }
 
     fn pending(&self, tab: usize, name: &'static str) -> impl Iterator<Item = TaskId> {
-        self.tasks().filter(move |&id| {
-            let want = self.want(id);
-            want.tab == tab && want.name == name && self.is_pending(id)
-        })
+        let pending = self.tasks().filter(|&id| self.is_pending(id));
+        pending.filter(move |&id| self.is_for(id, tab, name))
+    }
+
+    fn is_for(&self, id: TaskId, tab: usize, name: &str) -> bool {
+        let want = self.want(id);
+        want.tab == tab && want.name == name
     }
 
     /// Those who wait in the line of a tab.
@@ -267,14 +284,10 @@ impl World {
     }
 
     fn holders(&self, tab: usize, name: &'static str) -> impl Iterator<Item = (LockMode, f64)> {
-        self.tasks().filter_map(move |id| {
-            let want = self.want(id);
-            match self.state(id) {
-                State::Held(since) if want.tab == tab && want.name == name => {
-                    Some((want.mode, *since))
-                }
-                _ => None,
-            }
+        let ids = self.tasks().filter(move |&id| self.is_for(id, tab, name));
+        ids.filter_map(|id| match self.state(id) {
+            State::Held(since) => Some((self.want(id).mode, *since)),
+            _ => None,
         })
     }
 
