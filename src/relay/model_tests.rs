@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::simulation::{Want, World};
+use super::simulation::{Manner, Want, World};
 use super::{IfHeld, Passing};
 use crate::guard::LockMode;
 
@@ -18,7 +18,7 @@ enum Step {
     Deliver {
         tab: usize,
         nth: usize,
-        thief_hears_first: bool,
+        manner: Manner,
     },
     Hear {
         tab: usize,
@@ -32,10 +32,6 @@ enum Step {
     },
     AllLeave,
     Settle,
-    Reject {
-        tab: usize,
-        nth: usize,
-    },
     Freeze(usize),
 }
 
@@ -67,26 +63,32 @@ fn want(tabs: usize) -> impl Strategy<Value = Want> {
 
 fn step(tabs: usize) -> impl Strategy<Value = Step> {
     let nth = any::<usize>;
-    let deliver = (0..tabs, nth(), any::<bool>());
-    let rush = (
-        want(tabs),
-        prop_oneof![40 => 1..20usize, 1 => 900..1100usize],
-    );
+    let manner = prop_oneof![
+        30 => Just(Manner::Plain),
+        30 => Just(Manner::TellsThiefFirst),
+        1 => Just(Manner::TurnsDown),
+    ];
+    let deliver = (0..tabs, nth(), manner);
+    let in_line = want(tabs).prop_map(|want| Want {
+        if_held: IfHeld::Queue,
+        passing: Passing::On,
+        ..want
+    });
+    let rush = (in_line, prop_oneof![99 => 1..20usize, 1 => 900..1100usize]);
     prop_oneof![
         60 => want(tabs).prop_map(Step::Ask),
         25 => nth().prop_map(Step::Release),
         40 => nth().prop_map(Step::Leave),
-        90 => deliver.prop_map(|(tab, nth, thief_hears_first)| Step::Deliver {
+        90 => deliver.prop_map(|(tab, nth, manner)| Step::Deliver {
             tab,
             nth,
-            thief_hears_first,
+            manner,
         }),
         90 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Hear { tab, nth }),
         20 => (0.1..12.0).prop_map(Step::Pass),
         6 => rush.prop_map(|(want, count)| Step::Rush { want, count }),
         3 => Just(Step::AllLeave),
         8 => Just(Step::Settle),
-        2 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Reject { tab, nth }),
         1 => (0..tabs).prop_map(Step::Freeze),
     ]
 }
@@ -108,11 +110,7 @@ fn take(world: &mut World, step: Step) {
                 world.leave(task);
             }
         }
-        Step::Deliver {
-            tab,
-            nth,
-            thief_hears_first,
-        } => world.deliver(tab, nth, thief_hears_first),
+        Step::Deliver { tab, nth, manner } => world.deliver_to(manner, tab, nth),
         Step::Hear { tab, nth } => world.hear(tab, nth),
         Step::Pass(millis) => world.pass(millis),
         Step::Rush { want, count } => {
@@ -125,7 +123,6 @@ fn take(world: &mut World, step: Step) {
         }
         Step::AllLeave => all_leave(world, false),
         Step::Settle => world.settle(),
-        Step::Reject { tab, nth } => world.reject(tab, nth),
         Step::Freeze(tab) => world.freeze(tab),
     }
 }

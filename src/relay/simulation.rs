@@ -84,6 +84,16 @@ impl Message {
     }
 }
 
+/// How the platform takes a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    Plain,
+    /// The thief hears of a steal before the victims do.
+    TellsThiefFirst,
+    /// As in a document that may not have locks.
+    TurnsDown,
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     now: f64,
@@ -224,37 +234,36 @@ impl World {
         self.tabs[tab].to_platform.push(message);
     }
 
-    /// The platform receives one of the messages that `tab` has sent: the first that may
-    /// come now, from the one at `at` on. Only those about one lease keep their order: a
-    /// lock is freed by a promise, a little after the call that says so.
-    pub(super) fn deliver(&mut self, tab: usize, at: usize, thief_hears_first: bool) {
+    /// The platform receives a message that `tab` has sent: the one at `at`, or an earlier
+    /// one about the same lease. Others may come in any order: a lock is freed by a promise,
+    /// a little after the call that says so.
+    pub(super) fn deliver(&mut self, tab: usize, at: usize) {
+        self.deliver_to(Manner::Plain, tab, at);
+    }
+
+    pub(super) fn deliver_to(&mut self, manner: Manner, tab: usize, at: usize) {
         let Some(message) = self.receive(tab, at) else {
             return;
         };
         match message {
+            Message::Request(serial, ..) if manner == Manner::TurnsDown => {
+                self.platform.reject(serial);
+            }
             Message::Request(serial, name, mode, if_held) => {
                 self.platform.request(serial, name, mode, if_held);
             }
             Message::End(serial) => self.platform.end(serial),
         }
         let mut news = self.platform.news();
-        if thief_hears_first && matches!(message, Message::Request(.., IfHeld::Steal)) {
+        let is_theft = matches!(message, Message::Request(.., IfHeld::Steal));
+        if is_theft && manner == Manner::TellsThiefFirst {
             news.reverse();
         }
-        self.announce(news);
-    }
-
-    /// The same, but a request is turned down.
-    pub(super) fn reject(&mut self, tab: usize, at: usize) {
-        let Some(message) = self.receive(tab, at) else {
-            return;
-        };
-        match message {
-            Message::Request(serial, ..) => self.platform.reject(serial),
-            Message::End(serial) => self.platform.end(serial),
+        for news in news {
+            let owner = self.owners[news.serial()];
+            self.tabs[owner].from_platform.push(news);
         }
-        let news = self.platform.news();
-        self.announce(news);
+        self.check();
     }
 
     fn receive(&mut self, tab: usize, at: usize) -> Option<Message> {
@@ -264,14 +273,6 @@ impl World {
         Some(sent.remove(first?))
     }
 
-    fn announce(&mut self, news: Vec<News>) {
-        for news in news {
-            let owner = self.owners[news.serial()];
-            self.tabs[owner].from_platform.push(news);
-        }
-        self.check();
-    }
-
     /// `tab` hears what the platform has said. What is said of its own accord keeps its
     /// order; that a lease is over as it was told to be may be heard at any time.
     pub(super) fn hear(&mut self, tab: usize, at: usize) {
@@ -279,16 +280,14 @@ impl World {
         let Some(at) = at.checked_rem(said.len()) else {
             return;
         };
+        let serial = said[at].serial();
+        let first = said.iter().position(|news| news.serial() == serial);
         let is_over = |news: &News| matches!(news, News::Ended(_));
-        let of_it = |news: &News| news.serial() == said[at].serial();
-        let first = said
-            .iter()
-            .position(of_it)
-            .filter(|&first| is_over(&said[first]));
+        let first = first.filter(|&first| is_over(&said[first]));
         let nth = first.or_else(|| said.iter().position(|news| !is_over(news)));
         self.hear_nth(
             tab,
-            nth.expect("what is said first of a lease is one or the other"),
+            nth.expect("the first that is said of it is one or the other"),
         );
     }
 
@@ -331,7 +330,7 @@ impl World {
     pub(super) fn settle(&mut self) {
         while !self.is_quiet() {
             for tab in 0..self.tabs.len() {
-                self.deliver(tab, 0, false);
+                self.deliver(tab, 0);
                 if !self.tabs[tab].from_platform.is_empty() {
                     self.hear_nth(tab, 0);
                 }

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::simulation::{TaskId, Want, World};
-use super::{Ahead, IfHeld, MILLIS, Passing, State, TURNS};
+use super::simulation::{Manner, TaskId, Want, World};
+use super::{IfHeld, MILLIS, Passing, State, TURNS};
 use crate::guard::LockMode;
+
+mod view;
 
 /// An exclusive lock for a task of `tab`, which waits its turn.
 fn lock(tab: usize) -> Want {
@@ -154,10 +156,10 @@ fn a_try_has_what_its_own_tab_has_just_let_go_of() {
     let again = world.ask(or_not(lock(0)));
     // The platform hears that the waiter has gone, but nothing of the release; and a
     // request might be quicker than that.
-    world.deliver(0, 0, false);
+    world.deliver(0, 0);
     world.hear(0, 0);
     assert!(world.is_pending(again));
-    world.deliver(0, 1, false);
+    world.deliver(0, 1);
     world.settle();
     assert!(world.is_held(again));
 }
@@ -232,7 +234,7 @@ fn a_victim_in_the_tab_of_the_thief_is_told_with_the_grant() {
     let waiter = world.ask(lock(0));
     world.settle();
     let thief = world.ask(by_force(lock(0)));
-    world.deliver(0, 0, true);
+    world.deliver_to(Manner::TellsThiefFirst, 0, 0);
     // The platform has not said yet that the victim has lost it.
     world.hear(0, 0);
     assert!(world.is_held(thief) && world.is_lost(victim));
@@ -290,9 +292,9 @@ fn a_grant_that_comes_too_late_goes_to_the_next_tab() {
     for want in [lock(0), or_not(lock(0)), by_force(lock(0)), alone(lock(0))] {
         let mut world = World::new(2);
         let late = world.ask(want);
-        world.deliver(0, 0, false);
+        world.deliver(0, 0);
         let other = world.ask(lock(1));
-        world.deliver(1, 0, false);
+        world.deliver(1, 0);
         world.leave(late);
         world.settle();
         assert!(world.is_held(other));
@@ -306,7 +308,7 @@ fn a_grant_that_comes_too_late_goes_to_the_next_tab() {
 fn a_request_that_is_turned_down_takes_only_its_own_task_along() {
     let mut world = World::new(1);
     let [first, second] = [(); 2].map(|()| world.ask(lock(0)));
-    world.reject(0, 0);
+    world.deliver_to(Manner::TurnsDown, 0, 0);
     world.settle();
     assert!(matches!(world.state(first), State::TurnedDown(_)));
     assert!(world.is_held(second));
@@ -343,111 +345,4 @@ fn nobody_waits_for_a_release_that_a_freeze_has_overtaken() {
     assert_eq!(*world.state(holder), State::Releasing);
     world.freeze(0);
     assert_eq!(*world.state(holder), State::Freed);
-}
-
-#[test]
-fn the_view_tells_since_when_and_who_is_in_front() {
-    let mut world = World::new(2);
-    world.pass(5.0);
-    let holder = world.ask(lock(0));
-    let ahead = |world: &World, task, most| world.relay(0).ahead_of(world.slot(task), most);
-    // It is not known to be held by anybody of this tab.
-    assert_eq!(ahead(&world, holder, 9), None);
-    world.pass(2.0);
-    world.settle();
-
-    let [first, second, third] = [(); 3].map(|()| world.ask(lock(0)));
-    let raw = world.ask(alone(lock(0)));
-    let foreign = world.ask(lock(1));
-    for (task, waiting) in [
-        (first, Some(0)),
-        (second, Some(1)),
-        (third, Some(2)),
-        // It queues with the platform, which does not say.
-        (raw, None),
-    ] {
-        let held_since = 7.0;
-        let expected = Ahead {
-            held_since,
-            waiting,
-        };
-        assert_eq!(ahead(&world, task, 9), Some(expected));
-    }
-    let counted = ahead(&world, third, 1).and_then(|ahead| ahead.waiting);
-    assert_eq!(counted, Some(1));
-    assert_eq!(world.relay(1).ahead_of(world.slot(foreign), 9), None);
-
-    assert!(world.relay(0).holds("the lock") && !world.relay(0).holds("another"));
-    assert_eq!(world.relay(0).held_exclusively_since("the lock"), Some(7.0));
-    assert_eq!(world.relay(0).held_exclusively_since("another"), None);
-    assert_eq!(world.relay(1).held_exclusively_since("the lock"), None);
-    world.pass(1.0);
-    world.leave(holder);
-    assert_eq!(world.relay(0).held_exclusively_since("the lock"), Some(8.0));
-}
-
-#[test]
-fn readers_are_in_the_way_of_writers_and_of_who_waits_behind_these() {
-    let (mut world, _) = world_with(shared(lock(0)));
-    world.pass(MILLIS);
-    let ahead = |world: &World, task| {
-        let ahead = world.relay(0).ahead_of(world.slot(task), 9);
-        ahead.map(|ahead| ahead.waiting)
-    };
-    // Nothing of its own tab keeps it waiting.
-    let reader = world.ask(shared(lock(0)));
-    assert_eq!(ahead(&world, reader), None);
-    let writer = world.ask(lock(0));
-    assert_eq!(ahead(&world, writer), Some(Some(1)));
-    let behind = world.ask(shared(lock(0)));
-    assert_eq!(ahead(&world, behind), Some(Some(2)));
-    assert_eq!(world.relay(0).held_exclusively_since("the lock"), None);
-    assert!(world.relay(0).holds("the lock"));
-}
-
-/// Whether it is held, in which mode, and since when.
-fn hidden(world: &World) -> Vec<(bool, LockMode, f64)> {
-    let mut shown = Vec::new();
-    world.relay(0).for_each_hidden(|hidden| {
-        assert_eq!(hidden.name, "the lock");
-        shown.push((hidden.is_held, hidden.mode, hidden.since));
-    });
-    shown
-}
-
-#[test]
-fn the_view_shows_who_is_hidden_from_the_platform() {
-    let (mut world, holder) = world_with(lock(0));
-    let start = world.now();
-    world.ask(lock(0));
-    world.pass(1.0);
-    world.ask(shared(lock(0)));
-    world.pass(1.0);
-    world.ask(lock(0));
-    // Of this the platform knows, as it does of the head.
-    world.ask(alone(lock(0)));
-    let behind = [
-        (LockMode::Shared, start + 1.0),
-        (LockMode::Exclusive, start + 2.0),
-    ];
-    let behind = behind.map(|(mode, since)| (false, mode, since));
-    assert_eq!(hidden(&world), behind);
-    world.leave(holder);
-    assert_eq!(hidden(&world), behind[1..]);
-}
-
-#[test]
-fn the_view_shows_all_readers_of_one_lease() {
-    let (mut world, first) = world_with(shared(lock(0)));
-    let start = world.now();
-    assert_eq!(hidden(&world), []);
-    world.pass(1.0);
-    let second = world.ask(shared(lock(0)));
-    let reader = |since| (true, LockMode::Shared, since);
-    assert_eq!(hidden(&world), [reader(start + 1.0)]);
-    // The platform knows of one still.
-    world.leave(first);
-    assert_eq!(hidden(&world), []);
-    world.leave(second);
-    assert_eq!(hidden(&world), []);
 }

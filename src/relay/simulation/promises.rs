@@ -54,17 +54,18 @@ impl World {
     }
 
     fn nobody_is_overtaken_by(&self, id: TaskId) {
-        let Want { name, mode, .. } = self.want(id);
-        for earlier in self.line(self.want(id).tab, name) {
-            let want = self.want(earlier);
-            let is_one_of_them = self.want(id).is_in_line();
-            let may_not_pass = match self.want(id).if_held {
-                IfHeld::Queue => is_one_of_them,
-                IfHeld::Refuse => want.conflicts_with(name, mode),
-                IfHeld::Steal => false,
-            };
+        let want = self.want(id);
+        let may_pass = |other: Want| match want.if_held {
+            IfHeld::Queue => !want.is_in_line(),
+            IfHeld::Refuse => !other.conflicts_with(want.name, want.mode),
+            IfHeld::Steal => true,
+        };
+        for earlier in self
+            .line(want.tab, want.name)
+            .take_while(|&other| other < id)
+        {
             assert!(
-                !(may_not_pass && earlier < id),
+                may_pass(self.want(earlier)),
                 "task {id} overtakes {earlier}"
             );
         }
@@ -77,9 +78,7 @@ impl World {
         let errand = self.tabs[want.tab].errands.get_mut(&lease);
         let errand = errand.expect("a holder has a lease that is not over");
         assert_eq!((errand.name, errand.mode), (want.name, want.mode));
-        let granted = errand
-            .granted
-            .expect("a holder has a lease that was granted");
+        let granted = errand.granted.expect("a holder's lease is granted");
         if let Some(first) = errand.first {
             assert_eq!((first, want.passing), (Passing::On, Passing::On));
             assert!(!errand.is_ended, "what is given back is handed on");
@@ -124,7 +123,7 @@ impl World {
         }
     }
 
-    /// And for nobody else, but those who queue with the platform themselves.
+    /// For them and for nobody else, but those who queue with the platform themselves.
     fn the_platform_is_asked_for_the_heads(&self) {
         for (at, tab) in self.tabs.iter().enumerate() {
             for name in self.names() {
@@ -190,23 +189,20 @@ impl World {
         let (mut sharers, mut behind) = (Vec::new(), Vec::new());
         relay.for_each_hidden(|hidden| {
             let is_asked_for = hidden.name == name;
-            let kind = if hidden.is_held {
-                &mut sharers
-            } else {
-                &mut behind
+            let shown = match hidden.is_held {
+                true => &mut sharers,
+                false => &mut behind,
             };
-            kind.extend(is_asked_for.then_some((hidden.mode, hidden.since)));
+            shown.extend(is_asked_for.then_some((hidden.mode, hidden.since)));
         });
         let line: Vec<TaskId> = self.line(tab, name).collect();
-        let made = line
-            .iter()
-            .map(|id| (self.want(*id).mode, self.tasks[id].made));
+        let waiting = line.iter();
+        let made = waiting.map(|id| (self.want(*id).mode, self.tasks[id].made));
         assert_eq!(behind, made.skip(1).collect::<Vec<_>>());
         // The platform knows of one for each lease.
         assert!(sharers.iter().all(|sharer| holders.contains(sharer)));
-        let held = self
-            .tasks()
-            .filter(|&id| self.is_held(id) && self.is_for(id, tab, name));
+        let ours = self.tasks().filter(|&id| self.is_for(id, tab, name));
+        let held = ours.filter(|&id| self.is_held(id));
         let leases: BTreeSet<LeaseSlot> = held.map(|id| self.lease_of(id)).collect();
         assert_eq!(sharers.len() + leases.len(), holders.len());
 
@@ -291,7 +287,7 @@ impl World {
         })
     }
 
-    fn lease_of(&self, id: TaskId) -> usize {
+    fn lease_of(&self, id: TaskId) -> LeaseSlot {
         let lease = self.relay(self.want(id).tab).requests[self.slot(id)].lease;
         lease.expect("a holder has a lease")
     }
