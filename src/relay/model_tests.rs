@@ -87,9 +87,9 @@ fn step(tabs: usize) -> impl Strategy<Value = Step> {
         90 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Hear { tab, nth }),
         20 => (0.1..12.0).prop_map(Step::Pass),
         6 => rush.prop_map(|(want, count)| Step::Rush { want, count }),
-        3 => Just(Step::AllLeave),
+        5 => Just(Step::AllLeave),
         8 => Just(Step::Settle),
-        1 => (0..tabs).prop_map(Step::Freeze),
+        3 => (0..tabs).prop_map(Step::Freeze),
     ]
 }
 

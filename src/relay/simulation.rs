@@ -209,6 +209,7 @@ impl World {
             }
         }
         self.check();
+        self.views_are_exact(tab);
     }
 
     fn send(&mut self, tab: usize, lease: LeaseSlot, name: &str, mode: LockMode, how: IfHeld) {

@@ -261,6 +261,23 @@ fn who_wants_no_passing_on_has_a_lease_alone() {
 }
 
 #[test]
+fn a_reader_that_wants_no_passing_on_shares_no_lease() {
+    let (mut world, _) = world_with(shared(lock(0)));
+    for raw in [alone(shared(lock(0))), or_not(alone(shared(lock(0))))] {
+        // The platform decides, and has room for it.
+        let raw = world.ask(raw);
+        assert!(world.is_pending(raw));
+        world.settle();
+        assert!(world.is_held(raw));
+    }
+    let (mut world, _) = world_with(alone(shared(lock(0))));
+    let reader = world.ask(shared(lock(0)));
+    assert!(world.is_pending(reader));
+    world.settle();
+    assert!(world.is_held(reader));
+}
+
+#[test]
 fn who_gives_up_leaves_the_line_as_if_never_in_it() {
     let (mut world, holder) = world_with(lock(0));
     let [head, second, middle, last] = [(); 4].map(|()| world.ask(lock(0)));
