@@ -29,8 +29,12 @@ use crate::hash::BuildHasher;
 use crate::table::list::{Linked, Links, List};
 
 mod line;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
+#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+mod simulation;
+#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+mod stories;
 mod view;
 
 pub(crate) use view::Ahead;

@@ -201,7 +201,7 @@ impl WebLockManager {
             Some(ahead) => Some(Contention {
                 holder: client(snapshot::own_client().await.ok().flatten()),
                 held_for: Some(Stamp::at(ahead.held_since).elapsed()),
-                ahead: Some(ahead.waiting),
+                ahead: ahead.waiting,
             }),
             None => self.contention(&key).await,
         };

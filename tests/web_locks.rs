@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crosslock::web_locks::WebLockManager;
-use crosslock::{LockError, LockManager, LockScope, platform_default};
+use crosslock::{AcquireOptions, LockError, LockManager, LockScope, platform_default};
 use futures::poll;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
@@ -124,6 +124,23 @@ async fn the_platform_default_reaches_the_origin() {
             .await
             .is_none()
     );
+}
+
+/// The browser has granted it once, and takes them for one.
+#[wasm_bindgen_test]
+async fn a_query_shows_all_readers_of_its_own_page() {
+    let locks = WebLockManager::new();
+    let shared = AcquireOptions::shared(LONG);
+    let _one = locks.acquire("web.readers", shared).await.unwrap();
+    let _two = locks.acquire("web.readers", shared).await.unwrap();
+    assert_eq!(raw_query("crosslock::web.readers").await, "1,0");
+
+    let held = locks.query().await.unwrap().held;
+    let held = held.iter().filter(|info| info.key == "web.readers");
+    assert_eq!(held.clone().count(), 2);
+    let clients = held.map(|info| (info.mode, info.client.as_deref()));
+    let clients: Vec<_> = clients.collect();
+    assert_eq!(clients[0], clients[1]);
 }
 
 /// `setTimeout` with more than 2^31-1 ms fires at once.

@@ -98,16 +98,7 @@ impl<W> Relay<W> {
             passing,
             ..
         } = self.requests[slot];
-        let Line {
-            waiting,
-            active,
-            ending,
-            ..
-        } = &self.lines[line];
-        let fits = |&lease: &LeaseSlot| {
-            mode == LockMode::Shared && self.leases[lease].mode == LockMode::Shared
-        };
-        if !waiting.is_empty() || !active.iter().all(fits) {
+        if self.conflicts(line, mode) {
             // The platform would say no more: it has our requests before this one.
             return self.change(slot, State::Busy);
         }
@@ -115,13 +106,24 @@ impl<W> Relay<W> {
         if let Some(lease) = lease.flatten() {
             return self.hand_to(slot, lease, now);
         }
-        if *ending > 0 {
+        if self.lines[line].ending > 0 {
             // What we have let go of ourselves is free as far as our caller can know, but
             // the platform may not have heard of it.
             let trying = &mut self.lines[line].trying;
             return trying.push_back(slot, &mut self.requests);
         }
         self.ask_alone(slot);
+    }
+
+    /// Whether somebody in `line` holds or waits for what leaves no room for `mode`.
+    fn conflicts(&self, line: usize, mode: LockMode) -> bool {
+        let Line {
+            waiting, active, ..
+        } = &self.lines[line];
+        let active = active.iter().map(|&lease| self.leases[lease].mode);
+        let waiting = waiting.iter(&self.requests);
+        let mut before = active.chain(waiting.map(|slot| self.requests[slot].mode));
+        before.any(|other| [mode, other].contains(&LockMode::Exclusive))
     }
 
     /// For the tries that waited for what we had let go of.

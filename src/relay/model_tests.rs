@@ -1,1 +1,156 @@
+//! Random steps of a few tabs, and of the messages between them and the platform. What
+//! must be true after each of them stands in [`simulation::promises`](super::simulation).
 
+use proptest::prelude::*;
+
+use super::simulation::{Manner, Want, World};
+use super::{IfHeld, Passing};
+use crate::guard::LockMode;
+
+const NAMES: [&str; 2] = ["a", "b"];
+
+/// A number stands for one of those that there are at the time.
+#[derive(Debug, Clone)]
+enum Step {
+    Ask(Want),
+    Release(usize),
+    Leave(usize),
+    Deliver {
+        tab: usize,
+        nth: usize,
+        manner: Manner,
+    },
+    Hear {
+        tab: usize,
+        nth: usize,
+    },
+    Pass(f64),
+    /// So many who come one after the other, each just before the one before it leaves.
+    Rush {
+        want: Want,
+        count: usize,
+    },
+    AllLeave,
+    Settle,
+    Freeze(usize),
+}
+
+fn want(tabs: usize) -> impl Strategy<Value = Want> {
+    let mode = prop_oneof![3 => Just(LockMode::Exclusive), 2 => Just(LockMode::Shared)];
+    let if_held = prop_oneof![
+        12 => Just(IfHeld::Queue),
+        4 => Just(IfHeld::Refuse),
+        1 => Just(IfHeld::Steal),
+    ];
+    let passing = prop_oneof![4 => Just(Passing::On), 1 => Just(Passing::Off)];
+    // Most of them want the same.
+    let name = prop_oneof![4 => Just(NAMES[0]), 1 => Just(NAMES[1])];
+    (0..tabs, name, mode, if_held, passing).prop_map(|(tab, name, mode, if_held, passing)| {
+        let mode = match if_held {
+            // The specification has no other.
+            IfHeld::Steal => LockMode::Exclusive,
+            IfHeld::Queue | IfHeld::Refuse => mode,
+        };
+        Want {
+            tab,
+            name,
+            mode,
+            if_held,
+            passing,
+        }
+    })
+}
+
+fn step(tabs: usize) -> impl Strategy<Value = Step> {
+    let nth = any::<usize>;
+    let manner = prop_oneof![
+        30 => Just(Manner::Plain),
+        30 => Just(Manner::TellsThiefFirst),
+        1 => Just(Manner::TurnsDown),
+    ];
+    let deliver = (0..tabs, nth(), manner);
+    let in_line = want(tabs).prop_map(|want| Want {
+        if_held: IfHeld::Queue,
+        passing: Passing::On,
+        ..want
+    });
+    let rush = (in_line, prop_oneof![99 => 1..20usize, 1 => 900..1100usize]);
+    prop_oneof![
+        60 => want(tabs).prop_map(Step::Ask),
+        25 => nth().prop_map(Step::Release),
+        40 => nth().prop_map(Step::Leave),
+        90 => deliver.prop_map(|(tab, nth, manner)| Step::Deliver {
+            tab,
+            nth,
+            manner,
+        }),
+        90 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Hear { tab, nth }),
+        20 => (0.1..12.0).prop_map(Step::Pass),
+        6 => rush.prop_map(|(want, count)| Step::Rush { want, count }),
+        5 => Just(Step::AllLeave),
+        8 => Just(Step::Settle),
+        3 => (0..tabs).prop_map(Step::Freeze),
+    ]
+}
+
+fn take(world: &mut World, step: Step) {
+    let nth_task = |world: &World, nth: usize| {
+        let count = world.tasks().count();
+        world.tasks().nth(nth.checked_rem(count)?)
+    };
+    match step {
+        Step::Ask(want) => drop(world.ask(want)),
+        Step::Release(nth) => {
+            if let Some(task) = nth_task(world, nth) {
+                world.release(task);
+            }
+        }
+        Step::Leave(nth) => {
+            if let Some(task) = nth_task(world, nth) {
+                world.leave(task);
+            }
+        }
+        Step::Deliver { tab, nth, manner } => world.deliver_to(manner, tab, nth),
+        Step::Hear { tab, nth } => world.hear(tab, nth),
+        Step::Pass(millis) => world.pass(millis),
+        Step::Rush { want, count } => {
+            let mut before = world.ask(want);
+            for _ in 0..count {
+                let next = world.ask(want);
+                world.leave(before);
+                before = next;
+            }
+        }
+        Step::AllLeave => all_leave(world, false),
+        Step::Settle => world.settle(),
+        Step::Freeze(tab) => world.freeze(tab),
+    }
+}
+
+fn all_leave(world: &mut World, last_first: bool) {
+    let mut tasks: Vec<_> = world.tasks().collect();
+    if last_first {
+        tasks.reverse();
+    }
+    for task in tasks {
+        world.leave(task);
+    }
+}
+
+proptest! {
+    #[test]
+    fn keeps_its_promises_in_any_order_of_things(
+        (tabs, steps) in (1..4usize).prop_flat_map(|tabs| {
+            (Just(tabs), prop::collection::vec(step(tabs), 0..150))
+        }),
+        last_first in any::<bool>(),
+    ) {
+        let mut world = World::new(tabs);
+        for step in steps {
+            take(&mut world, step);
+        }
+        all_leave(&mut world, last_first);
+        world.settle();
+        prop_assert!(world.is_empty(), "{world:#?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! What can be seen of a relay from outside, beside the [`State`] of a request.
 
-use super::{Lease, LeaseSlot, Phase, Relay, Request, RequestSlot, State};
+use super::{IfHeld, Lease, LeaseSlot, Passing, Phase, Relay, Request, RequestSlot, State};
 use crate::guard::LockMode;
 
 /// Who of our own context is in the way of a request.
@@ -8,27 +8,49 @@ use crate::guard::LockMode;
 pub(crate) struct Ahead {
     /// Since when the holder has the lock.
     pub(crate) held_since: f64,
-    /// How many wait in front, counted up to what was asked for.
-    pub(crate) waiting: usize,
+    /// How many wait in front, counted up to what was asked for; `None` for a request that
+    /// queues with the platform, which alone knows its place.
+    pub(crate) waiting: Option<usize>,
+}
+
+/// A request that the platform does not know of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Hidden<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) mode: LockMode,
+    pub(crate) is_held: bool,
+    /// Since when it is held, or waits.
+    pub(crate) since: f64,
 }
 
 impl<W> Relay<W> {
     /// Who of this context stands in the way of a pending `request`; `None` if nobody
-    /// does, as far as is known here.
+    /// does, as far as is known here. Looks no further than at `most` in front of it.
     pub(crate) fn ahead_of(&self, request: RequestSlot, most: usize) -> Option<Ahead> {
-        let line = &self.lines[self.requests[request].line];
-        let holders = line
-            .active
-            .iter()
-            .map(|&lease| self.leases[lease].holders.front());
-        let held_since = holders
-            .flatten()
-            .find_map(|holder| self.held_since(holder))?;
-        let waiting = line.waiting.iter(&self.requests).take(most);
-        let waiting = waiting.take_while(|&slot| slot != request).count();
+        let Request {
+            line,
+            mode,
+            if_held,
+            passing,
+            ..
+        } = self.requests[request];
+        let line = &self.lines[line];
+        let held = &self.leases[*line.active.first()?];
+        let held_since = self.held_since(held.holders.front()?)?;
+        let is_in_line = (if_held, passing) == (IfHeld::Queue, Passing::On);
+        let most = if is_in_line { most } else { 0 };
+        let in_front = || {
+            let in_line = line.waiting.iter(&self.requests).take(most);
+            in_line.take_while(|&slot| slot != request)
+        };
+        // Readers are in nobody's way but a writer's: it is another context that one who
+        // waits behind readers alone has to wait for.
+        let modes = in_front().map(|slot| self.requests[slot].mode);
+        let mut modes = modes.chain([mode, held.mode]);
+        modes.find(|&mode| mode == LockMode::Exclusive)?;
         Some(Ahead {
             held_since,
-            waiting,
+            waiting: is_in_line.then(|| in_front().count()),
         })
     }
 
@@ -48,13 +70,22 @@ impl<W> Relay<W> {
         line.is_some_and(|&line| !self.lines[line].active.is_empty())
     }
 
-    /// Shows the requests that the platform does not know of: those who wait behind the
-    /// heads of their lines.
-    pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(&str, LockMode, f64)) {
+    /// Shows the requests that the platform does not know of: those who share a lease with
+    /// its first holder, and those who wait behind the heads of their lines.
+    pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(Hidden<'_>)) {
         for (_, line) in &self.lines {
-            for slot in line.waiting.iter(&self.requests).skip(1) {
+            let active = line.active.iter();
+            let holders = active.map(|&lease| self.leases[lease].holders.iter(&self.requests));
+            let sharers = holders.flat_map(|holders| holders.skip(1));
+            for slot in sharers.chain(line.waiting.iter(&self.requests).skip(1)) {
+                let held_since = self.held_since(slot);
                 let Request { mode, since, .. } = self.requests[slot];
-                show(&line.name, mode, since);
+                show(Hidden {
+                    name: &line.name,
+                    mode,
+                    is_held: held_since.is_some(),
+                    since: held_since.unwrap_or(since),
+                });
             }
         }
     }
@@ -70,7 +101,7 @@ impl<W> Relay<W> {
         self.leases[lease].phase == Phase::Ending
     }
 
-    #[cfg(all(test, not(loom)))]
+    #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.requests.is_empty() && self.leases.is_empty()
     }

@@ -1,5 +1,6 @@
-//! What `navigator.locks.query()` tells, and what only this context knows: those who
-//! wait in its lines, behind the one that the browser knows of.
+//! What `navigator.locks.query()` tells, and what only this context knows: those who share
+//! what the browser has granted once, and those who wait in its lines, behind the one that
+//! the browser knows of.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
@@ -23,7 +24,8 @@ pub(super) async fn query(prefix: &str) -> Result<LockSnapshot, LockError> {
     };
     // Now, not when the answer is here: the browser answers as of when it was asked,
     // since messages to it keep their order.
-    let (mut hidden, asked) = (hidden(prefix, client.as_deref()), ask()?);
+    let (hidden, asked) = (hidden(prefix, client.as_deref()), ask()?);
+    let Hidden { sharers, mut lines } = hidden;
     let snapshot = answer(asked).await?;
     let ours = |infos: Array| {
         let infos = infos.iter().map(|info| info.unchecked_into());
@@ -33,45 +35,66 @@ pub(super) async fn query(prefix: &str) -> Result<LockSnapshot, LockError> {
     let mut pending = Vec::new();
     for info in ours(snapshot.pending()) {
         // Behind the one of ours that the browser knows of, who is the first of them.
-        let is_first = |line: &Hidden| line.key == info.key && info.client == client;
-        let line = hidden.iter().position(is_first);
+        let is_first = |line: &Line| line.key == info.key && info.client == client;
+        let line = lines.iter().position(is_first);
         pending.push(info);
         pending.extend(
-            line.map(|line| hidden.remove(line).requests)
+            line.map(|line| lines.remove(line).requests)
                 .into_iter()
                 .flatten(),
         );
     }
-    pending.extend(hidden.into_iter().flat_map(|line| line.requests));
-    Ok(LockSnapshot::new(ours(snapshot.held()), pending))
+    pending.extend(lines.into_iter().flat_map(|line| line.requests));
+    let mut held = ours(snapshot.held());
+    held.extend(sharers);
+    Ok(LockSnapshot::new(held, pending))
+}
+
+/// The requests of this context that the browser does not know of.
+#[derive(Default)]
+struct Hidden {
+    /// Beside the one that the browser takes for the only holder.
+    sharers: Vec<LockInfo>,
+    lines: Vec<Line>,
 }
 
 /// Those who wait in one line, behind its head.
-struct Hidden {
+struct Line {
     key: String,
     requests: Vec<LockInfo>,
 }
 
-fn hidden(prefix: &str, client: Option<&str>) -> Vec<Hidden> {
-    let mut lines: Vec<Hidden> = Vec::new();
+impl Hidden {
+    fn is_empty(&self) -> bool {
+        self.sharers.is_empty() && self.lines.is_empty()
+    }
+}
+
+fn hidden(prefix: &str, client: Option<&str>) -> Hidden {
+    let mut hidden = Hidden::default();
     Context::here().look(|relay| {
-        relay.for_each_hidden(|name, mode, since| {
-            let Some(key) = name.strip_prefix(prefix) else {
+        relay.for_each_hidden(|request| {
+            let Some(key) = request.name.strip_prefix(prefix) else {
                 return;
             };
+            let info = LockInfo {
+                age: Some(Stamp::at(request.since).elapsed()),
+                client: client.map(str::to_owned),
+                ..LockInfo::new(key, request.mode)
+            };
+            if request.is_held {
+                return hidden.sharers.push(info);
+            }
+            let lines = &mut hidden.lines;
             if lines.last().is_none_or(|line| line.key != key) {
                 let (key, requests) = (key.to_owned(), Vec::new());
-                lines.push(Hidden { key, requests });
+                lines.push(Line { key, requests });
             }
             let line = lines.last_mut().expect("there is one now");
-            line.requests.push(LockInfo {
-                age: Some(Stamp::at(since).elapsed()),
-                client: client.map(str::to_owned),
-                ..LockInfo::new(key, mode)
-            });
+            line.requests.push(info);
         });
     });
-    lines
+    hidden
 }
 
 /// The browser's name for this page, worker or thread.

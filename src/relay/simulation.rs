@@ -1,0 +1,384 @@
+//! A world to try the relay in: a few tabs, each with a relay, before one
+//! [platform](Platform). What they say to each other is under way until a test delivers
+//! it, so a test chooses what comes late. [`promises`] looks at the world after each step.
+
+use std::collections::BTreeMap;
+
+use super::{Effects, IfHeld, LeaseSlot, Order, Passing, Relay, RequestSlot, State};
+use crate::guard::LockMode;
+
+mod platform;
+mod promises;
+
+use platform::{News, Platform, Serial};
+
+/// Numbers the tasks of a world, in the order in which they came.
+pub(super) type TaskId = usize;
+
+/// What a task asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Want {
+    pub(super) tab: usize,
+    pub(super) name: &'static str,
+    pub(super) mode: LockMode,
+    pub(super) if_held: IfHeld,
+    pub(super) passing: Passing,
+}
+
+impl Want {
+    fn is_in_line(&self) -> bool {
+        self.if_held == IfHeld::Queue && self.passing == Passing::On
+    }
+
+    fn conflicts_with(&self, name: &str, mode: LockMode) -> bool {
+        self.name == name && !(self.mode == LockMode::Shared && mode == LockMode::Shared)
+    }
+}
+
+#[derive(Debug)]
+struct Task {
+    want: Want,
+    slot: RequestSlot,
+    made: f64,
+    /// The state at its last look, after which it has slept.
+    seen: State,
+    is_woken: bool,
+    /// For a try: whether something was in its way at any time.
+    was_obstructed: bool,
+}
+
+#[derive(Debug)]
+struct Tab {
+    relay: Relay<TaskId>,
+    errands: BTreeMap<LeaseSlot, Errand>,
+    to_platform: Vec<Message>,
+    from_platform: Vec<News>,
+}
+
+/// What a tab has under way for a lease.
+#[derive(Debug)]
+struct Errand {
+    serial: Serial,
+    name: &'static str,
+    mode: LockMode,
+    if_held: IfHeld,
+    granted: Option<f64>,
+    /// How often the lease was given to a task, and what the first one was.
+    turns: u32,
+    first: Option<Passing>,
+    /// By the relay's order.
+    is_ended: bool,
+    is_frozen: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Message {
+    Request(Serial, &'static str, LockMode, IfHeld),
+    End(Serial),
+}
+
+impl Message {
+    fn serial(self) -> Serial {
+        let (Self::Request(serial, ..) | Self::End(serial)) = self;
+        serial
+    }
+}
+
+/// How the platform takes a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    Plain,
+    /// The thief hears of a steal before the victims do.
+    TellsThiefFirst,
+    /// As in a document that may not have locks.
+    TurnsDown,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    now: f64,
+    platform: Platform,
+    tabs: Vec<Tab>,
+    tasks: BTreeMap<TaskId, Task>,
+    tasks_ever: usize,
+    /// The tab of each request that was ever made of the platform.
+    owners: Vec<usize>,
+}
+
+impl World {
+    pub(super) fn new(tabs: usize) -> Self {
+        let tab = |_| Tab {
+            relay: Relay::new(),
+            errands: BTreeMap::new(),
+            to_platform: Vec::new(),
+            from_platform: Vec::new(),
+        };
+        Self {
+            now: 0.0,
+            platform: Platform::default(),
+            tabs: (0..tabs).map(tab).collect(),
+            tasks: BTreeMap::new(),
+            tasks_ever: 0,
+            owners: Vec::new(),
+        }
+    }
+
+    pub(super) fn ask(&mut self, want: Want) -> TaskId {
+        let was_obstructed = self.is_obstructed(&want, None);
+        let relay = &mut self.tabs[want.tab].relay;
+        let slot = relay.request(want.name, want.mode, want.if_held, want.passing, self.now);
+        let seen = State::Pending;
+        let task = Task {
+            want,
+            slot,
+            made: self.now,
+            // What it finds at once, nobody has to wake it for.
+            is_woken: *relay.state(slot) != seen,
+            seen,
+            was_obstructed,
+        };
+        let id = self.tasks_ever;
+        self.tasks_ever += 1;
+        self.tasks.insert(id, task);
+        self.tabs[want.tab].relay.set_waker(slot, id);
+        self.follow(want.tab);
+        id
+    }
+
+    /// Frees a lock, or gives up a wait, and stays to hear of it.
+    pub(super) fn release(&mut self, id: TaskId) {
+        let Task { want, slot, .. } = self.tasks[&id];
+        let relay = &mut self.tabs[want.tab].relay;
+        relay.release(slot, self.now);
+        let seen = relay.state(slot).clone();
+        self.tasks.get_mut(&id).expect("it was there").seen = seen;
+        self.follow(want.tab);
+    }
+
+    /// The same, and nobody is there any more.
+    pub(super) fn leave(&mut self, id: TaskId) {
+        let Task { want, slot, .. } = self.tasks.remove(&id).expect("it was there");
+        self.tabs[want.tab].relay.remove(slot, self.now);
+        self.follow(want.tab);
+    }
+
+    pub(super) fn freeze(&mut self, tab: usize) {
+        self.tabs[tab].relay.freeze("frozen");
+        for errand in self.tabs[tab].errands.values_mut() {
+            errand.is_frozen = true;
+        }
+        self.follow(tab);
+    }
+
+    pub(super) fn now(&self) -> f64 {
+        self.now
+    }
+
+    pub(super) fn pass(&mut self, millis: f64) {
+        self.now += millis;
+    }
+
+    /// Carries out what the relay of `tab` ordered, and sees whether all is well.
+    fn follow(&mut self, tab: usize) {
+        let Effects { orders, wakes } = self.tabs[tab].relay.effects();
+        for order in orders {
+            match order {
+                Order::Ask {
+                    lease,
+                    name,
+                    mode,
+                    if_held,
+                } => self.send(tab, lease, &name, mode, if_held),
+                Order::End(lease) => {
+                    self.it_could_not_be_handed_on(tab, lease);
+                    let errand = self.tabs[tab].errands.get_mut(&lease);
+                    let errand = errand.expect("only what is not over can be ended");
+                    assert!(!errand.is_ended, "a lease is ended twice");
+                    errand.is_ended = true;
+                    // A try or a steal that is not answered yet cannot be withdrawn.
+                    if errand.granted.is_some() || errand.if_held == IfHeld::Queue {
+                        let message = Message::End(errand.serial);
+                        self.tabs[tab].to_platform.push(message);
+                    }
+                }
+            }
+        }
+        for id in wakes {
+            if let Some(task) = self.tasks.get_mut(&id) {
+                task.is_woken = true;
+            }
+        }
+        self.check();
+        self.views_are_exact(tab);
+    }
+
+    fn send(&mut self, tab: usize, lease: LeaseSlot, name: &str, mode: LockMode, how: IfHeld) {
+        let mut names = self.tasks.values().map(|task| task.want.name);
+        let name = names.find(|&known| known == name);
+        let name = name.expect("nothing is asked for that nobody wants");
+        let serial = self.owners.len();
+        self.owners.push(tab);
+        let errand = Errand {
+            serial,
+            name,
+            mode,
+            if_held: how,
+            granted: None,
+            turns: 0,
+            first: None,
+            is_ended: false,
+            is_frozen: false,
+        };
+        let before = self.tabs[tab].errands.insert(lease, errand);
+        assert!(before.is_none(), "a lease that is not over is asked for");
+        let message = Message::Request(serial, name, mode, how);
+        self.tabs[tab].to_platform.push(message);
+    }
+
+    /// The platform receives a message that `tab` has sent: the one at `at`, or an earlier
+    /// one about the same lease. Others may come in any order: a lock is freed by a promise,
+    /// a little after the call that says so.
+    pub(super) fn deliver(&mut self, tab: usize, at: usize) {
+        self.deliver_to(Manner::Plain, tab, at);
+    }
+
+    pub(super) fn deliver_to(&mut self, manner: Manner, tab: usize, at: usize) {
+        let Some(message) = self.receive(tab, at) else {
+            return;
+        };
+        match message {
+            Message::Request(serial, ..) if manner == Manner::TurnsDown => {
+                self.platform.reject(serial);
+            }
+            Message::Request(serial, name, mode, if_held) => {
+                self.platform.request(serial, name, mode, if_held);
+            }
+            Message::End(serial) => self.platform.end(serial),
+        }
+        let mut news = self.platform.news();
+        let is_theft = matches!(message, Message::Request(.., IfHeld::Steal));
+        if is_theft && manner == Manner::TellsThiefFirst {
+            news.reverse();
+        }
+        for news in news {
+            let owner = self.owners[news.serial()];
+            self.tabs[owner].from_platform.push(news);
+        }
+        self.check();
+    }
+
+    fn receive(&mut self, tab: usize, at: usize) -> Option<Message> {
+        let sent = &mut self.tabs[tab].to_platform;
+        let serial = sent.get(at.checked_rem(sent.len())?)?.serial();
+        let first = sent.iter().position(|message| message.serial() == serial);
+        Some(sent.remove(first?))
+    }
+
+    /// `tab` hears what the platform has said. What is said of its own accord keeps its
+    /// order; that a lease is over as it was told to be may be heard at any time.
+    pub(super) fn hear(&mut self, tab: usize, at: usize) {
+        let said = &self.tabs[tab].from_platform;
+        let Some(at) = at.checked_rem(said.len()) else {
+            return;
+        };
+        let serial = said[at].serial();
+        let first = said.iter().position(|news| news.serial() == serial);
+        let is_over = |news: &News| matches!(news, News::Ended(_));
+        let first = first.filter(|&first| is_over(&said[first]));
+        let nth = first.or_else(|| said.iter().position(|news| !is_over(news)));
+        self.hear_nth(
+            tab,
+            nth.expect("the first that is said of it is one or the other"),
+        );
+    }
+
+    fn hear_nth(&mut self, tab: usize, nth: usize) {
+        let now = self.now;
+        let Tab {
+            relay,
+            errands,
+            from_platform,
+            to_platform,
+        } = &mut self.tabs[tab];
+        let news = from_platform.remove(nth);
+        let mut errand = errands.iter_mut();
+        let errand = errand.find(|(_, errand)| errand.serial == news.serial());
+        let (&lease, errand) = errand.expect("a lease ends once, and then no more is said");
+        match news {
+            // The page withdrew it, and the browser does not call back.
+            News::Granted(_) if errand.is_ended && errand.if_held == IfHeld::Queue => {}
+            News::Granted(serial) => {
+                errand.granted = Some(now);
+                if !relay.answered(lease, true, now) {
+                    errand.is_ended = true;
+                    to_platform.push(Message::End(serial));
+                }
+            }
+            News::Refused(_) => assert!(!relay.answered(lease, false, now), "keep what?"),
+            News::Stolen(_) | News::Rejected(_) | News::Ended(_) => {
+                assert_eq!(relay.is_ending(lease), errand.is_ended && !errand.is_frozen);
+                errands.remove(&lease);
+                relay.ended(lease, now, |was_held| {
+                    assert_eq!(was_held, matches!(news, News::Stolen(_)));
+                    String::from("the platform's reason")
+                });
+            }
+        }
+        self.follow(tab);
+    }
+
+    /// Delivers all that is under way, in order, and what follows from it.
+    pub(super) fn settle(&mut self) {
+        while !self.is_quiet() {
+            for tab in 0..self.tabs.len() {
+                self.deliver(tab, 0);
+                if !self.tabs[tab].from_platform.is_empty() {
+                    self.hear_nth(tab, 0);
+                }
+            }
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        let quiet = |tab: &Tab| tab.to_platform.is_empty() && tab.from_platform.is_empty();
+        self.tabs.iter().all(quiet)
+    }
+
+    /// Whether nothing is left of anything, with anybody.
+    pub(super) fn is_empty(&self) -> bool {
+        let mut tabs = self.tabs.iter();
+        self.platform.is_empty() && tabs.all(|tab| tab.errands.is_empty() && tab.relay.is_empty())
+    }
+
+    pub(super) fn tasks(&self) -> impl DoubleEndedIterator<Item = TaskId> {
+        self.tasks.keys().copied()
+    }
+
+    pub(super) fn relay(&self, tab: usize) -> &Relay<TaskId> {
+        &self.tabs[tab].relay
+    }
+
+    pub(super) fn slot(&self, id: TaskId) -> RequestSlot {
+        self.tasks[&id].slot
+    }
+
+    pub(super) fn state(&self, id: TaskId) -> &State {
+        self.relay(self.want(id).tab).state(self.slot(id))
+    }
+
+    fn want(&self, id: TaskId) -> Want {
+        self.tasks[&id].want
+    }
+
+    pub(super) fn is_held(&self, id: TaskId) -> bool {
+        matches!(self.state(id), State::Held(_))
+    }
+
+    pub(super) fn is_pending(&self, id: TaskId) -> bool {
+        *self.state(id) == State::Pending
+    }
+
+    pub(super) fn is_lost(&self, id: TaskId) -> bool {
+        matches!(self.state(id), State::Lost(_))
+    }
+}

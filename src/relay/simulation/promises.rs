@@ -1,0 +1,299 @@
+//! What must be true of a world after each step.
+
+use std::collections::BTreeSet;
+
+use super::super::{Ahead, LeaseSlot, MILLIS, TURNS};
+use super::{Errand, IfHeld, News, Passing, State, TaskId, Want, World};
+use crate::guard::LockMode;
+
+impl World {
+    pub(super) fn check(&mut self) {
+        self.look_at_changes();
+        self.holders_have_the_lock();
+        self.the_platform_is_asked_for_the_heads();
+        self.nothing_is_held_for_nobody();
+        if self.is_quiet() {
+            self.nobody_waits_for_nothing();
+        }
+        self.see_what_is_in_the_way_of_tries();
+    }
+
+    /// Wakes whoever sleeps through a change, as it were, and looks at what it finds.
+    fn look_at_changes(&mut self) {
+        let ids: Vec<TaskId> = self.tasks().collect();
+        for id in ids {
+            let state = self.state(id).clone();
+            let task = self.tasks.get_mut(&id).expect("it was listed");
+            if state == task.seen {
+                continue;
+            }
+            assert!(task.is_woken, "nobody woke task {id}, which is {state:?}");
+            task.is_woken = false;
+            task.seen = state.clone();
+            let (want, slot) = (task.want, task.slot);
+            let was_obstructed = task.was_obstructed;
+            self.tabs[want.tab].relay.set_waker(slot, id);
+            match state {
+                State::Held(since) => {
+                    assert_eq!(since, self.now);
+                    self.nobody_is_overtaken_by(id);
+                    self.take_turn(id);
+                }
+                State::Busy => {
+                    assert_eq!(want.if_held, IfHeld::Refuse);
+                    assert!(was_obstructed, "try {id} is refused for no reason");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn nobody_is_overtaken_by(&self, id: TaskId) {
+        let want = self.want(id);
+        let may_pass = |other: Want| match want.if_held {
+            IfHeld::Queue => !want.is_in_line(),
+            IfHeld::Refuse => !other.conflicts_with(want.name, want.mode),
+            IfHeld::Steal => true,
+        };
+        for earlier in self
+            .line(want.tab, want.name)
+            .take_while(|&other| other < id)
+        {
+            assert!(
+                may_pass(self.want(earlier)),
+                "task {id} overtakes {earlier}"
+            );
+        }
+    }
+
+    /// The bound of what is handed on.
+    fn take_turn(&mut self, id: TaskId) {
+        let (want, lease) = (self.want(id), self.lease_of(id));
+        let now = self.now;
+        let errand = self.tabs[want.tab].errands.get_mut(&lease);
+        let errand = errand.expect("a holder has a lease that is not over");
+        assert_eq!((errand.name, errand.mode), (want.name, want.mode));
+        let granted = errand.granted.expect("a holder's lease is granted");
+        if let Some(first) = errand.first {
+            assert_eq!((first, want.passing), (Passing::On, Passing::On));
+            assert!(!errand.is_ended, "what is given back is handed on");
+            assert!(errand.turns < TURNS, "too many turns");
+            assert!(now - granted < MILLIS, "too old to be handed on");
+        }
+        errand.first.get_or_insert(want.passing);
+        errand.turns += 1;
+    }
+
+    /// What is given back is of no use to the head of its line.
+    pub(super) fn it_could_not_be_handed_on(&self, tab: usize, lease: LeaseSlot) {
+        let errand = &self.tabs[tab].errands[&lease];
+        let Some(granted) = errand.granted else {
+            return;
+        };
+        let may_be = errand.first == Some(Passing::On) && errand.turns < TURNS;
+        let is_young = self.now - granted < MILLIS;
+        let head = self.line(tab, errand.name).next();
+        let fits = head.is_some_and(|head| self.want(head).mode == errand.mode);
+        assert!(
+            !(may_be && is_young && fits),
+            "a lease is given back too early"
+        );
+    }
+
+    /// No two of them in conflict. Only a victim may not know yet, if the thief is in
+    /// another tab.
+    fn holders_have_the_lock(&self) {
+        let mut holders: Vec<(Want, bool)> = Vec::new();
+        for id in self.tasks().filter(|&id| self.is_held(id)) {
+            let (want, lease) = (self.want(id), self.lease_of(id));
+            let tab = &self.tabs[want.tab];
+            let serial = tab.errands[&lease].serial;
+            let is_victim = !self.platform.is_held(serial);
+            if is_victim {
+                let will_be_told = tab.from_platform.contains(&News::Stolen(serial));
+                assert!(will_be_told, "task {id} holds what its tab does not have");
+            }
+            for &(other, is_other_victim) in &holders {
+                let may_be = other.tab != want.tab && (is_victim || is_other_victim);
+                let conflict = other.conflicts_with(want.name, want.mode);
+                assert!(may_be || !conflict, "task {id} is not alone");
+            }
+            holders.push((want, is_victim));
+        }
+    }
+
+    /// For them and for nobody else, but those who queue with the platform themselves.
+    fn the_platform_is_asked_for_the_heads(&self) {
+        for (at, tab) in self.tabs.iter().enumerate() {
+            for name in self.names() {
+                let heads = self.line(at, name).take(1);
+                let alone = self.pending(at, name).filter(|&id| {
+                    let want = self.want(id);
+                    want.if_held == IfHeld::Queue && !want.is_in_line()
+                });
+                let mut wanted: Vec<LockMode> =
+                    heads.chain(alone).map(|id| self.want(id).mode).collect();
+                let is_asked = |errand: &&Errand| {
+                    let is_open = errand.granted.is_none() && !errand.is_ended;
+                    is_open && errand.name == name && errand.if_held == IfHeld::Queue
+                };
+                let asked = tab.errands.values().filter(is_asked);
+                let mut asked: Vec<LockMode> = asked.map(|errand| errand.mode).collect();
+                wanted.sort_unstable_by_key(|mode| mode.as_str());
+                asked.sort_unstable_by_key(|mode| mode.as_str());
+                assert_eq!(asked, wanted, "asked of the platform, and wanted");
+            }
+        }
+    }
+
+    fn nothing_is_held_for_nobody(&self) {
+        for (at, tab) in self.tabs.iter().enumerate() {
+            for (&lease, errand) in &tab.errands {
+                let is_kept = errand.granted.is_some() && !errand.is_ended;
+                if is_kept && self.platform.is_held(errand.serial) {
+                    let mut held = self.tasks().filter(|&id| self.is_held(id));
+                    let has_it = |id| self.want(id).tab == at && self.lease_of(id) == lease;
+                    assert!(held.any(has_it), "nobody holds lease {lease} of tab {at}");
+                }
+            }
+        }
+    }
+
+    /// Nothing is under way.
+    fn nobody_waits_for_nothing(&self) {
+        for id in self.tasks() {
+            let Want { name, if_held, .. } = self.want(id);
+            match self.state(id) {
+                State::Pending => {
+                    assert_eq!(if_held, IfHeld::Queue, "task {id} hears no answer");
+                    let mut holders = self.platform.holders(name);
+                    assert!(
+                        holders.next().is_some(),
+                        "task {id} waits, and {name} is free"
+                    );
+                }
+                state => assert_ne!(*state, State::Releasing, "task {id} is never told"),
+            }
+        }
+    }
+
+    pub(super) fn views_are_exact(&self, tab: usize) {
+        for name in self.names() {
+            self.the_view_is_exact(tab, name);
+        }
+    }
+
+    fn the_view_is_exact(&self, tab: usize, name: &'static str) {
+        let relay = self.relay(tab);
+        let holders: Vec<(LockMode, f64)> = self.holders(tab, name).collect();
+        assert_eq!(relay.holds(name), !holders.is_empty());
+        let mut exclusive = holders.iter().filter(|held| held.0 == LockMode::Exclusive);
+        let exclusive = exclusive.next().map(|held| held.1);
+        assert_eq!(relay.held_exclusively_since(name), exclusive);
+
+        let (mut sharers, mut behind) = (Vec::new(), Vec::new());
+        relay.for_each_hidden(|hidden| {
+            let is_asked_for = hidden.name == name;
+            let shown = match hidden.is_held {
+                true => &mut sharers,
+                false => &mut behind,
+            };
+            shown.extend(is_asked_for.then_some((hidden.mode, hidden.since)));
+        });
+        let line: Vec<TaskId> = self.line(tab, name).collect();
+        let waiting = line.iter();
+        let made = waiting.map(|id| (self.want(*id).mode, self.tasks[id].made));
+        assert_eq!(behind, made.skip(1).collect::<Vec<_>>());
+        // The platform knows of one for each lease.
+        assert!(sharers.iter().all(|sharer| holders.contains(sharer)));
+        let ours = self.tasks().filter(|&id| self.is_for(id, tab, name));
+        let held = ours.filter(|&id| self.is_held(id));
+        let leases: BTreeSet<LeaseSlot> = held.map(|id| self.lease_of(id)).collect();
+        assert_eq!(sharers.len() + leases.len(), holders.len());
+
+        let most = 3;
+        for id in self.pending(tab, name) {
+            let place = line.iter().position(|&waiting| waiting == id);
+            let in_front = place.map_or(0, |place| place.min(most));
+            let modes = line[..in_front].iter().chain([&id]);
+            let modes = modes.map(|&id| self.want(id).mode);
+            let mut modes = modes.chain(holders.iter().map(|held| held.0));
+            let conflict = modes.any(|mode| mode == LockMode::Exclusive);
+            let ahead = relay.ahead_of(self.slot(id), most);
+            assert_eq!(ahead.is_some(), conflict && !holders.is_empty());
+            if let Some(Ahead {
+                held_since,
+                waiting,
+            }) = ahead
+            {
+                assert!(holders.iter().any(|held| held.1 == held_since));
+                assert_eq!(waiting, place.map(|_| in_front));
+            }
+        }
+    }
+
+    fn see_what_is_in_the_way_of_tries(&mut self) {
+        let ids: Vec<TaskId> = self.tasks().filter(|&id| self.is_pending(id)).collect();
+        for id in ids {
+            let obstructed = self.is_obstructed(&self.want(id), Some(id));
+            let task = self.tasks.get_mut(&id).expect("it was listed");
+            task.was_obstructed |= obstructed;
+        }
+    }
+
+    /// Whether somebody wants what a try of `want` would be refused for. What its own tab
+    /// has let go of is no reason, except in a freeze, which waits for nothing.
+    pub(super) fn is_obstructed(&self, want: &Want, own: Option<TaskId>) -> bool {
+        let mut tasks = self.tasks().filter(|&id| Some(id) != own);
+        let by_a_task = tasks.any(|id| {
+            let other = self.want(id);
+            let wants = self.is_held(id) || self.is_pending(id);
+            wants && other.tab == want.tab && other.conflicts_with(want.name, want.mode)
+        });
+        let mut tabs = self.tabs.iter().enumerate();
+        by_a_task
+            || tabs.any(|(at, tab)| {
+                let mut errands = tab.errands.values();
+                errands.any(|errand| {
+                    let is_foreign = at != want.tab || errand.is_frozen;
+                    is_foreign && want.conflicts_with(errand.name, errand.mode)
+                })
+            })
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.tasks.values().map(|task| task.want.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn pending(&self, tab: usize, name: &'static str) -> impl Iterator<Item = TaskId> {
+        let pending = self.tasks().filter(|&id| self.is_pending(id));
+        pending.filter(move |&id| self.is_for(id, tab, name))
+    }
+
+    fn is_for(&self, id: TaskId, tab: usize, name: &str) -> bool {
+        let want = self.want(id);
+        want.tab == tab && want.name == name
+    }
+
+    /// Those who wait in the line of a tab.
+    fn line(&self, tab: usize, name: &'static str) -> impl Iterator<Item = TaskId> {
+        self.pending(tab, name)
+            .filter(|&id| self.want(id).is_in_line())
+    }
+
+    fn holders(&self, tab: usize, name: &'static str) -> impl Iterator<Item = (LockMode, f64)> {
+        let ids = self.tasks().filter(move |&id| self.is_for(id, tab, name));
+        ids.filter_map(|id| match self.state(id) {
+            State::Held(since) => Some((self.want(id).mode, *since)),
+            _ => None,
+        })
+    }
+
+    fn lease_of(&self, id: TaskId) -> LeaseSlot {
+        let lease = self.relay(self.want(id).tab).requests[self.slot(id)].lease;
+        lease.expect("a holder has a lease")
+    }
+}

@@ -1,0 +1,112 @@
+//! What can be seen of a relay from outside.
+
+use super::super::Ahead;
+use super::super::simulation::World;
+use super::{MILLIS, alone, lock, shared, world_with};
+use crate::guard::LockMode;
+
+#[test]
+fn it_is_told_since_when_and_who_is_in_front() {
+    let mut world = World::new(2);
+    world.pass(5.0);
+    let holder = world.ask(lock(0));
+    let ahead = |world: &World, task, most| world.relay(0).ahead_of(world.slot(task), most);
+    // It is not known to be held by anybody of this tab.
+    assert_eq!(ahead(&world, holder, 9), None);
+    world.pass(2.0);
+    world.settle();
+
+    let [first, second, third] = [(); 3].map(|()| world.ask(lock(0)));
+    let raw = world.ask(alone(lock(0)));
+    let foreign = world.ask(lock(1));
+    for (task, waiting) in [
+        (first, Some(0)),
+        (second, Some(1)),
+        (third, Some(2)),
+        // It queues with the platform, which does not say.
+        (raw, None),
+    ] {
+        let held_since = 7.0;
+        let expected = Ahead {
+            held_since,
+            waiting,
+        };
+        assert_eq!(ahead(&world, task, 9), Some(expected));
+    }
+    let counted = ahead(&world, third, 1).and_then(|ahead| ahead.waiting);
+    assert_eq!(counted, Some(1));
+    assert_eq!(world.relay(1).ahead_of(world.slot(foreign), 9), None);
+
+    assert!(world.relay(0).holds("the lock") && !world.relay(0).holds("another"));
+    assert_eq!(world.relay(0).held_exclusively_since("the lock"), Some(7.0));
+    assert_eq!(world.relay(0).held_exclusively_since("another"), None);
+    assert_eq!(world.relay(1).held_exclusively_since("the lock"), None);
+    world.pass(1.0);
+    world.leave(holder);
+    assert_eq!(world.relay(0).held_exclusively_since("the lock"), Some(8.0));
+}
+
+#[test]
+fn readers_are_in_the_way_of_writers_and_of_who_waits_behind_these() {
+    let (mut world, _) = world_with(shared(lock(0)));
+    world.pass(MILLIS);
+    let ahead = |world: &World, task| {
+        let ahead = world.relay(0).ahead_of(world.slot(task), 9);
+        ahead.map(|ahead| ahead.waiting)
+    };
+    // Nothing of its own tab keeps it waiting.
+    let reader = world.ask(shared(lock(0)));
+    assert_eq!(ahead(&world, reader), None);
+    let writer = world.ask(lock(0));
+    assert_eq!(ahead(&world, writer), Some(Some(1)));
+    let behind = world.ask(shared(lock(0)));
+    assert_eq!(ahead(&world, behind), Some(Some(2)));
+    assert_eq!(world.relay(0).held_exclusively_since("the lock"), None);
+    assert!(world.relay(0).holds("the lock"));
+}
+
+/// Whether it is held, in which mode, and since when.
+fn hidden(world: &World) -> Vec<(bool, LockMode, f64)> {
+    let mut shown = Vec::new();
+    world.relay(0).for_each_hidden(|hidden| {
+        assert_eq!(hidden.name, "the lock");
+        shown.push((hidden.is_held, hidden.mode, hidden.since));
+    });
+    shown
+}
+
+#[test]
+fn who_is_hidden_from_the_platform_is_shown() {
+    let (mut world, holder) = world_with(lock(0));
+    let start = world.now();
+    world.ask(lock(0));
+    world.pass(1.0);
+    world.ask(shared(lock(0)));
+    world.pass(1.0);
+    world.ask(lock(0));
+    // Of this the platform knows, as it does of the head.
+    world.ask(alone(lock(0)));
+    let behind = [
+        (false, LockMode::Shared, start + 1.0),
+        (false, LockMode::Exclusive, start + 2.0),
+    ];
+    assert_eq!(hidden(&world), behind);
+    world.leave(holder);
+    assert_eq!(hidden(&world), behind[1..]);
+}
+
+#[test]
+fn all_readers_of_one_lease_are_shown() {
+    let (mut world, first) = world_with(shared(lock(0)));
+    let start = world.now();
+    assert_eq!(hidden(&world), []);
+    world.pass(1.0);
+    let second = world.ask(shared(lock(0)));
+    let reader = |since| (true, LockMode::Shared, since);
+    assert_eq!(hidden(&world), [reader(start + 1.0)]);
+    // The platform knows of one still.
+    world.leave(first);
+    assert_eq!(hidden(&world), []);
+    world.leave(second);
+    assert_eq!(hidden(&world), []);
+}
