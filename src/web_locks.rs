@@ -26,7 +26,8 @@ use crate::relay::{IfHeld, Passing};
 use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
 use crate::time::{self, Stamp};
-use claim::{Claim, WebLockGuard};
+use claim::Claim;
+pub(crate) use claim::WebLockGuard;
 use context::Context;
 
 /// Named locks over `navigator.locks`: they exclude every tab and worker of the
@@ -161,7 +162,12 @@ impl WebLockManager {
         Ok(granted.then(|| WebLockGuard::new(key, mode, claim)))
     }
 
-    async fn take(&self, key: &str, options: AcquireOptions) -> Result<WebLockGuard, LockError> {
+    /// [`acquire`](LockManager::acquire) without the box.
+    pub(crate) async fn acquire_unboxed(
+        &self,
+        key: &str,
+        options: AcquireOptions,
+    ) -> Result<WebLockGuard, LockError> {
         let AcquireOptions { mode, timeout } = options;
         let key = LockKey::new(key)?;
         if timeout.is_zero() {
@@ -264,7 +270,7 @@ impl LockManager for WebLockManager {
         key: &str,
         options: AcquireOptions,
     ) -> Result<Box<dyn LockGuard>, LockError> {
-        Ok(Box::new(self.take(key, options).await?))
+        Ok(Box::new(self.acquire_unboxed(key, options).await?))
     }
 
     async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {

@@ -15,7 +15,7 @@ const features = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapping-f
  */
 export async function shrinkWasm({ glue, wasm, into }) {
   const text = `${wasm}.wat`;
-  await run(bin('wasm-opt'), ['-Oz', '-S', wasm, '-o', text]);
+  await run(bin('wasm-opt'), ['-O3','-S', wasm, '-o', text]);
 
   const short = new Map();
   const rename = (file) => {
@@ -26,7 +26,7 @@ export async function shrinkWasm({ glue, wasm, into }) {
   rename(glue);
   rename(text);
   await trimGlue(glue);
-  await run(bin('wasm-opt'), ['-Oz', '--converge', '--strip-producers', '--strip-debug', ...features, text, '-o', into]);
+  await run(bin('wasm-opt'), ['-O3', '--converge', '--strip-producers', '--strip-debug', ...features, text, '-o', into]);
 }
 
 /**

@@ -63,6 +63,11 @@ export function fromCrate(thrown: unknown): unknown {
   return isFailure ? lockError(thrown as Failure) : thrown;
 }
 
+/** @internal For what a call into the crate was rejected with. */
+export function throwFromCrate(thrown: unknown): never {
+  throw fromCrate(thrown);
+}
+
 /**
  * Unlike the method of `AbortSignal`, it does with a polyfill that is older than `reason`.
  *

@@ -20,6 +20,7 @@ export class LockGuard {
   readonly mode: LockMode;
   readonly #held: GuardNumber;
   readonly #endWarning: (() => void) | undefined;
+  #loss: Loss | undefined;
   #lost: AbortController | undefined;
   #released: Promise<void> | undefined;
 
@@ -56,12 +57,10 @@ export class LockGuard {
    * page or worker runs again: what the lock protects should be able to bear a late write.
    */
   get lost(): AbortSignal {
-    if (!this.#lost) {
-      this.#lost = new AbortController();
-      if (!this.#released) watchForLoss(this.#held, this.#lost);
-    }
-    if (!this.#released) this.#lose(loss(this.#held));
-    return this.#lost.signal;
+    const controller = (this.#lost ??= abortOn(this.#watch()));
+    // The watch may be a moment behind.
+    if (!this.#released) this.#watch().tell(loss(this.#held));
+    return controller.signal;
   }
 
   /**
@@ -69,12 +68,13 @@ export class LockGuard {
    * call returns the same promise.
    */
   release(): Promise<void> {
-    if (!this.#released) {
+    return (this.#released ??= new Promise((resolve) => {
       forget(this, this.#held);
       this.#endWarning?.();
-      this.#released = new Promise((resolve) => this.#lose(release(this.#held, { resolve })));
-    }
-    return this.#released;
+      const failure = release(this.#held, { resolve });
+      // It may have been lost without anybody watching.
+      if (failure) (this.#loss ??= new Loss()).tell(failure);
+    }));
   }
 
   /** For `await using`: {@link LockGuard.release | release()}, awaited. */
@@ -87,18 +87,43 @@ export class LockGuard {
     void this.release();
   }
 
-  #lose(failure: Failure | undefined): void {
-    if (failure) lose((this.#lost ??= new AbortController()), failure);
+  /** @internal Calls back when the lock is lost. */
+  static whenLost(guard: LockGuard, listener: Listener): void {
+    guard.#watch().listen(listener);
+  }
+
+  #watch(): Loss {
+    if (!this.#loss) {
+      const watched = (this.#loss = new Loss());
+      if (!this.#released) lost(this.#held, { resolve: (failure) => watched.tell(failure) });
+    }
+    return this.#loss;
   }
 }
 
-function lose(controller: AbortController, failure: Failure): void {
-  if (!controller.signal.aborted) controller.abort(lockError(failure));
+type Listener = (failure: Failure) => void;
+
+/** The loss of a lock, apart from its guard: a guard that nobody else holds must be collectable. */
+class Loss {
+  #failure: Failure | undefined;
+  #listeners: Listener[] = [];
+
+  tell(failure: Failure | undefined): void {
+    if (!failure || this.#failure) return;
+    this.#failure = failure;
+    for (const listener of this.#listeners.splice(0)) listener(failure);
+  }
+
+  listen(listener: Listener): void {
+    if (this.#failure) listener(this.#failure);
+    else this.#listeners.push(listener);
+  }
 }
 
-/** Holds on to the controller alone: a guard that nobody else holds must be collectable. */
-function watchForLoss(held: GuardNumber, controller: AbortController): void {
-  lost(held, { resolve: (failure) => lose(controller, failure) });
+function abortOn(loss: Loss): AbortController {
+  const controller = new AbortController();
+  loss.listen((failure) => controller.abort(lockError(failure)));
+  return controller;
 }
 
 /** @internal Frees a lock that nobody was given. */

@@ -1,5 +1,5 @@
-import { key as keyOf, type Answer, type GuardNumber, type Manager, type Requests, type TaskNumber } from '#wasm-glue';
-import { throwIfAborted } from './errors.js';
+import { key as keyOf, type GuardNumber, type Manager, type Requests } from '#wasm-glue';
+import { fromCrate, throwFromCrate, throwIfAborted } from './errors.js';
 import { group, type LockGuards } from './group.js';
 import { free, LockGuard } from './guard.js';
 import {
@@ -15,7 +15,7 @@ import {
 } from './options.js';
 import { checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
 import { lockInfo, type Asker, type LockSnapshot } from './snapshot.js';
-import { answerTo, crate, unlessAborted, type Question } from './wasm.js';
+import { answerTo, crate, crateAtOnce, unlessAborted, type Question } from './wasm.js';
 
 /**
  * Whom a manager's locks exclude:
@@ -86,9 +86,13 @@ export abstract class LockManager {
    * @throws {@link LockError} `TIMED_OUT`, `INVALID_KEY` (at once), `UNAVAILABLE`.
    * @throws TypeError if `timeout` is left out, negative or not a number.
    */
-  async lock(key: string, options: LockOptions): Promise<LockGuard> {
-    const { timeout, signal, mode } = checkOptions(options);
-    return this.#wait(checkKey(key), checkMode(mode), checkTimeout(timeout), checkSignal(signal));
+  lock(key: string, options: LockOptions): Promise<LockGuard> {
+    try {
+      const { timeout, signal, mode } = checkOptions(options);
+      return this.#wait(checkKey(key), checkMode(mode), checkTimeout(timeout), checkSignal(signal));
+    } catch (mistake) {
+      return Promise.reject(mistake);
+    }
   }
 
   /**
@@ -121,7 +125,7 @@ export abstract class LockManager {
       (manager, answer) => manager.lockMany(list, limit, answer),
       checkSignal(signal),
       (held) => held.forEach(free),
-    );
+    ).catch(throwFromCrate);
     return group(held.map((guard) => this.#guard(guard, keyOf(guard), 'exclusive')));
   }
 
@@ -163,7 +167,7 @@ export abstract class LockManager {
    * @throws {@link LockError} `UNAVAILABLE`.
    */
   async query(): Promise<LockSnapshot> {
-    const { held, pending } = await this.#ask<Requests>((manager, answer) => manager.query(answer));
+    const { held, pending } = await this.#ask<Requests>((manager, answer) => manager.query(answer)).catch(throwFromCrate);
     const { asker } = this.#backend;
     return {
       held: held.map((request) => lockInfo(request, asker)),
@@ -172,23 +176,28 @@ export abstract class LockManager {
   }
 
   async #wait(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined): Promise<LockGuard> {
-    const held = await this.#ask<GuardNumber>(
-      (manager, answer) => manager.acquire(key, mode === 'shared', timeout, answer),
-      signal,
-      free,
-    );
-    return this.#guard(held, key, mode);
+    const acquire: Question<GuardNumber> = (manager, answer) =>
+      manager.acquire(key, mode === 'shared', timeout, answer);
+    try {
+      return this.#guard(await this.#ask(acquire, signal, free), key, mode);
+    } catch (thrown) {
+      throw fromCrate(thrown);
+    }
   }
 
   async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
-    const held = await this.#ask<GuardNumber | undefined>((manager, answer) =>
-      manager.tryAcquire(key, mode === 'shared', answer),
-    );
-    return held === undefined ? null : this.#guard(held, key, mode);
+    const tryAcquire: Question<GuardNumber | undefined> = (manager, answer) =>
+      manager.tryAcquire(key, mode === 'shared', answer);
+    try {
+      const held = await this.#ask(tryAcquire);
+      return held === undefined ? null : this.#guard(held, key, mode);
+    } catch (thrown) {
+      throw fromCrate(thrown);
+    }
   }
 
   async #steal(key: string): Promise<LockGuard> {
-    const held = await this.#ask<GuardNumber>((manager, answer) => manager.steal(key, answer));
+    const held = await this.#ask<GuardNumber>((manager, answer) => manager.steal(key, answer)).catch(throwFromCrate);
     return this.#guard(held, key, 'exclusive');
   }
 
@@ -196,15 +205,21 @@ export abstract class LockManager {
     return LockGuard.create(held, key, mode, this.#options);
   }
 
-  async #ask<T>(
-    question: (manager: Manager, answer: Answer<T>) => TaskNumber | undefined,
-    signal?: AbortSignal,
+  /** What it is rejected with is for {@link fromCrate}, for the sake of the stack at the caller's. */
+  #ask<T>(question: Question<T>, signal?: AbortSignal, giveBack?: (answer: T) => void): Promise<T> {
+    const from = crateAtOnce();
+    if (signal || !from) return this.#askInTime(question, signal, giveBack);
+    return answerTo((this.#manager ??= this.#backend.open(from)), question);
+  }
+
+  async #askInTime<T>(
+    question: Question<T>,
+    signal: AbortSignal | undefined,
     giveBack: (answer: T) => void = () => {},
   ): Promise<T> {
     if (signal) throwIfAborted(signal);
     const from = await crate();
     const manager = (this.#manager ??= this.#backend.open(from));
-    const ask: Question<T> = (answer) => question(manager, answer);
-    return signal ? unlessAborted(signal, ask, giveBack) : answerTo(ask);
+    return signal ? unlessAborted(signal, manager, question, giveBack) : answerTo(manager, question);
   }
 }

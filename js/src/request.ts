@@ -1,7 +1,7 @@
 // `request()`: the conversions, the checks and the callback of `LockManager.request()` in the Web
 // Locks specification (https://w3c.github.io/web-locks/#api-lock-manager-request).
 
-import type { LockGuard } from './guard.js';
+import { LockGuard } from './guard.js';
 import { checkMode, checkSignal, checkTimeout, type LockMode } from './options.js';
 
 /** Options of {@link LockManager.request}: those of `navigator.locks.request()`, and `timeout`. */
@@ -79,17 +79,23 @@ function notSupported(message: string): DOMException {
  * @internal
  */
 export async function holdDuring<T>(guard: LockGuard, callback: LockCallback<T>): Promise<Awaited<T>> {
-  const { lost } = guard;
-  let lose: (() => void) | undefined;
-  const loss = new Promise<never>((_, reject) => {
-    lose = () => reject(new DOMException(`Lock "${guard.key}" was taken away: ${lost.reason.message}`, 'AbortError'));
-    lost.addEventListener('abort', lose);
-    if (lost.aborted) lose();
-  });
   try {
-    // In an async function, what the callback throws is a rejection like any other.
-    return await Promise.race([(async () => await callback(guard))(), loss]);
+    const result = callback(guard);
+    return await (canWait(result) ? unlessLost(guard, result) : result);
   } finally {
     await guard.release();
   }
+}
+
+/** Whether to `await` it may take time in which the lock can be lost. */
+const canWait = (result: unknown) =>
+  (typeof result === 'object' && result !== null) || typeof result === 'function';
+
+function unlessLost<T>(guard: LockGuard, result: T): Promise<Awaited<T>> {
+  return new Promise((resolve, reject) => {
+    LockGuard.whenLost(guard, ({ message }) => {
+      reject(new DOMException(`Lock "${guard.key}" was taken away: ${message}`, 'AbortError'));
+    });
+    Promise.resolve(result).then(resolve, reject);
+  });
 }

@@ -2,26 +2,43 @@
 // bundlers would take at its word and copy the file for.
 import { cancel, initSync, Manager, type Answer, type TaskNumber } from '#wasm-glue';
 import { compile } from '#wasm-source';
-import { fromCrate, LockError, throwIfAborted, unavailable } from './errors.js';
+import { LockError, throwIfAborted, unavailable } from './errors.js';
 
 let loading: Promise<typeof Manager> | undefined;
+let ready: typeof Manager | undefined;
 
 /**
  * The crate, compiled and ready. Loaded at the first call and never again, so that importing the
  * package does nothing.
  *
- * Every operation awaits it, even when it is there already: requests reach the crate in the order
- * in which they were made.
+ * Those who await it go on in the order in which they began to, which is the order in which requests
+ * reach the crate.
  *
  * @internal
  */
 export function crate(): Promise<typeof Manager> {
-  loading ??= load().catch((error) => {
-    // A page that was short of memory, or offline, may try again.
-    loading = undefined;
-    throw error;
-  });
+  loading ??= load().then(
+    (loaded) => {
+      // Not before everyone who awaits it has gone on.
+      setTimeout(() => (ready = loaded), 0);
+      return loaded;
+    },
+    (error) => {
+      // A page that was short of memory, or offline, may try again.
+      loading = undefined;
+      throw error;
+    },
+  );
   return loading;
+}
+
+/**
+ * The crate, if nobody awaits it any more, and so nobody is overtaken.
+ *
+ * @internal
+ */
+export function crateAtOnce(): typeof Manager | undefined {
+  return ready;
 }
 
 async function load(): Promise<typeof Manager> {
@@ -42,15 +59,15 @@ async function load(): Promise<typeof Manager> {
 }
 
 /** @internal A question for the crate. */
-export type Question<T> = (answer: Answer<T>) => TaskNumber | undefined;
+export type Question<T> = (manager: Manager, answer: Answer<T>) => TaskNumber | undefined;
 
-/** @internal The answer of the crate. */
-export async function answerTo<T>(question: Question<T>): Promise<T> {
-  try {
-    return await new Promise<T>((resolve, reject) => question({ resolve, reject }));
-  } catch (thrown) {
-    throw fromCrate(thrown);
-  }
+/**
+ * The answer of the crate; what it is rejected with is for {@link fromCrate}.
+ *
+ * @internal
+ */
+export function answerTo<T>(manager: Manager, question: Question<T>): Promise<T> {
+  return new Promise((resolve, reject) => void question(manager, { resolve, reject }));
 }
 
 /**
@@ -61,6 +78,7 @@ export async function answerTo<T>(question: Question<T>): Promise<T> {
  */
 export async function unlessAborted<T>(
   signal: AbortSignal,
+  manager: Manager,
   question: Question<T>,
   giveBack: (answer: T) => void,
 ): Promise<T> {
@@ -75,7 +93,7 @@ export async function unlessAborted<T>(
         task = undefined;
         settle(answer);
       };
-    task = question({ resolve: unlessWithdrawn(resolve), reject: unlessWithdrawn(reject) });
+    task = question(manager, { resolve: unlessWithdrawn(resolve), reject: unlessWithdrawn(reject) });
     withdraw = () => {
       if (task !== undefined) cancel(task);
       task = undefined;
@@ -91,7 +109,7 @@ export async function unlessAborted<T>(
     return answer;
   } catch (thrown) {
     throwIfAborted(signal);
-    throw fromCrate(thrown);
+    throw thrown;
   } finally {
     signal.removeEventListener('abort', withdraw);
   }

@@ -2,10 +2,9 @@
 
 use wasm_bindgen::prelude::*;
 
-use super::guards;
+use super::guards::{self, Guard};
 use super::values::failure;
 use crate::error::LockError;
-use crate::guard::LockGuard;
 
 #[wasm_bindgen]
 extern "C" {
@@ -25,7 +24,7 @@ extern "C" {
 
 impl Answer {
     /// With the number of the guard, `undefined` if there is none, or a failure.
-    pub(super) fn guard(&self, result: Result<Option<Box<dyn LockGuard>>, LockError>) {
+    pub(super) fn guard(&self, result: Result<Option<Guard>, LockError>) {
         match result {
             Ok(Some(guard)) => self.resolve_guard(guards::keep(guard)),
             Ok(None) => self.resolve(&JsValue::UNDEFINED),

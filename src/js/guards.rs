@@ -11,6 +11,8 @@ use super::answer::Answer;
 use super::tasks::{self, TaskNumber};
 use super::values::failure;
 use crate::guard::LockGuard;
+use crate::memory::MemoryLockGuard;
+use crate::web_locks::WebLockGuard;
 
 /// Names a guard to JavaScript, until it is released.
 pub(super) type GuardNumber = u32;
@@ -19,13 +21,20 @@ thread_local! {
     static GUARDS: RefCell<Slab<Held>> = const { RefCell::new(Slab::new()) };
 }
 
+/// A guard of one of the backends, or one that came by a method that has no unboxed form.
+pub(super) enum Guard {
+    Memory(MemoryLockGuard),
+    Web(WebLockGuard),
+    Boxed(Box<dyn LockGuard>),
+}
+
 struct Held {
-    guard: Rc<Box<dyn LockGuard>>,
+    guard: Rc<Guard>,
     /// The task that watches it for its loss, and shares it.
     watch: Option<TaskNumber>,
 }
 
-pub(super) fn keep(guard: Box<dyn LockGuard>) -> GuardNumber {
+pub(super) fn keep(guard: Guard) -> GuardNumber {
     let (guard, watch) = (Rc::new(guard), None);
     let place = GUARDS.with_borrow_mut(|guards| guards.insert(Held { guard, watch }));
     GuardNumber::try_from(place).expect("a pointer has 32 bits")
@@ -34,13 +43,13 @@ pub(super) fn keep(guard: Box<dyn LockGuard>) -> GuardNumber {
 /// The key that a guard locks.
 #[wasm_bindgen]
 pub fn key(guard: GuardNumber) -> String {
-    GUARDS.with_borrow(|guards| guards[guard as usize].guard.key().to_owned())
+    GUARDS.with_borrow(|guards| guards[guard as usize].guard.get().key().to_owned())
 }
 
 /// Why the lock was lost, `undefined` while it is held.
 #[wasm_bindgen]
 pub fn loss(guard: GuardNumber) -> JsValue {
-    GUARDS.with_borrow(|guards| why_lost(&**guards[guard as usize].guard))
+    GUARDS.with_borrow(|guards| guards[guard as usize].guard.why_lost())
 }
 
 /// Answers with why the lock was lost, when it is; never, if it is released before. To
@@ -49,10 +58,10 @@ pub fn loss(guard: GuardNumber) -> JsValue {
 pub fn lost(guard: GuardNumber, answer: Answer) {
     let shared = GUARDS.with_borrow(|guards| Rc::clone(&guards[guard as usize].guard));
     let watch = tasks::start(async move {
-        shared.lost().await;
+        shared.get().lost().await;
         // Its number may be another task's from now on.
         GUARDS.with_borrow_mut(|guards| guards[guard as usize].watch = None);
-        answer.resolve(&why_lost(&**shared));
+        answer.resolve(&shared.why_lost());
     });
     GUARDS.with_borrow_mut(|guards| guards[guard as usize].watch = watch);
 }
@@ -71,18 +80,40 @@ pub fn release(guard: GuardNumber, answer: Answer) -> JsValue {
     if let Some(watch) = watch {
         tasks::cancel(watch);
     }
-    let loss = why_lost(&**guard);
+    let loss = guard.why_lost();
     let guard = Rc::into_inner(guard).expect("only the cancelled watch shared it");
-    tasks::start(async move {
-        guard.release().await;
-        answer.resolve(&JsValue::UNDEFINED);
-    });
+    match guard {
+        // To drop it frees it.
+        Guard::Memory(guard) => {
+            drop(guard);
+            answer.resolve(&JsValue::UNDEFINED);
+        }
+        Guard::Web(guard) => release_in_time(Box::new(guard), answer),
+        Guard::Boxed(guard) => release_in_time(guard, answer),
+    }
     loss
 }
 
 /// More places than these are not kept for other guards.
 const KEPT: usize = 64;
 
-fn why_lost(guard: &dyn LockGuard) -> JsValue {
-    guard.ensure_held().err().map(failure).into()
+fn release_in_time(guard: Box<dyn LockGuard>, answer: Answer) {
+    tasks::start(async move {
+        guard.release().await;
+        answer.resolve(&JsValue::UNDEFINED);
+    });
+}
+
+impl Guard {
+    fn get(&self) -> &dyn LockGuard {
+        match self {
+            Self::Memory(guard) => guard,
+            Self::Web(guard) => guard,
+            Self::Boxed(guard) => &**guard,
+        }
+    }
+
+    fn why_lost(&self) -> JsValue {
+        self.get().ensure_held().err().map(failure).into()
+    }
 }

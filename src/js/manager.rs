@@ -7,8 +7,9 @@ use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use super::answer::Answer;
+use super::guards::{self, Guard};
 use super::tasks::{self, TaskNumber};
-use super::{guards, values};
+use super::values;
 use crate::guard::LockMode;
 use crate::manager::{AcquireOptions, LockManager};
 use crate::memory::MemoryLockManager;
@@ -71,7 +72,14 @@ impl Manager {
             timeout: duration(timeout),
         };
         tasks::start(async move {
-            answer.guard(ask!(backend, acquire(&key, options)).map(Some));
+            let guard = match &*backend {
+                Backend::Memory(locks) => {
+                    let guard = locks.acquire_unboxed(&key, options).await;
+                    guard.map(Guard::Memory)
+                }
+                Backend::Web(locks) => locks.acquire_unboxed(&key, options).await.map(Guard::Web),
+            };
+            answer.guard(guard.map(Some));
         })
     }
 
@@ -80,7 +88,8 @@ impl Manager {
     pub fn try_acquire(&self, key: String, shared: bool, answer: Answer) -> Option<TaskNumber> {
         let backend = Rc::clone(&self.0);
         tasks::start(async move {
-            answer.guard(ask!(backend, try_acquire(&key, mode(shared))));
+            let guard = ask!(backend, try_acquire(&key, mode(shared)));
+            answer.guard(guard.map(|guard| guard.map(Guard::Boxed)));
         })
     }
 
@@ -88,7 +97,8 @@ impl Manager {
     pub fn steal(&self, key: String, answer: Answer) -> Option<TaskNumber> {
         let backend = Rc::clone(&self.0);
         tasks::start(async move {
-            answer.guard(ask!(backend, steal(&key)).map(Some));
+            let guard = ask!(backend, steal(&key));
+            answer.guard(guard.map(|guard| Some(Guard::Boxed(guard))));
         })
     }
 
@@ -101,7 +111,11 @@ impl Manager {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             let guards = ask!(backend, lock_many(&keys, duration(timeout)));
             answer.value(guards.map(|guards| {
-                let numbers = guards.into_iter().map(guards::keep).map(JsValue::from);
+                let numbers = guards
+                    .into_iter()
+                    .map(Guard::Boxed)
+                    .map(guards::keep)
+                    .map(JsValue::from);
                 numbers.collect::<Array>().into()
             }));
         })

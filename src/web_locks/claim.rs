@@ -91,7 +91,7 @@ impl Drop for Claim {
 
 /// A lock that the browser has granted to this context, and that is ours.
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
-pub(super) struct WebLockGuard {
+pub(crate) struct WebLockGuard {
     key: LockKey,
     mode: LockMode,
     claim: Claim,
