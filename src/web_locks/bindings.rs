@@ -2,7 +2,7 @@
 //! types only under `web_sys_unstable_apis`, a compiler flag that a library must
 //! not force on those who use it.
 
-use js_sys::{Array, Function, Promise};
+use js_sys::{Array, Function, JsString, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
@@ -59,7 +59,7 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub(super) fn request(
         this: &LockManager,
-        name: &str,
+        name: &JsString,
         options: &RequestOptions,
         callback: &Function,
     ) -> Result<Promise, JsValue>;

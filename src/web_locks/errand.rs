@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 
-use js_sys::{Function, Object, Promise};
+use js_sys::{Function, JsString, Object, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
@@ -33,8 +33,13 @@ struct Errand {
     on_answer: Closure<dyn FnMut(JsValue) -> JsValue>,
     on_success: Closure<dyn FnMut(JsValue)>,
     on_failure: Closure<dyn FnMut(JsValue)>,
+    /// The name that was last asked for, here and there: to carry one over takes as long
+    /// as all else that is done for a request.
+    name: Option<(String, JsString)>,
     /// With its controller in it.
     queueing: Option<Queueing>,
+    /// The options of a request that does not queue, by its mode.
+    trying: Option<(LockMode, RequestOptions)>,
     /// Whether the request that is under way may be withdrawn.
     is_queued: bool,
     is_answered: bool,
@@ -82,18 +87,20 @@ fn call(
     first_try: FirstTry,
 ) -> Result<(), String> {
     let locks = lock_manager()?;
-    let (options, on_answer) = with(lease, |errand| {
+    let (name_there, options, on_answer) = with(lease, |errand| {
         let errand = errand.get_or_insert_with(|| Errand::new(lease));
         let options = errand.options(mode, if_held)?;
         errand.first_try = first_try;
-        if std::mem::take(&mut errand.is_answered) {
+        if if_held == IfHeld::Queue {
+            errand.is_answered = false;
             nudge::waiting();
         }
+        let name = errand.name(name);
         let on_answer: &Function = errand.on_answer.as_ref().unchecked_ref();
-        Ok::<_, String>((options, on_answer.clone()))
+        Ok::<_, String>((name, options, on_answer.clone()))
     })?;
     // Outside: Node calls back at once where nothing is to be waited for.
-    let sent = locks.request(name, &options, &on_answer);
+    let sent = locks.request(&name_there, &options, &on_answer);
     let refused = with(lease, |errand| {
         let errand = errand.as_mut().expect(LIVES);
         if errand.first_try == FirstTry::Refused {
@@ -143,7 +150,9 @@ impl Errand {
             on_answer: Closure::new(move |lock| on_answer(lease, &lock)),
             on_success: Closure::new(move |_| on_end(lease, None)),
             on_failure: Closure::new(move |why| on_end(lease, Some(why))),
+            name: None,
             queueing: None,
+            trying: None,
             is_queued: false,
             is_answered: true,
             first_try: FirstTry::No,
@@ -158,31 +167,61 @@ impl Errand {
         }
     }
 
+    fn name(&mut self, name: &str) -> JsString {
+        match &self.name {
+            Some((known, there)) if known == name => there.clone(),
+            _ => {
+                let there = JsString::from(name);
+                self.name = Some((name.to_owned(), there.clone()));
+                there
+            }
+        }
+    }
+
     fn options(&mut self, mode: LockMode, if_held: IfHeld) -> Result<RequestOptions, String> {
         self.is_queued = if_held == IfHeld::Queue;
-        if self.is_queued
-            && let Some(kept) = self.queueing.as_ref().filter(|kept| kept.mode == mode)
-        {
-            return Ok(kept.options.clone().unchecked_into());
-        }
-        let options: RequestOptions = Object::new().unchecked_into();
-        options.set_mode(mode.as_str());
         match if_held {
-            IfHeld::Queue => {
-                let controller = AbortController::new().map_err(|e| why_turned_down(&e))?;
-                options.set_signal(&controller.signal());
-                self.queueing = Some(Queueing {
-                    mode,
-                    options: options.clone().unchecked_into(),
-                    controller,
-                });
+            IfHeld::Queue => self.queueing(mode),
+            IfHeld::Refuse => Ok(self.trying(mode)),
+            IfHeld::Steal => {
+                let options = options(mode);
+                options.set_steal(true);
+                Ok(options)
             }
-            // The specification allows no signal with these two.
-            IfHeld::Refuse => options.set_if_available(true),
-            IfHeld::Steal => options.set_steal(true),
         }
+    }
+
+    fn queueing(&mut self, mode: LockMode) -> Result<RequestOptions, String> {
+        if let Some(kept) = self.queueing.as_ref().filter(|kept| kept.mode == mode) {
+            return Ok(kept.options.clone());
+        }
+        let controller = AbortController::new().map_err(|e| why_turned_down(&e))?;
+        let options = options(mode);
+        options.set_signal(&controller.signal());
+        self.queueing = Some(Queueing {
+            mode,
+            options: options.clone(),
+            controller,
+        });
         Ok(options)
     }
+
+    /// Without a signal, which the specification allows with neither of the other two.
+    fn trying(&mut self, mode: LockMode) -> RequestOptions {
+        if let Some((_, options)) = self.trying.as_ref().filter(|kept| kept.0 == mode) {
+            return options.clone();
+        }
+        let options = options(mode);
+        options.set_if_available(true);
+        self.trying = Some((mode, options.clone()));
+        options
+    }
+}
+
+fn options(mode: LockMode) -> RequestOptions {
+    let options: RequestOptions = Object::new().unchecked_into();
+    options.set_mode(mode.as_str());
+    options
 }
 
 /// The callback that the browser runs. The lock is ours until the promise that is

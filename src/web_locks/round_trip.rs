@@ -18,7 +18,7 @@ pub(super) async fn round_trip(locks: &LockManager) {
     options.set_mode("shared");
     options.set_if_available(true);
     let callback = Closure::once(|_lock: JsValue| ());
-    if let Ok(promise) = locks.request(NAME, &options, callback.as_ref().unchecked_ref()) {
+    if let Ok(promise) = locks.request(&NAME.into(), &options, callback.as_ref().unchecked_ref()) {
         // Granted, not available or turned down: it went there and came back.
         let _ = JsFuture::from(promise).await;
     }
