@@ -38,6 +38,7 @@ function choose() {
     if (unknown !== undefined) throw new Error(`there is no part "${unknown}"`);
     return { chosen, rounds: values.quick ? 5 : 15 };
   } catch (error) {
-    throw new Problem(`${error.message}. Usage: npm run bench -- [--only a,b] [--quick], with parts out of ${all.join(', ')}`);
+    const usage = `npm run bench -- [--only a,b] [--quick], with parts out of ${all.join(', ')}`;
+    throw new Problem(`${error.message}. Usage: ${usage}`);
   }
 }

@@ -1,7 +1,7 @@
 // Chromium: pages, workers and tabs, driven from here.
 
 import { createServer } from 'node:http';
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 import { args, executablePath } from '../../tools/chromium.mjs';
@@ -15,7 +15,7 @@ import { memoryScenes } from './scenes.mjs';
 
 /** Prints what is measured in Chromium. */
 export async function benchChromium({ rounds }) {
-  endWithin(5);
+  endWithin(10);
   const server = await serve();
   let browser;
   try {
@@ -39,7 +39,8 @@ async function bench(browser, origin, rounds) {
   }
   progress('the first lock');
   const inFreshPage = (source) => evaluateAfresh(browser, origin, source);
-  printContestants('from import to first lock', [await firstLock((entry) => entries[entry], inFreshPage, { rounds })]);
+  const first = await firstLock((entry) => entries[entry], inFreshPage, { rounds });
+  printContestants('from import to first lock', [first]);
 
   progress('Web Locks in a page and in a worker');
   const workers = [await tabs[0].startWorker(), await tabs[0].startWorker()];
@@ -51,28 +52,42 @@ async function bench(browser, origin, rounds) {
   ];
   progress('Web Locks among workers and among tabs');
   for (const [what, members] of Object.entries({ workers, tabs })) {
-    for (const tasks of [1, 100]) comparisons.push(...(await contention(what, members, { tasks, rounds })));
+    for (const tasks of [1, 100]) {
+      comparisons.push(...(await contention(what, members, { tasks, rounds })));
+    }
   }
   comparisons.push(await handOff('tab', tabs, { rounds: 3 * rounds }));
   printScenes('`WebLockManager`', comparisons);
 }
 
-const named = (comparisons, name) => comparisons.map(({ title, results }) => ({ title: name(title), results }));
+const named = (comparisons, name) =>
+  comparisons.map(({ title, results }) => ({ title: name(title), results }));
 
 /** A tab, which does what it is told, and whose workers do. */
 async function openTab(context, origin) {
   const page = await context.newPage();
   await page.goto(origin + '/bench/');
   return {
-    call: (job, argument) => page.evaluate(([job, argument]) => call(job, argument), [job, argument]),
+    ...member(page),
     async startWorker() {
       const started = page.waitForEvent('worker');
-      await page.evaluate(() => void new Worker('/bench/page.js', { type: 'module' }));
+      await page.evaluate(
+        () =>
+          new Promise((resolve, reject) => {
+            const worker = new Worker('/bench/page.js', { type: 'module' });
+            worker.onmessage = resolve;
+            worker.onerror = ({ message }) => reject(new Error(message));
+          }),
+      );
       const worker = await started;
-      return { call: (job, argument) => worker.evaluate(([job, argument]) => call(job, argument), [job, argument]) };
+      return member(worker);
     },
   };
 }
+
+const member = (place) => ({
+  call: (job, argument) => place.evaluate(([job, argument]) => call(job, argument), [job, argument]),
+});
 
 /** In a context of its own, so that nothing is in any cache. */
 async function evaluateAfresh(browser, origin, source) {
@@ -119,12 +134,13 @@ async function bundles() {
     format: 'esm',
     logLevel: 'warning',
   });
-  const html = (script) => ({ type: 'text/html', body: `<!doctype html><title>bench</title><link rel="icon" href="data:,">${script}` });
-  return {
-    '/bench/': html('<script type="module" src="page.js"></script>'),
-    '/bench/empty': html(''),
-    ...Object.fromEntries(
-      outputFiles.map(({ path, text }) => [path.slice(join(root, '.').length), { type: 'text/javascript', body: text }]),
-    ),
+  const head = '<!doctype html><title>bench</title><link rel="icon" href="data:,">';
+  const files = {
+    '/bench/': { type: 'text/html', body: `${head}<script type="module" src="page.js"></script>` },
+    '/bench/empty': { type: 'text/html', body: head },
   };
+  for (const { path, text } of outputFiles) {
+    files[`/bench/${basename(path)}`] = { type: 'text/javascript', body: text };
+  }
+  return files;
 }

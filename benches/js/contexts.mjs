@@ -6,8 +6,8 @@ import { web } from './web.mjs';
 
 /** @typedef {import('./harness.mjs').Comparison} Comparison */
 
-/** In milliseconds: several times what a lock may be passed on within one context. */
-const WINDOW = 250;
+/** In milliseconds: many times what a lock may be passed on within one context. */
+const WINDOW = 150;
 /** Until when all have heard that it begins. */
 const START = 20;
 
@@ -24,7 +24,7 @@ export const jobs = {
     const task = async () => {
       for (let asked = Date.now(); asked < until; asked = Date.now()) {
         const start = performance.now();
-        await request(KEY, () => {
+        await request(KEY, async () => {
           const now = Date.now();
           if (now < from || now >= until) return;
           turns++;
@@ -69,7 +69,11 @@ export const jobs = {
 
 const timestamp = () => performance.timeOrigin + performance.now();
 
-/** @typedef {{ call(job: string, argument?: unknown): Promise<any> }} Member A context that is told what to do. */
+/**
+ * A context that is told what to do.
+ *
+ * @typedef {{ call(job: string, argument?: unknown): Promise<any> }} Member
+ */
 
 /**
  * The turns that the members get who all want one lock, each with so many tasks: how long one takes,

@@ -77,7 +77,8 @@ export function endWithin(minutes) {
 }
 
 /** The median over the rounds of how much of `theirs` `ours` takes. */
-export const ratio = (ours, theirs) => median(ours.nanoseconds.map((time, round) => time / theirs.nanoseconds[round]));
+export const ratio = (ours, theirs) =>
+  median(ours.nanoseconds.map((time, round) => time / theirs.nanoseconds[round]));
 
 export function median(values) {
   const sorted = values.toSorted((a, b) => a - b);

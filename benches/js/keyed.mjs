@@ -68,7 +68,11 @@ export function peers() {
   ];
 }
 
-/** What plain JavaScript takes at the least: a queue for each key, freed with its last holder. @returns {Keyed} */
+/**
+ * What plain JavaScript takes at the least: a queue for each key, freed with its last holder.
+ *
+ * @returns {Keyed}
+ */
 function plain() {
   const queues = new Map();
   const release = (key) => {

@@ -15,7 +15,7 @@ import { boundary, memoryScenes, queueScenes, uncontendedScenes } from './scenes
 const rounds = Number(process.argv[2]);
 const meter = { allocated: () => getHeapStatistics().total_allocated_bytes };
 
-endWithin(5);
+endWithin(10);
 heading(`Node ${process.versions.node}`);
 
 for (const [form, scenes] of Object.entries(memoryScenes({ rounds }))) {
@@ -29,10 +29,12 @@ printContestants('from import to first lock', [await firstLock(resolve, inFreshN
 
 progress('Web Locks in one thread');
 const options = { operations: 500, rounds };
-const comparisons = [...(await compareAll(uncontendedScenes(options))), ...(await compareAll(queueScenes(options)))];
+const comparisons = await compareAll([...uncontendedScenes(options), ...queueScenes(options)]);
 progress('Web Locks among threads');
 const threads = [thread(), thread()];
-for (const tasks of [1, 100]) comparisons.push(...(await contention('threads', threads, { tasks, rounds })));
+for (const tasks of [1, 100]) {
+  comparisons.push(...(await contention('threads', threads, { tasks, rounds })));
+}
 comparisons.push(await handOff('thread', threads, { rounds: 3 * rounds }));
 printScenes('`WebLockManager`', comparisons);
 await Promise.all(threads.map((thread) => thread.end()));
@@ -51,10 +53,12 @@ function thread() {
 }
 
 function resolve(entry) {
-  return entry.endsWith('.js') ? new URL(`../../pkg/${entry}`, import.meta.url).href : import.meta.resolve(entry);
+  const isOurs = entry.endsWith('.js');
+  return isOurs ? new URL(`../../pkg/${entry}`, import.meta.url).href : import.meta.resolve(entry);
 }
 
 async function inFreshNode(source) {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', `console.log(await ${source});`]);
+  const flags = ['--input-type=module', '--eval', `console.log(await ${source});`];
+  const { stdout } = await promisify(execFile)(process.execPath, flags);
   return Number(stdout);
 }

@@ -16,13 +16,16 @@ export const heading = (text) => console.log(`\n### ${text}`);
 export function printContestants(title, comparisons) {
   const [{ results }] = comparisons;
   const withBytes = results[0].bytes !== undefined;
+  const headers = comparisons.flatMap(({ title }) => [title, 'ours is']);
   printTable(
-    [title, ...comparisons.flatMap(({ title }) => [title, 'ours is']), ...(withBytes ? ['bytes'] : [])],
-    results.map(({ name, bytes }, i) => [
-      name,
-      ...comparisons.flatMap(({ results }) => [time(results[i]), i ? `${significant(ratio(results[0], results[i]))} ×` : '']),
-      ...(withBytes ? [integer(bytes)] : []),
-    ]),
+    [title, ...headers, ...(withBytes ? ['bytes allocated'] : [])],
+    results.map(({ name, bytes }, i) => {
+      const columns = comparisons.flatMap(({ results }) => [
+        time(results[i]),
+        i ? share(results[0], results[i]) : '',
+      ]);
+      return [name, ...columns, ...(withBytes ? [integer(bytes)] : [])];
+    }),
   );
 }
 
@@ -39,7 +42,7 @@ export function printScenes(title, comparisons) {
     [title, base, ...names.flatMap((name) => [name, 'is'])],
     comparisons.map(({ title, results }) => {
       const theirs = results.at(-1);
-      const others = results.slice(0, -1).flatMap((ours) => [time(ours), `${significant(ratio(ours, theirs))} ×`]);
+      const others = results.slice(0, -1).flatMap((ours) => [time(ours), share(ours, theirs)]);
       return [title, time(theirs), ...others];
     }),
   );
@@ -65,6 +68,8 @@ function time({ nanoseconds }) {
   if (value >= 1e6) return `${significant(value / 1e6)} ms`;
   return value >= 1e4 ? `${significant(value / 1e3)} µs` : `${significant(value)} ns`;
 }
+
+const share = (ours, theirs) => `${significant(ratio(ours, theirs))} ×`;
 
 /** Three digits are more than the noise leaves. */
 function significant(value) {

@@ -37,9 +37,9 @@ export function memoryScenes({ rounds }) {
 export function uncontendedScenes({ operations, rounds }) {
   const scene = (title, cycle) => ({ title, operations, rounds: 2 * rounds, contestants: web().map(cycle) });
   return [
-    scene('`request()`', cycleRequest),
-    scene('`lock()` and release', cycleLock),
-    scene('`tryLock()` and release', cycleTry),
+    scene('`request()`, uncontended', cycleRequest),
+    scene('`lock()` and release, uncontended', cycleLock),
+    scene('`tryLock()` and release, uncontended', cycleTry),
   ];
 }
 
@@ -50,7 +50,9 @@ export function uncontendedScenes({ operations, rounds }) {
  * @returns {Scene[]}
  */
 export function queueScenes({ operations, rounds }) {
-  const scene = (title, operations, rounds, queue) => ({ title, operations, rounds, contestants: web().map(queue) });
+  const scene = (title, operations, rounds, queue) => {
+    return { title, operations, rounds, contestants: web().map(queue) };
+  };
   const fewer = Math.ceil(rounds / 3);
   return [
     scene('`request()`, 100 tasks queue', operations, rounds, queueRequests(100)),

@@ -6,12 +6,13 @@ import { WebLockManager } from '../../pkg/index.js';
  * @typedef {object} Web
  * @property {string} name
  * @property {(key: string, callback: () => unknown) => Promise<unknown>} request
- * @property {(key: string) => Promise<() => Promise<unknown>>} lock Gives what releases, and resolves when it has.
+ * @property {(key: string) => Promise<() => Promise<unknown>>} lock Gives what releases, which resolves
+ *   when it has.
  * @property {(key: string) => Promise<(() => Promise<unknown>) | null>} tryLock
  */
 
 /** @returns {Web[]} */
-export const web = () => [ours('crosslock'), raw];
+export const web = () => [ours('crosslock'), ours('`passing: false`', { passing: false }), raw];
 
 /** @returns {Web} */
 function ours(name, options) {
