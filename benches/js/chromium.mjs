@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { basename } from 'node:path';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
-import { args, executablePath } from '../../tools/chromium.mjs';
+import { args, locateChromium } from '../../tools/chromium.mjs';
 import { root } from '../../tools/run.mjs';
 import { site } from '../../tools/site.mjs';
 import { contention, handOff } from './contexts.mjs';
@@ -19,6 +19,8 @@ export async function benchChromium({ rounds }) {
   const server = await serve();
   let browser;
   try {
+    // Asked now: it may have been installed since this process began.
+    const { executablePath } = locateChromium();
     browser = await chromium.launch({ executablePath, args });
     await bench(browser, `http://localhost:${server.address().port}`, rounds);
   } finally {

@@ -22,7 +22,7 @@ export const jobs = {
     let turns = 0;
     let longestWait = 0;
     const task = async () => {
-      for (let asked = Date.now(); asked < until; asked = Date.now()) {
+      while (Date.now() < until) {
         const start = performance.now();
         await request(KEY, async () => {
           const now = Date.now();

@@ -10,8 +10,7 @@ let memory;
 WebAssembly.Instance = class extends WebAssembly.Instance {
   constructor(...args) {
     super(...args);
-    // Not that of a module which does without.
-    memory = this.exports.memory ?? memory;
+    memory ??= this.exports.memory; // ours is the first
   }
 };
 
