@@ -78,4 +78,5 @@ function significant(value) {
   return value >= 0.1 ? value.toFixed(2) : value.toPrecision(2);
 }
 
-export const integer = (value) => Math.round(value).toLocaleString('en-GB');
+/** Never "-0". */
+export const integer = (value) => (Math.round(value) || 0).toLocaleString('en-GB');
