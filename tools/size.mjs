@@ -15,10 +15,17 @@ export function printSizes() {
   const column = (...cells) => console.log(cells.map((cell, i) => (i ? String(cell).padStart(9) : cell.padEnd(18))).join(''));
   column('pkg/', 'bytes', 'gzip', 'brotli');
   for (const name of Object.keys(recorded())) {
-    const bytes = readFileSync(join(pkg, name));
-    column(name, bytes.length, gzipSync(bytes, { level: 9 }).length, brotli(name));
+    const { raw, gzip, brotli } = sizeOf(readFileSync(join(pkg, name)));
+    column(name, raw, gzip, brotli);
   }
 }
+
+/** How many bytes travel, by how the server compresses them. */
+export const sizeOf = (bytes) => ({
+  raw: bytes.length,
+  gzip: gzipSync(bytes, { level: 9 }).length,
+  brotli: brotliCompressSync(bytes).length,
+});
 
 /** Fails when a file has grown past what was once accepted, so that nothing grows unnoticed. */
 export function checkSizes() {
@@ -39,4 +46,4 @@ export function acceptSizes() {
 
 const recorded = () => JSON.parse(readFileSync(budget, 'utf8'));
 
-const brotli = (name) => brotliCompressSync(readFileSync(join(pkg, name))).length;
+const brotli = (name) => sizeOf(readFileSync(join(pkg, name))).brotli;

@@ -1,0 +1,41 @@
+// The time from the import to the first lock, in a fresh process or page.
+
+import { compare } from './harness.mjs';
+
+const web = 'await new WebLockManager().lock(key, { timeout: 0 })';
+
+/** The entry that is imported, and what then gives a lock. */
+const starts = {
+  'crosslock, in memory': ['index.js', 'await new MemoryLockManager().lock(key, { timeout: 0 })'],
+  'crosslock, Web Locks': ['index.js', web],
+  '`crosslock/wasm-url`, Web Locks': ['wasm-url.js', web],
+  'async-mutex': ['async-mutex', 'await new Mutex().acquire()'],
+  'navigator.locks, nothing to import': [
+    undefined,
+    'await new Promise((held) => navigator.locks.request(key, () => (held(), new Promise(() => {}))))',
+  ],
+};
+
+/**
+ * @param {(entry: string) => string} url Where an entry is imported from.
+ * @param {(source: string) => Promise<number>} evaluate Runs a source that returns milliseconds, in a
+ *   fresh place.
+ */
+export const firstLock = (url, evaluate, { rounds }) =>
+  compare({
+    title: 'time',
+    operations: 1,
+    rounds,
+    contestants: Object.entries(starts).map(([name, [entry, lock]]) => ({
+      name,
+      run: () => evaluate(source(entry && `await import(${JSON.stringify(url(entry))})`, lock)),
+    })),
+  });
+
+const source = (imported, lock) => `(async () => {
+  const key = 'lightning.send.42';
+  const start = performance.now();
+  const { MemoryLockManager, WebLockManager, Mutex } = ${imported ?? '{}'};
+  globalThis.kept = ${lock};
+  return performance.now() - start;
+})()`;

@@ -1,0 +1,64 @@
+// Node: one thread, and several. Started by tools/bench.mjs: node --expose-gc node.mjs ROUNDS.
+
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { promisify } from 'node:util';
+import { getHeapStatistics } from 'node:v8';
+import { Worker } from 'node:worker_threads';
+import { contention, handOff } from './contexts.mjs';
+import { firstLock } from './first-lock.mjs';
+import { compare, compareAll, endWithin } from './harness.mjs';
+import { printLeft } from './left.mjs';
+import { heading, printContestants, printScenes, printTimes, progress } from './report.mjs';
+import { boundary, memoryScenes, queueScenes, uncontendedScenes } from './scenes.mjs';
+
+const rounds = Number(process.argv[2]);
+const meter = { allocated: () => getHeapStatistics().total_allocated_bytes };
+
+endWithin(10);
+heading(`Node ${process.versions.node}`);
+
+for (const [form, scenes] of Object.entries(memoryScenes({ rounds }))) {
+  progress(`in memory: ${form}`);
+  printContestants(form, await compareAll(scenes, meter));
+}
+progress('what is left, the boundary of wasm, the first lock');
+await printLeft();
+printTimes(await compare(boundary({ rounds })));
+printContestants('from import to first lock', [await firstLock(resolve, inFreshNode, { rounds })]);
+
+progress('Web Locks in one thread');
+const options = { operations: 500, rounds };
+const comparisons = await compareAll([...uncontendedScenes(options), ...queueScenes(options)]);
+progress('Web Locks among threads');
+const threads = [thread(), thread()];
+for (const tasks of [1, 100]) {
+  comparisons.push(...(await contention('threads', threads, { tasks, rounds })));
+}
+comparisons.push(await handOff('thread', threads, { rounds: 3 * rounds }));
+printScenes('`WebLockManager`', comparisons);
+await Promise.all(threads.map((thread) => thread.end()));
+
+function thread() {
+  const worker = new Worker(new URL('thread.mjs', import.meta.url));
+  return {
+    async call(job, argument) {
+      const answer = once(worker, 'message'); // rejects if the thread fails
+      worker.postMessage({ job, argument });
+      const [result] = await answer;
+      return result;
+    },
+    end: () => worker.terminate(),
+  };
+}
+
+function resolve(entry) {
+  const isOurs = entry.endsWith('.js');
+  return isOurs ? new URL(`../../pkg/${entry}`, import.meta.url).href : import.meta.resolve(entry);
+}
+
+async function inFreshNode(source) {
+  const flags = ['--input-type=module', '--eval', `console.log(await ${source});`];
+  const { stdout } = await promisify(execFile)(process.execPath, flags);
+  return Number(stdout);
+}
