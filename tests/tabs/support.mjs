@@ -60,10 +60,10 @@ export function browserTests({ ignoreDefaultArgs = [] } = {}) {
   return {
     /** What the pages reported so far, for a test that expects it. */
     errors,
-    /** Opens a tab. Without a path it is blank, with the package and `locks` as globals. */
+    /** Opens a tab, at a path or an address. Without one it is blank, with the package and `locks` as globals. */
     async tab(path, { host = 'localhost' } = {}) {
       const page = await context.newPage();
-      await page.goto(`http://${host}:${server.address().port}${path ?? '/blank'}`);
+      await page.goto(new URL(path ?? '/blank', `http://${host}:${server.address().port}`).href);
       if (path === undefined) await load(page);
       return page;
     },

@@ -1,0 +1,173 @@
+// A tab's own card: what it waits for or holds, and the buttons that make it do so.
+
+import { LockError, type LockGuard } from 'crosslock';
+import { attempt, freeze, hold, steal, wait, type Work } from './actions.js';
+import { listen, now, publish, type TabRequest } from './channel.js';
+import { create, duration } from './dom.js';
+import { closeTab } from './frames.js';
+import type { PublishedLocks } from './requests.js';
+import { settings } from './settings.js';
+import { withNames, type Tab } from './tabs.js';
+
+const FREEZE = 4000;
+
+/** What a held lock waits for. */
+interface Held {
+  guard: LockGuard;
+  finish: () => void;
+}
+
+export class Controls {
+  readonly #tab: Tab;
+  readonly #locks: PublishedLocks;
+  readonly #open = new Map<string, TabRequest>();
+  readonly #held: Held[] = [];
+  readonly #waits: AbortController[] = [];
+  #said = 0;
+
+  readonly #state = create('p', { class: 'state' });
+  readonly #message = create('p', { class: 'message', role: 'status' });
+  readonly #main = create('button', { type: 'button', class: 'main', 'data-action': 'hold' });
+
+  constructor(tab: Tab, locks: PublishedLocks, place: HTMLElement) {
+    this.#tab = tab;
+    this.#locks = locks;
+    this.#main.addEventListener('click', () => this.#toggle());
+    place.replaceChildren(
+      this.#state,
+      create(
+        'div',
+        { class: 'buttons', role: 'group', 'aria-label': `What ${tab.name} does` },
+        this.#main,
+        this.#button('wait', 'Wait 2 s', 'Waits for the lock, but not for longer', () => this.#wait()),
+        this.#button('try', 'Try', 'Takes the lock if it is free, and does not wait', () => this.#try()),
+        this.#button('steal', 'Steal', 'Takes the lock away from whoever holds it', () => this.#steal()),
+        this.#button('freeze', `Freeze ${FREEZE / 1000} s`, 'Stops the main thread', () => this.#freeze()),
+        this.#button('close', 'Kill', 'Ends this tab on the spot', () => this.#kill()),
+      ),
+      this.#message,
+    );
+    listen('request', (request) => {
+      if (request.tab !== tab.id) return;
+      if (request.ended === undefined) this.#open.set(request.id, request);
+      else this.#open.delete(request.id);
+      this.#show();
+    });
+    this.#show();
+    setInterval(() => document.hidden || this.#show(), 200);
+  }
+
+  #button(action: string, text: string, explanation: string, act: () => unknown): HTMLButtonElement {
+    const button = create('button', { type: 'button', 'data-action': action, title: explanation }, text);
+    button.addEventListener('click', () => {
+      showCode(action);
+      act();
+    });
+    return button;
+  }
+
+  /** One button for the whole of a hold: from the request to its end. */
+  #toggle(): void {
+    const [held] = this.#held;
+    if (held) return held.finish();
+    const waiting = this.#waits.at(-1);
+    if (waiting) return waiting.abort(new DOMException('no longer waiting', 'AbortError'));
+    showCode('hold');
+    const { key, mode } = settings();
+    const controller = new AbortController();
+    this.#waits.push(controller);
+    void this.#run(
+      hold(this.#locks, key, mode, controller.signal, (guard) => {
+        remove(this.#waits, controller);
+        return this.#work(guard);
+      }).finally(() => remove(this.#waits, controller)),
+    );
+  }
+
+  #wait(): void {
+    const { key, mode } = settings();
+    void this.#run(wait(this.#locks, key, mode, this.#work, this.#say));
+  }
+
+  #try(): void {
+    const { key, mode } = settings();
+    void this.#run(attempt(this.#locks, key, mode, this.#work, this.#say));
+  }
+
+  #steal(): void {
+    void this.#run(steal(this.#locks, settings().key, this.#work));
+  }
+
+  #freeze(): void {
+    const from = now();
+    publish('freeze', { tab: this.#tab.id, name: this.#tab.name, from, until: from + FREEZE });
+    this.#say(`frozen for ${FREEZE / 1000} s`);
+    // Time to be seen, and for the message to leave.
+    setTimeout(() => {
+      void this.#run((async () => freeze(this.#held[0]?.guard, FREEZE))(), 'running again');
+    }, 50);
+  }
+
+  #kill(): void {
+    closeTab();
+    // A tab that a person opened may not close itself.
+    this.#say('close this tab by the browser');
+  }
+
+  /** What is done under the lock: to wait for "Release". */
+  readonly #work: Work = (guard) =>
+    new Promise<void>((resolve, reject) => {
+      const held = { guard, finish: resolve };
+      this.#held.push(held);
+      const lose = () => reject(guard.lost.reason);
+      guard.lost.addEventListener('abort', lose);
+      if (guard.lost.aborted) lose();
+      this.#show();
+    }).finally(() => {
+      const index = this.#held.findIndex((held) => held.guard === guard);
+      this.#held.splice(index, 1);
+    });
+
+  /** Says how an action ended. */
+  async #run(action: Promise<unknown>, success = ''): Promise<void> {
+    this.#say('');
+    try {
+      await action;
+      if (success) this.#say(success);
+    } catch (error) {
+      const { name, message } = error as Error;
+      if (!(error instanceof LockError || name === 'AbortError')) throw error;
+      this.#say(message);
+    } finally {
+      this.#show();
+    }
+  }
+
+  readonly #say = async (what: string): Promise<void> => {
+    const turn = ++this.#said;
+    const text = await withNames(what);
+    if (turn === this.#said) this.#message.textContent = text;
+  };
+
+  #show(): void {
+    const requests = [...this.#open.values()];
+    const shown = requests.find(({ state }) => state === 'held') ?? requests[0];
+    const text = shown
+      ? `${shown.state === 'held' ? 'Holds' : 'Waits for'} ${shown.key} · ${duration(now() - (shown.granted ?? shown.asked))}`
+      : 'Idle';
+    if (this.#state.textContent !== text) this.#state.textContent = text;
+    this.#state.dataset.state = shown?.state ?? 'idle';
+    const main = this.#held.length > 0 ? 'Release' : this.#waits.length > 0 ? 'Cancel' : 'Hold';
+    if (this.#main.textContent !== main) this.#main.textContent = main;
+  }
+}
+
+function remove<T>(list: T[], item: T): void {
+  const index = list.indexOf(item);
+  if (index >= 0) list.splice(index, 1);
+}
+
+/** Shows the code of an action, in the page that this is or that this frame is in. */
+function showCode(action: string): void {
+  parent.dispatchEvent(new CustomEvent('crosslock-code', { detail: action }));
+}
