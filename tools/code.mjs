@@ -21,7 +21,7 @@ export function showCode(page) {
         const code = region(readFileSync(join(root, file), 'utf8'), name, file);
         const { value } = hljs.highlight(code, { language });
         // It scrolls where it is narrow, so the keyboard must be able to go there.
-        const attributes = `data-language="${language}" tabindex="0" role="region" aria-label="${names[language]}"`;
+        const attributes = `data-language="${language}" tabindex="0" role="group" aria-label="${names[language]}"`;
         return `<pre ${attributes}><code>${value}</code></pre>`;
       })
       .join('\n'),

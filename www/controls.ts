@@ -43,7 +43,7 @@ export class Controls {
         this.#button('try', 'Try', 'Takes the lock if it is free, and does not wait', () => this.#try()),
         this.#button('steal', 'Steal', 'Takes the lock away from whoever holds it', () => this.#steal()),
         this.#button('freeze', `Freeze ${FREEZE / 1000} s`, 'Stops the main thread', () => this.#freeze()),
-        this.#button('close', 'Kill', 'Ends this tab on the spot', () => this.#kill()),
+        this.#button('close', window.frameElement ? 'Kill' : 'Close tab', 'Ends this tab on the spot', () => this.#close()),
       ),
       this.#message,
     );
@@ -108,7 +108,7 @@ export class Controls {
     }, 50);
   }
 
-  #kill(): void {
+  #close(): void {
     closeTab();
     // A tab that a person opened may not close itself.
     this.#say('close this tab by the browser');

@@ -37,7 +37,9 @@ async function claimName(wanted: string | null): Promise<LockGuard> {
 /** The names of all tabs that are open, by their ids. */
 export async function openTabs(): Promise<Map<string, string>> {
   const { held } = await names.query();
-  return new Map(held.map(({ clientId, key }) => [clientId, key]));
+  // In the order in which the names are given away; those without a colour come last.
+  const order = ({ key }: { key: string }) => (NAMES.includes(key) ? NAMES.indexOf(key) : NAMES.length);
+  return new Map(held.sort((a, b) => order(a) - order(b)).map(({ clientId, key }) => [clientId, key]));
 }
 
 /** What the package says of a client, with the tab's name in place of the browser's id. */

@@ -41,20 +41,28 @@ export async function ready(page, frames = 0) {
 export const nameOf = (page) => page.getAttribute('#own', 'data-tab');
 
 /** Clicks on a button of the tab's, or the frame's, own card. */
-export const act = (page, action) => page.click(`#own-controls [data-action=${action}]`);
+export async function act(page, action) {
+  await toFront(page);
+  await page.click(`#own-controls [data-action=${action}]`);
+}
+
+/** Shows the tab, as a person would who is about to use it: a hidden one draws once a second. */
+const toFront = (page) => (page.page?.() ?? page).bringToFront();
 
 /** Resolves when the tab's card says this. */
 export const says = (page, text, part = '.message') => page.waitForSelector(`#own-controls ${part}:has-text(${JSON.stringify(text)})`);
 
 /** Resolves when the board of the page shows these holders and this queue for the key. */
-export const boardShows = (page, key, holders, queue = []) =>
-  page.waitForFunction(
+export const boardShows = async (page, key, holders, queue = []) => {
+  await toFront(page);
+  await page.waitForFunction(
     ([key, ...expected]) => {
       const names = (part) => [...document.querySelectorAll(`#board [data-key="${key}"] ${part} .person`)].map(({ dataset }) => dataset.tab);
       return [names('.holders'), names('.queue')].every((names, i) => names.join() === expected[i].join());
     },
     [key, holders, queue],
   );
+};
 
 /** Resolves when the timeline of the page has this in the lane of the tab. */
 export const timelineShows = (page, name, what) => page.waitForSelector(`#timeline [data-tab="${name}"] ${what}`, { state: 'attached' });
@@ -67,6 +75,7 @@ export const payUnderLock = (page, locked) => page.setChecked('#locked', locked,
 
 /** Pays from every tab at once, and returns what the page says of it. */
 export async function payFromEveryTab(page) {
+  await toFront(page);
   const before = await page.getAttribute('#result', 'data-round');
   await page.click('#pay');
   await page.waitForFunction((before) => (document.querySelector('#result').dataset.round ?? null) !== before, before);
