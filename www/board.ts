@@ -2,7 +2,7 @@
 
 import type { LockInfo, LockMode, LockSnapshot } from 'crosslock';
 import { now, type TabRequest } from './channel.js';
-import { chip, create, duration } from './dom.js';
+import { chip, create, elapsed } from './dom.js';
 import type { History } from './history.js';
 
 /** Somebody who holds a key or waits for it. */
@@ -40,7 +40,7 @@ export class Board {
   /** Lets the times go on. */
   tick(): void {
     for (const time of this.#list.querySelectorAll<HTMLElement>('[data-since]')) {
-      time.textContent = duration(now() - Number(time.dataset.since));
+      time.textContent = elapsed(now() - Number(time.dataset.since));
     }
   }
 }

@@ -3,7 +3,7 @@
 import { LockError, type LockGuard } from 'crosslock';
 import { attempt, freeze, hold, steal, wait, type Work } from './actions.js';
 import { listen, now, publish, type TabRequest } from './channel.js';
-import { create, duration } from './dom.js';
+import { create, elapsed } from './dom.js';
 import { closeTab } from './frames.js';
 import type { PublishedLocks } from './requests.js';
 import { settings } from './settings.js';
@@ -42,8 +42,8 @@ export class Controls {
         this.#button('wait', 'Wait 2 s', 'Waits for the lock, but not for longer', () => this.#wait()),
         this.#button('try', 'Try', 'Takes the lock if it is free, and does not wait', () => this.#try()),
         this.#button('steal', 'Steal', 'Takes the lock away from whoever holds it', () => this.#steal()),
-        this.#button('freeze', `Freeze ${FREEZE / 1000} s`, 'Stops the main thread', () => this.#freeze()),
-        this.#button('close', window.frameElement ? 'Kill' : 'Close tab', 'Ends this tab on the spot', () => this.#close()),
+        this.#button('freeze', 'Freeze', `Stops the main thread for ${FREEZE / 1000} s`, () => this.#freeze()),
+        this.#button('close', window.frameElement ? 'Kill' : 'Close', 'Ends this tab on the spot', () => this.#close()),
       ),
       this.#message,
     );
@@ -152,10 +152,11 @@ export class Controls {
   #show(): void {
     const requests = [...this.#open.values()];
     const shown = requests.find(({ state }) => state === 'held') ?? requests[0];
-    const text = shown
-      ? `${shown.state === 'held' ? 'Holds' : 'Waits for'} ${shown.key} · ${duration(now() - (shown.granted ?? shown.asked))}`
-      : 'Idle';
-    if (this.#state.textContent !== text) this.#state.textContent = text;
+    const text = shown ? `${shown.state === 'held' ? 'Holds' : 'Waits for'} ${shown.key}` : 'Idle';
+    this.#state.replaceChildren(
+      text,
+      create('span', {}, shown ? `, ${elapsed(now() - (shown.granted ?? shown.asked))}` : ''),
+    );
     this.#state.dataset.state = shown?.state ?? 'idle';
     const main = this.#held.length > 0 ? 'Release' : this.#waits.length > 0 ? 'Cancel' : 'Hold';
     if (this.#main.textContent !== main) this.#main.textContent = main;

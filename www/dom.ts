@@ -31,9 +31,13 @@ export const title = (name: string): string => `${name[0]!.toUpperCase()}${name.
 
 export const sats = (amount: number): string => amount.toLocaleString('en');
 
-/** A time that has passed, in words as short as its length allows. */
+/** A time that has passed. */
 export function duration(milliseconds: number): string {
+  return milliseconds < 1000 ? `${Math.max(0, Math.round(milliseconds))} ms` : elapsed(milliseconds);
+}
+
+/** A time that goes on: no finer than it can be read. */
+export function elapsed(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds) / 1000;
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   return seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 }

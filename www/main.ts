@@ -34,7 +34,7 @@ async function start({ tab, locks, wallet }: Participant): Promise<void> {
   sessionStorage.setItem('tab', tab.name);
   document.title = `${title(tab.name)} · crosslock`;
   byId('tab-name').textContent = title(tab.name);
-  byId('own-name').textContent = `${title(tab.name)}, this page`;
+  byId('own-name').textContent = `${title(tab.name)}, here`;
   for (const element of [byId('tab-name'), byId('own')]) element.dataset.tab = tab.name;
 
   startWallet(wallet);

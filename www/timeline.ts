@@ -57,7 +57,7 @@ export class Timeline {
       }
       const mark = MARKS[state];
       if (mark && ended !== undefined && ended > start) {
-        boxes.push(create('span', { class: 'mark', style: `left:${position(ended)}%`, title: message ?? mark, ...data }, mark));
+        boxes.push(create('span', { class: 'mark', style: `left:min(${position(ended)}%, 100% - 4rem)`, title: message ?? mark, ...data }, mark));
       }
       return boxes;
     };

@@ -142,7 +142,7 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
     await payUnderLock(page, true);
     assert.match(await sourceOf('.problem .code', 'typescript'), /locks\.lock\(/);
 
-    const buttons = { wait: 'TIMED_OUT', try: 'tryLock', steal: 'steal: true', hold: 'timeout: Infinity' };
+    const buttons = { hold: 'timeout: Infinity', wait: 'TIMED_OUT', try: 'tryLock', steal: 'steal: true' };
     for (const [action, expected] of Object.entries(buttons)) {
       await act(page.frames()[1], action);
       await page.waitForSelector(`[data-code-of=${action}]:not([hidden])`);
@@ -192,6 +192,9 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
         await stage(page);
         mkdirSync(screenshots, { recursive: true });
         await page.screenshot({ path: join(screenshots, `demo-${size}-${colorScheme}.png`), fullPage: true });
+        const end = await page.$eval('.problem', (panel) => Math.ceil(panel.getBoundingClientRect().bottom + scrollY) + 24);
+        const clip = { x: 0, y: 0, width: viewport.width, height: end };
+        await page.screenshot({ path: join(screenshots, `top-${size}-${colorScheme}.png`), fullPage: true, clip });
 
         const width = () => page.evaluate(() => document.scrollingElement.scrollWidth);
         assert.equal(await width(), viewport.width);
