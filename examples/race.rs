@@ -166,6 +166,7 @@ async fn main() -> Result<()> {
     let wallet = Wallet::default();
     try_join_all((0..TASKS).map(|_| pay_unlocked(&wallet, AMOUNT))).await?;
     println!("without locks, {} sats were spent twice", wallet.lost());
+    ensure!(wallet.lost() > 0, "it was no race");
 
     let wallet = Wallet::default();
     try_join_all((0..TASKS).map(|_| pay(&*locks, &wallet, AMOUNT))).await?;

@@ -5,9 +5,10 @@ import { freeNames } from './tabs.js';
 
 /** Adds frames to the list, after those that are there. */
 export async function addFrames(list: HTMLElement, count: number): Promise<void> {
-  for (const name of await freeNames(count)) {
+  const names = await freeNames();
+  for (let i = 0; i < count; i++) {
     // It has its name for a title once it has claimed one.
-    const frame = create('iframe', { src: `./tab.html#${name}`, title: 'A tab in this window' });
+    const frame = create('iframe', { src: `./tab.html#${names[i] ?? ''}`, title: 'A tab in this window' });
     list.append(create('li', { class: 'card' }, frame));
   }
 }

@@ -10,13 +10,13 @@ export type Change = (request: TabRequest) => void;
 
 export class History {
   readonly requests = new Map<string, TabRequest>();
-  readonly freezes: Freeze[] = [];
+  freezes: Freeze[] = [];
   readonly #changed: Change;
 
   constructor(changed: Change) {
     this.#changed = changed;
     listen('request', (request) => this.#set(request));
-    listen('freeze', (freeze) => this.freezes.push(freeze));
+    listen('freeze', (freeze) => (this.freezes = [...this.freezes.filter(({ until }) => until > now() - MEMORY), freeze]));
     publish('hello', null);
   }
 

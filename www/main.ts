@@ -129,6 +129,7 @@ function startSettings(): void {
     mode.value = settings.mode;
     document.documentElement.dataset.locked = String(settings.locked);
   });
+  byId('asks-for').addEventListener('submit', (event) => event.preventDefault());
   locked.addEventListener('change', () => change({ locked: locked.checked }));
   key.addEventListener('input', () => change({ key: key.value }));
   mode.addEventListener('change', () => change({ mode: mode.value === 'shared' ? 'shared' : 'exclusive' }));

@@ -34,12 +34,14 @@ export function drawRace(place: HTMLElement, { payments, started, locked }: Resu
 }
 
 /** A round in one sentence. */
-export function summary({ payments, before, after }: Result): string {
+export function summary({ payments, before, after, locked }: Result): string {
   const paid = payments.filter(({ wrote }) => wrote).length;
   const refused = payments.length - paid;
   const lost = after.lost - before.lost;
   const sent = `${paid} ${paid === 1 ? 'payment' : 'payments'} sent, ${sats(after.paid - before.paid)} sats.`;
   const books = `The balance fell by ${sats(before.balance - after.balance)}.`;
   const notPaid = refused > 0 ? ` ${refused} not made: ${payments.find(({ problem }) => problem)?.problem}.` : '';
-  return `${sent} ${books} ${lost === 0 ? 'Nothing was spent twice.' : `${sats(lost)} sats were spent twice.`}${notPaid}`;
+  const loss = lost === 0 ? 'Nothing was spent twice.' : `${sats(lost)} sats were spent twice.`;
+  const advice = lost > 0 && !locked ? ' Now pay under the lock.' : '';
+  return `${sent} ${books} ${loss}${notPaid}${advice}`;
 }

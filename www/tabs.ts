@@ -48,8 +48,8 @@ export async function withNames(message: string): Promise<string> {
   return message.replaceAll(/client (\S+)/g, (text, id) => (tabs.has(id) ? `tab ${tabs.get(id)}` : text));
 }
 
-/** So many names that no tab has. */
-export async function freeNames(count: number): Promise<string[]> {
+/** Names with a colour that no tab has. */
+export async function freeNames(): Promise<string[]> {
   const taken = new Set((await openTabs()).values());
-  return NAMES.filter((name) => !taken.has(name)).slice(0, count);
+  return NAMES.filter((name) => !taken.has(name));
 }
