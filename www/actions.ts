@@ -1,7 +1,7 @@
 // What the buttons do, and what the page shows as their code: the regions are cut out of this file
 // when the site is made. `examples/race.rs` has the same ones in Rust.
 
-import { LockError, type LockGuard, type LockManager, type LockMode } from 'crosslock';
+import { LockError, type LockGuard, type LockInfo, type LockManager, type LockMode } from 'crosslock';
 import { NotEnough, type Wallet } from './wallet.js';
 
 /** Goes on for as long as the lock is wanted, and is rejected if it is lost. */
@@ -76,10 +76,21 @@ export function freeze(guard: LockGuard | undefined, milliseconds: number) {
   // #endregion
 }
 
-export async function query(locks: LockManager) {
+/** A key, who holds it, and who waits for it. */
+export interface Row {
+  key: string;
+  holders: LockInfo[];
+  queue: LockInfo[];
+}
+
+export async function query(locks: LockManager): Promise<Row[]> {
   // #region query
-  const { held, pending } = await locks.query();
-  for (const { key, mode, clientId } of held) console.log(key, mode, clientId);
-  for (const { key, mode, clientId } of pending) console.log(key, mode, clientId);
+  const { held, pending } = await locks.query(); // of all tabs, to show and not to decide by
+  const keys = new Set([...held, ...pending].map(({ key }) => key));
+  return [...keys].sort().map((key) => ({
+    key,
+    holders: held.filter((lock) => lock.key === key),
+    queue: pending.filter((lock) => lock.key === key), // in the order of their turns
+  }));
   // #endregion
 }

@@ -1,12 +1,13 @@
 // The live board: for every key who holds it, for how long, and who waits in which order.
 
-import type { LockInfo, LockMode, LockSnapshot } from 'crosslock';
+import type { LockInfo, LockMode } from 'crosslock';
+import type { Row } from './actions.js';
 import { now, type TabRequest } from './channel.js';
 import { chip, create, elapsed } from './dom.js';
 import type { History } from './history.js';
 
 /** Somebody who holds a key or waits for it. */
-interface Entry {
+interface Person {
   name: string;
   mode: LockMode;
   /** Since when, where the tab has said so. */
@@ -14,10 +15,10 @@ interface Entry {
   frozen: boolean;
 }
 
-interface Row {
+interface Shown {
   key: string;
-  holders: Entry[];
-  queue: Entry[];
+  holders: Person[];
+  queue: Person[];
 }
 
 export class Board {
@@ -28,11 +29,11 @@ export class Board {
     this.#list = list;
   }
 
-  show(snapshot: LockSnapshot, tabs: Map<string, string>, history: History): void {
-    const rows = merge(snapshot, tabs, history);
-    const state = JSON.stringify(rows);
+  show(rows: Row[], tabs: Map<string, string>, history: History): void {
+    const shown = rows.map(withPublished(tabs, history));
+    const state = JSON.stringify(shown);
     // Made anew only when something has changed: a person may be reading it, or a screen reader.
-    if (state !== this.#shown) this.#list.replaceChildren(...rows.map(item));
+    if (state !== this.#shown) this.#list.replaceChildren(...shown.map(item));
     this.#shown = state;
     this.tick();
   }
@@ -49,57 +50,46 @@ export class Board {
  * The browser says who holds, and who waits in which order. A tab that queues more than once for a key
  * has only the first of these in the browser's queue; the others, which it has published, come behind.
  */
-function merge({ held, pending }: LockSnapshot, tabs: Map<string, string>, history: History): Row[] {
+function withPublished(tabs: Map<string, string>, history: History): (row: Row) => Shown {
   const published = history.open;
   const frozen = new Set(history.freezes.filter(({ until }) => until > now()).map(({ tab }) => tab));
   const used = new Set<TabRequest>();
-  const take = (tab: string, key: string, state: 'held' | 'waiting') => {
-    const request = published.find((other) => other.tab === tab && other.key === key && other.state === state && !used.has(other));
-    if (request) used.add(request);
-    return request;
-  };
-  const entry = (tab: string, mode: LockMode, since: number | undefined): Entry => ({
+  const person = (tab: string, mode: LockMode, since: number | undefined): Person => ({
     name: tabs.get(tab) ?? 'a tab without a name',
     mode,
     since,
     frozen: frozen.has(tab),
   });
-
-  const rows = new Map<string, Row>();
-  const row = (key: string) => {
-    if (!rows.has(key)) rows.set(key, { key, holders: [], queue: [] });
-    return rows.get(key)!;
+  const known = (state: TabRequest['state']) => ({ key, mode, clientId }: LockInfo) => {
+    const matches = (other: TabRequest) => other.tab === clientId && other.key === key && other.state === state;
+    const request = published.find((other) => matches(other) && !used.has(other));
+    if (request) used.add(request);
+    return person(clientId, mode, request?.granted ?? request?.asked);
   };
-  const fromBrowser = ({ key, mode, clientId }: LockInfo, state: 'held' | 'waiting') => {
-    const request = take(clientId, key, state);
-    return entry(clientId, mode, request?.granted ?? request?.asked);
+  return ({ key, holders, queue }) => {
+    const [holding, waiting] = [holders.map(known('held')), queue.map(known('waiting'))];
+    const further = published.filter((request) => request.key === key && request.state === 'waiting' && !used.has(request));
+    return { key, holders: holding, queue: [...waiting, ...further.map(({ tab, mode, asked }) => person(tab, mode, asked))] };
   };
-  for (const info of held) row(info.key).holders.push(fromBrowser(info, 'held'));
-  for (const info of pending) row(info.key).queue.push(fromBrowser(info, 'waiting'));
-  for (const request of published) {
-    if (request.state !== 'waiting' || used.has(request) || !rows.has(request.key) || !tabs.has(request.tab)) continue;
-    row(request.key).queue.push(entry(request.tab, request.mode, request.asked));
-  }
-  return [...rows.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-function item({ key, holders, queue }: Row): HTMLElement {
+function item({ key, holders, queue }: Shown): HTMLElement {
   return create(
     'li',
     { 'data-key': key },
     create('h4', { class: 'key' }, key),
-    create('div', { class: 'holders' }, create('span', { class: 'label' }, 'held by'), ...holders.map((entry) => person('span', entry))),
+    create('div', { class: 'holders' }, create('span', { class: 'label' }, 'held by'), ...holders.map((holder) => person('span', holder))),
     queue.length > 0 &&
       create(
         'div',
         { class: 'queue' },
         create('span', { class: 'label' }, 'then'),
-        create('ol', {}, ...queue.map((entry) => person('li', entry))),
+        create('ol', {}, ...queue.map((waiter) => person('li', waiter))),
       ),
   );
 }
 
-function person(tag: 'span' | 'li', { name, mode, since, frozen }: Entry): HTMLElement {
+function person(tag: 'span' | 'li', { name, mode, since, frozen }: Person): HTMLElement {
   return create(
     tag,
     { class: 'person', 'data-tab': name, 'data-mode': mode },

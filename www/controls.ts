@@ -137,16 +137,18 @@ export class Controls {
     } catch (error) {
       const { name, message } = error as Error;
       if (!(error instanceof LockError || name === 'AbortError')) throw error;
-      this.#say(message);
+      this.#say(message, name !== 'AbortError' || message.includes('taken away'));
     } finally {
       this.#show();
     }
   }
 
-  readonly #say = async (what: string): Promise<void> => {
+  readonly #say = async (what: string, bad = false): Promise<void> => {
     const turn = ++this.#said;
     const text = await withNames(what);
-    if (turn === this.#said) this.#message.textContent = text;
+    if (turn !== this.#said) return;
+    this.#message.textContent = text;
+    this.#message.classList.toggle('bad', bad);
   };
 
   #show(): void {

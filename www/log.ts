@@ -28,7 +28,7 @@ function words({ key, mode, state, asked, granted, ended, message }: TabRequest)
     case 'released':
       return `released ${key} after ${held}`;
     case 'lost':
-      return `lost ${key} after ${held}: ${message}`;
+      return `${message}, after ${held}`;
     case 'gone':
       return granted ? `is gone, and held ${key}: the browser freed it` : `is gone, and no longer waits for ${key}`;
     case 'refused':

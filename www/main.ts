@@ -1,5 +1,6 @@
 // The page: a tab like the frames, with a view of all of them.
 
+import { query } from './actions.js';
 import { Board } from './board.js';
 import { listen, publish } from './channel.js';
 import { startCode } from './code.js';
@@ -52,12 +53,12 @@ async function start({ tab, locks, wallet }: Participant): Promise<void> {
   let asked = 0;
   async function refresh() {
     const turn = ++asked;
-    const [snapshot, open] = await Promise.all([locks.query(), openTabs()]);
+    const [rows, open] = await Promise.all([query(locks), openTabs()]);
     // An answer that comes late must not hide a newer one.
     if (turn !== asked) return;
     tabs = open;
     history.onlyOf(tabs);
-    board.show(snapshot, tabs, history);
+    board.show(rows, tabs, history);
     byId('count').textContent = tabs.size === 1 ? 'One tab is open.' : `${tabs.size} tabs are open.`;
   }
   await refresh();

@@ -192,7 +192,7 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
         await stage(page);
         mkdirSync(screenshots, { recursive: true });
         await page.screenshot({ path: join(screenshots, `demo-${size}-${colorScheme}.png`), fullPage: true });
-        const end = await page.$eval('.problem', (panel) => Math.ceil(panel.getBoundingClientRect().bottom + scrollY) + 24);
+        const end = await page.$eval('.problem', (panel) => Math.ceil(panel.getBoundingClientRect().bottom + scrollY) + 16);
         const clip = { x: 0, y: 0, width: viewport.width, height: end };
         await page.screenshot({ path: join(screenshots, `top-${size}-${colorScheme}.png`), fullPage: true, clip });
 
