@@ -21,8 +21,8 @@ export function showCode(page) {
         const code = region(readFileSync(join(root, file), 'utf8'), name, file);
         const { value } = hljs.highlight(code, { language });
         // It scrolls where it is narrow, so the keyboard must be able to go there.
-        const attributes = `data-language="${language}" tabindex="0" role="group" aria-label="${names[language]}"`;
-        return `<pre ${attributes}><code>${value}</code></pre>`;
+        const label = `role="group" aria-label="${names[language]}"`;
+        return `<pre data-language="${language}" tabindex="0" ${label}><code>${value}</code></pre>`;
       })
       .join('\n'),
   );

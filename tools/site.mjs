@@ -23,7 +23,7 @@ export async function writeSite(folder) {
   }
 }
 
-/** A request listener for an HTTP server. It reads the disk on every request: a change is there after a reload. */
+/** A request listener for an HTTP server. It reads the disk every time: a change is there after a reload. */
 export function site() {
   const uncached = { dev: true, setHeaders: (response) => response.setHeader('Cache-Control', 'no-store') };
   const asIs = sirv(www, uncached);
@@ -55,6 +55,11 @@ async function made(name) {
   if (!source || !existsSync(source)) return undefined;
   const text = readFileSync(source, 'utf8');
   if (extension === 'html') return { type: 'text/html; charset=utf-8', text: showCode(text) };
-  const { code } = await transform(text, { loader: 'ts', target: 'es2022', sourcefile: `${path}.ts`, sourcemap: 'inline' });
+  const { code } = await transform(text, {
+    loader: 'ts',
+    target: 'es2022',
+    sourcefile: `${path}.ts`,
+    sourcemap: 'inline',
+  });
   return { type: 'text/javascript; charset=utf-8', text: code };
 }

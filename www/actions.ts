@@ -4,6 +4,12 @@
 import { LockError, type LockGuard, type LockInfo, type LockManager, type LockMode } from 'crosslock';
 import { NotEnough, type Wallet } from './wallet.js';
 
+/** What a tab asks for. */
+export interface Ask {
+  key: string;
+  mode: LockMode;
+}
+
 /** Goes on for as long as the lock is wanted, and is rejected if it is lost. */
 export type Work = (guard: LockGuard) => Promise<void>;
 
@@ -29,7 +35,7 @@ export async function pay(locks: LockManager, wallet: Wallet, amount: number) {
 }
 // #endregion
 
-export async function hold(locks: LockManager, key: string, mode: LockMode, signal: AbortSignal, work: Work) {
+export async function hold(locks: LockManager, { key, mode }: Ask, signal: AbortSignal, work: Work) {
   // #region hold
   await using guard = await locks.lock(key, { mode, signal, timeout: Infinity });
   await work(guard); // until "Release"
@@ -37,7 +43,7 @@ export async function hold(locks: LockManager, key: string, mode: LockMode, sign
   // #endregion
 }
 
-export async function wait(locks: LockManager, key: string, mode: LockMode, work: Work, say: (what: string) => void) {
+export async function wait(locks: LockManager, { key, mode }: Ask, work: Work, say: (what: string) => void) {
   // #region wait
   try {
     await using guard = await locks.lock(key, { mode, timeout: 2_000 });
@@ -49,7 +55,12 @@ export async function wait(locks: LockManager, key: string, mode: LockMode, work
   // #endregion
 }
 
-export async function attempt(locks: LockManager, key: string, mode: LockMode, work: Work, say: (what: string) => void) {
+export async function attempt(
+  locks: LockManager,
+  { key, mode }: Ask,
+  work: Work,
+  say: (what: string) => void,
+) {
   // #region try
   await using guard = await locks.tryLock(key, { mode });
   if (guard) await work(guard);

@@ -2,7 +2,7 @@
 
 import type { LockInfo, LockMode } from 'crosslock';
 import type { Row } from './actions.js';
-import { now, type TabRequest } from './channel.js';
+import { now, type State, type TabRequest } from './channel.js';
 import { chip, create, elapsed } from './dom.js';
 import type { History } from './history.js';
 
@@ -54,22 +54,26 @@ function withPublished(tabs: Map<string, string>, history: History): (row: Row) 
   const published = history.open;
   const frozen = new Set(history.freezes.filter(({ until }) => until > now()).map(({ tab }) => tab));
   const used = new Set<TabRequest>();
-  const person = (tab: string, mode: LockMode, since: number | undefined): Person => ({
+  const named = (tab: string, mode: LockMode, since: number | undefined): Person => ({
     name: tabs.get(tab) ?? 'a tab without a name',
     mode,
     since,
     frozen: frozen.has(tab),
   });
-  const known = (state: TabRequest['state']) => ({ key, mode, clientId }: LockInfo) => {
-    const matches = (other: TabRequest) => other.tab === clientId && other.key === key && other.state === state;
+  const known = ({ key, mode, clientId }: LockInfo, state: State) => {
+    const matches = (other: TabRequest) =>
+      other.tab === clientId && other.key === key && other.state === state;
     const request = published.find((other) => matches(other) && !used.has(other));
     if (request) used.add(request);
-    return person(clientId, mode, request?.granted ?? request?.asked);
+    return named(clientId, mode, request?.granted ?? request?.asked);
   };
   return ({ key, holders, queue }) => {
-    const [holding, waiting] = [holders.map(known('held')), queue.map(known('waiting'))];
-    const further = published.filter((request) => request.key === key && request.state === 'waiting' && !used.has(request));
-    return { key, holders: holding, queue: [...waiting, ...further.map(({ tab, mode, asked }) => person(tab, mode, asked))] };
+    const holding = holders.map((lock) => known(lock, 'held'));
+    const waiting = queue.map((lock) => known(lock, 'waiting'));
+    const further = published
+      .filter((request) => request.key === key && request.state === 'waiting' && !used.has(request))
+      .map(({ tab, mode, asked }) => named(tab, mode, asked));
+    return { key, holders: holding, queue: [...waiting, ...further] };
   };
 }
 
@@ -78,7 +82,12 @@ function item({ key, holders, queue }: Shown): HTMLElement {
     'li',
     { 'data-key': key },
     create('h4', { class: 'key' }, key),
-    create('div', { class: 'holders' }, create('span', { class: 'label' }, 'held by'), ...holders.map((holder) => person('span', holder))),
+    create(
+      'div',
+      { class: 'holders' },
+      create('span', { class: 'label' }, 'held by'),
+      ...holders.map((holder) => person('span', holder)),
+    ),
     queue.length > 0 &&
       create(
         'div',

@@ -4,7 +4,8 @@
 import type { LockMode } from 'crosslock';
 import type { Payment, Result, Round } from './round.js';
 
-export type State = 'waiting' | 'held' | 'released' | 'timed out' | 'cancelled' | 'refused' | 'failed' | 'lost' | 'gone';
+export type State =
+  'waiting' | 'held' | 'released' | 'timed out' | 'cancelled' | 'refused' | 'failed' | 'lost' | 'gone';
 
 /** One request of a tab, from the call to its end. Times are in milliseconds since 1970. */
 export interface TabRequest {

@@ -20,9 +20,10 @@ export function startCode(): void {
 
   // That of the last action in this window.
   const actions = document.querySelectorAll<HTMLInputElement>('input[name=action]');
+  const codes = document.querySelectorAll<HTMLElement>('[data-code-of]');
   const show = (action: string) => {
     for (const input of actions) input.checked = input.value === action;
-    for (const code of document.querySelectorAll<HTMLElement>('[data-code-of]')) code.hidden = code.dataset.codeOf !== action;
+    for (const code of codes) code.hidden = code.dataset.codeOf !== action;
   };
   for (const input of actions) input.addEventListener('change', () => show(input.value));
   addEventListener('crosslock-code', (event) => show((event as CustomEvent<string>).detail));

@@ -11,6 +11,9 @@ import { withNames, type Tab } from './tabs.js';
 
 const FREEZE = 4000;
 
+/** Why a wait ends by "Cancel". */
+const CANCELLED = new DOMException('no longer waiting', 'AbortError');
+
 /** What a held lock waits for. */
 interface Held {
   guard: LockGuard;
@@ -21,8 +24,8 @@ export class Controls {
   readonly #tab: Tab;
   readonly #locks: PublishedLocks;
   readonly #open = new Map<string, TabRequest>();
-  readonly #held: Held[] = [];
-  readonly #waits: AbortController[] = [];
+  readonly #held = new Set<Held>();
+  readonly #waits = new Set<AbortController>();
   #said = 0;
 
   readonly #state = create('p', { class: 'state' });
@@ -42,8 +45,12 @@ export class Controls {
         this.#button('wait', 'Wait 2 s', 'Waits for the lock, but not for longer', () => this.#wait()),
         this.#button('try', 'Try', 'Takes the lock if it is free, and does not wait', () => this.#try()),
         this.#button('steal', 'Steal', 'Takes the lock away from whoever holds it', () => this.#steal()),
-        this.#button('freeze', 'Freeze', `Stops the main thread for ${FREEZE / 1000} s`, () => this.#freeze()),
-        this.#button('close', window.frameElement ? 'Kill' : 'Close', 'Ends this tab on the spot', () => this.#close()),
+        this.#button('freeze', 'Freeze', `Stops the main thread for ${FREEZE / 1000} s`, () =>
+          this.#freeze(),
+        ),
+        this.#button('close', window.frameElement ? 'Kill' : 'Close', 'Ends this tab on the spot', () =>
+          this.#close(),
+        ),
       ),
       this.#message,
     );
@@ -70,28 +77,25 @@ export class Controls {
   #toggle(): void {
     const [held] = this.#held;
     if (held) return held.finish();
-    const waiting = this.#waits.at(-1);
-    if (waiting) return waiting.abort(new DOMException('no longer waiting', 'AbortError'));
+    const [waiting] = this.#waits;
+    if (waiting) return waiting.abort(CANCELLED);
     showCode('hold');
-    const { key, mode } = settings();
     const controller = new AbortController();
-    this.#waits.push(controller);
-    void this.#run(
-      hold(this.#locks, key, mode, controller.signal, (guard) => {
-        remove(this.#waits, controller);
-        return this.#work(guard);
-      }).finally(() => remove(this.#waits, controller)),
-    );
+    this.#waits.add(controller);
+    const work: Work = (guard) => {
+      this.#waits.delete(controller);
+      return this.#work(guard);
+    };
+    const done = hold(this.#locks, settings(), controller.signal, work);
+    void this.#run(done.finally(() => this.#waits.delete(controller)));
   }
 
   #wait(): void {
-    const { key, mode } = settings();
-    void this.#run(wait(this.#locks, key, mode, this.#work, this.#say));
+    void this.#run(wait(this.#locks, settings(), this.#work, this.#say));
   }
 
   #try(): void {
-    const { key, mode } = settings();
-    void this.#run(attempt(this.#locks, key, mode, this.#work, this.#say));
+    void this.#run(attempt(this.#locks, settings(), this.#work, this.#say));
   }
 
   #steal(): void {
@@ -104,7 +108,8 @@ export class Controls {
     this.#say(`frozen for ${FREEZE / 1000} s`);
     // Time to be seen, and for the message to leave.
     setTimeout(() => {
-      void this.#run((async () => freeze(this.#held[0]?.guard, FREEZE))(), 'running again');
+      const [held] = this.#held;
+      void this.#run((async () => freeze(held?.guard, FREEZE))(), 'running again');
     }, 50);
   }
 
@@ -115,18 +120,17 @@ export class Controls {
   }
 
   /** What is done under the lock: to wait for "Release". */
-  readonly #work: Work = (guard) =>
-    new Promise<void>((resolve, reject) => {
-      const held = { guard, finish: resolve };
-      this.#held.push(held);
+  readonly #work: Work = (guard) => {
+    let held: Held;
+    return new Promise<void>((resolve, reject) => {
+      held = { guard, finish: resolve };
+      this.#held.add(held);
       const lose = () => reject(guard.lost.reason);
       guard.lost.addEventListener('abort', lose);
       if (guard.lost.aborted) lose();
       this.#show();
-    }).finally(() => {
-      const index = this.#held.findIndex((held) => held.guard === guard);
-      this.#held.splice(index, 1);
-    });
+    }).finally(() => this.#held.delete(held));
+  };
 
   /** Says how an action ended. */
   async #run(action: Promise<unknown>, success = ''): Promise<void> {
@@ -137,7 +141,7 @@ export class Controls {
     } catch (error) {
       const { name, message } = error as Error;
       if (!(error instanceof LockError || name === 'AbortError')) throw error;
-      this.#say(message, name !== 'AbortError' || message.includes('taken away'));
+      this.#say(message, error !== CANCELLED);
     } finally {
       this.#show();
     }
@@ -160,14 +164,9 @@ export class Controls {
       create('span', {}, shown ? `, ${elapsed(now() - (shown.granted ?? shown.asked))}` : ''),
     );
     this.#state.dataset.state = shown?.state ?? 'idle';
-    const main = this.#held.length > 0 ? 'Release' : this.#waits.length > 0 ? 'Cancel' : 'Hold';
+    const main = this.#held.size > 0 ? 'Release' : this.#waits.size > 0 ? 'Cancel' : 'Hold';
     if (this.#main.textContent !== main) this.#main.textContent = main;
   }
-}
-
-function remove<T>(list: T[], item: T): void {
-  const index = list.indexOf(item);
-  if (index >= 0) list.splice(index, 1);
 }
 
 /** Shows the code of an action, in the page that this is or that this frame is in. */

@@ -39,5 +39,7 @@ export function duration(milliseconds: number): string {
 /** A time that goes on: no finer than it can be read. */
 export function elapsed(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds) / 1000;
-  return seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+  return seconds < 60
+    ? `${seconds.toFixed(1)} s`
+    : `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 }

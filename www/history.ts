@@ -16,13 +16,18 @@ export class History {
   constructor(changed: Change) {
     this.#changed = changed;
     listen('request', (request) => this.#set(request));
-    listen('freeze', (freeze) => (this.freezes = [...this.freezes.filter(({ until }) => until > now() - MEMORY), freeze]));
+    listen(
+      'freeze',
+      (freeze) => (this.freezes = [...this.freezes.filter(({ until }) => until > now() - MEMORY), freeze]),
+    );
     publish('hello', null);
   }
 
   /** Those that wait or hold, in the order in which they asked. */
   get open(): TabRequest[] {
-    return [...this.requests.values()].filter(({ ended }) => ended === undefined).sort((a, b) => a.asked - b.asked);
+    return [...this.requests.values()]
+      .filter(({ ended }) => ended === undefined)
+      .sort((a, b) => a.asked - b.asked);
   }
 
   /** A tab that is closed or crashes tells nobody; the browser knows that it is gone. */

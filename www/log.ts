@@ -10,7 +10,13 @@ export function addToLog(log: HTMLElement, request: TabRequest): void {
   const { name, key, state, tab } = request;
   const at = new Date(request.ended ?? request.granted ?? request.asked);
   const time = create('time', { datetime: at.toISOString() }, at.toLocaleTimeString('en', { hour12: false }));
-  const line = create('li', { 'data-key': key, 'data-state': state, 'data-client': tab }, time, chip(name), create('span', {}, words(request)));
+  const line = create(
+    'li',
+    { 'data-key': key, 'data-state': state, 'data-client': tab },
+    time,
+    chip(name),
+    create('span', {}, words(request)),
+  );
   line.dataset.by = name;
   log.prepend(line);
   while (log.childElementCount > LENGTH) log.lastElementChild!.remove();
@@ -30,7 +36,9 @@ function words({ key, mode, state, asked, granted, ended, message }: TabRequest)
     case 'lost':
       return `${message}, after ${held}`;
     case 'gone':
-      return granted ? `is gone, and held ${key}: the browser freed it` : `is gone, and no longer waits for ${key}`;
+      return granted
+        ? `is gone, and held ${key}: the browser freed it`
+        : `is gone, and no longer waits for ${key}`;
     case 'refused':
       return `did not wait for ${key}: held by someone else`;
     case 'cancelled':

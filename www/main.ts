@@ -28,7 +28,8 @@ try {
 } catch (error) {
   byId('status').textContent = (error as Error).message;
   byId('status').hidden = false;
-  for (const control of document.querySelectorAll<HTMLButtonElement>('main .needs-locks')) control.disabled = true;
+  for (const control of document.querySelectorAll<HTMLButtonElement>('main .needs-locks'))
+    control.disabled = true;
 }
 
 async function start({ tab, locks, wallet }: Participant): Promise<void> {

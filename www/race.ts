@@ -20,7 +20,7 @@ export function drawRace(place: HTMLElement, { payments, started, locked }: Resu
         read &&
           create('span', {
             class: 'holds',
-            style: `left:${percent(read.at)};width:calc(${percent(wrote?.at ?? ended)} - ${percent(read.at)})`,
+            style: `left:${percent(read.at)};right:calc(100% - ${percent(wrote?.at ?? ended)})`,
           }),
       ),
       create(
@@ -29,7 +29,10 @@ export function drawRace(place: HTMLElement, { payments, started, locked }: Resu
         wrote ? `read ${sats(read!.balance)}, wrote ${sats(wrote.balance)}` : (problem ?? 'did not answer'),
       ),
     );
-  place.replaceChildren(...order.map(lane), create('p', { class: 'axis' }, create('span', {}, '0'), create('span', {}, duration(span))));
+  place.replaceChildren(
+    ...order.map(lane),
+    create('p', { class: 'axis' }, create('span', {}, '0'), create('span', {}, duration(span))),
+  );
   place.dataset.locked = String(locked);
 }
 
@@ -40,7 +43,8 @@ export function summary({ payments, before, after, locked }: Result): string {
   const lost = after.lost - before.lost;
   const sent = `${paid} ${paid === 1 ? 'payment' : 'payments'} sent, ${sats(after.paid - before.paid)} sats.`;
   const books = `The balance fell by ${sats(before.balance - after.balance)}.`;
-  const notPaid = refused > 0 ? ` ${refused} not made: ${payments.find(({ problem }) => problem)?.problem}.` : '';
+  const notPaid =
+    refused > 0 ? ` ${refused} not made: ${payments.find(({ problem }) => problem)?.problem}.` : '';
   const loss = lost === 0 ? 'Nothing was spent twice.' : `${sats(lost)} sats were spent twice.`;
   const advice = lost > 0 && !locked ? ' Now pay under the lock.' : '';
   return `${sent} ${books} ${loss}${notPaid}${advice}`;

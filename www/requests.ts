@@ -1,7 +1,14 @@
 // A lock manager that tells all tabs what this one asks for, and what becomes of it.
 
 import { LockError, WebLockManager } from 'crosslock';
-import type { LockCallback, LockGuard, LockMode, LockOptions, RequestOptions, TryLockOptions } from 'crosslock';
+import type {
+  LockCallback,
+  LockGuard,
+  LockMode,
+  LockOptions,
+  RequestOptions,
+  TryLockOptions,
+} from 'crosslock';
 import { listen, now, publish, type State, type TabRequest } from './channel.js';
 import { withNames, type Tab } from './tabs.js';
 
@@ -43,7 +50,15 @@ export class PublishedLocks extends WebLockManager {
 
   #ask(key: string, mode: LockMode = 'exclusive'): TabRequest {
     const { id: tab, name } = this.#tab;
-    const request: TabRequest = { id: crypto.randomUUID(), tab, name, key, mode, state: 'waiting', asked: now() };
+    const request: TabRequest = {
+      id: crypto.randomUUID(),
+      tab,
+      name,
+      key,
+      mode,
+      state: 'waiting',
+      asked: now(),
+    };
     this.#open.add(request);
     publish('request', request);
     return request;

@@ -44,8 +44,10 @@ export async function openTabs(): Promise<Map<string, string>> {
 
 /** What the package says of a client, with the tab's name in place of the browser's id. */
 export async function withNames(message: string): Promise<string> {
+  const client = /client (\S+)/g;
+  if (!client.test(message)) return message;
   const tabs = await openTabs();
-  return message.replaceAll(/client (\S+)/g, (text, id) => (tabs.has(id) ? `tab ${tabs.get(id)}` : text));
+  return message.replaceAll(client, (text, id) => (tabs.has(id) ? `tab ${tabs.get(id)}` : text));
 }
 
 /** Names with a colour that no tab has. */

@@ -43,21 +43,39 @@ export class Timeline {
     const box = (kind: string, from: number, until: number, text: string, title: string, data = {}) => {
       const left = position(from);
       const width = (Number(position(until)) - Number(left)).toFixed(2);
-      return create('span', { class: kind, style: `left:${left}%;width:${width}%`, title, ...data }, Number(width) > 12 && text);
+      return create(
+        'span',
+        { class: kind, style: `left:${left}%;width:${width}%`, title, ...data },
+        Number(width) > 12 && text,
+      );
     };
     const draw = (request: TabRequest) => {
       const { key, state, asked, granted, ended, message } = request;
       const data = { 'data-key': key, 'data-state': state };
       const boxes = [];
       const waited = (granted ?? ended ?? end) - asked;
-      if (waited > 1) boxes.push(box('waits', asked, granted ?? ended ?? end, '', `${key}: waits ${duration(waited)}`, data));
+      if (waited > 1)
+        boxes.push(
+          box('waits', asked, granted ?? ended ?? end, '', `${key}: waits ${duration(waited)}`, data),
+        );
       if (granted !== undefined) {
         const until = ended ?? end;
         boxes.push(box('holds', granted, until, key, `${key}: holds for ${duration(until - granted)}`, data));
       }
       const mark = MARKS[state];
       if (mark && ended !== undefined && ended > start) {
-        boxes.push(create('span', { class: 'mark', style: `left:min(${position(ended)}%, 100% - 4rem)`, title: message ?? mark, ...data }, mark));
+        boxes.push(
+          create(
+            'span',
+            {
+              class: 'mark',
+              style: `left:min(${position(ended)}%, 100% - 4rem)`,
+              title: message ?? mark,
+              ...data,
+            },
+            mark,
+          ),
+        );
       }
       return boxes;
     };
@@ -73,9 +91,10 @@ export class Timeline {
             ...this.#history.freezes
               .filter((freeze) => freeze.tab === tab && freeze.until > start)
               .map(({ from, until }) => box('frozen', from, Math.min(until, end), '', 'frozen')),
-            ...rows(requests.filter((request) => request.tab === tab), end).map((row) =>
-              create('div', { class: 'row' }, ...row.flatMap(draw)),
-            ),
+            ...rows(
+              requests.filter((request) => request.tab === tab),
+              end,
+            ).map((row) => create('div', { class: 'row' }, ...row.flatMap(draw))),
           ),
         ),
       ),

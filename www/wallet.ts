@@ -52,9 +52,17 @@ export class StoredWallet implements Wallet {
   async sign(amount: number): Promise<Payment> {
     const text = new TextEncoder();
     const salt = crypto.getRandomValues(new Uint8Array(16));
-    const passphrase = await crypto.subtle.importKey('raw', text.encode('toy'), 'PBKDF2', false, ['deriveKey']);
+    const passphrase = await crypto.subtle.importKey('raw', text.encode('toy'), 'PBKDF2', false, [
+      'deriveKey',
+    ]);
     const derivation = { name: 'PBKDF2', hash: 'SHA-256', salt, iterations: 100_000 };
-    const key = await crypto.subtle.deriveKey(derivation, passphrase, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
+    const key = await crypto.subtle.deriveKey(
+      derivation,
+      passphrase,
+      { name: 'HMAC', hash: 'SHA-256' },
+      false,
+      ['sign'],
+    );
     return { amount, signature: await crypto.subtle.sign('HMAC', key, text.encode(`pay ${amount}`)) };
   }
 

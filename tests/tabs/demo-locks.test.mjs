@@ -21,7 +21,11 @@ describe("the demo's locks", { timeout: 180_000 }, () => {
     await act(pages[0], 'hold');
     await boardShows(pages[0], KEY, [a]);
     // Not in the order of their names.
-    for (const [i, queue] of [[2, [c]], [1, [c, b]], [3, [c, b, d]]]) {
+    for (const [i, queue] of [
+      [2, [c]],
+      [1, [c, b]],
+      [3, [c, b, d]],
+    ]) {
       await act(pages[i], 'hold');
       await boardShows(pages[i], KEY, [a], queue);
     }

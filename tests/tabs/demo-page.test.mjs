@@ -9,7 +9,18 @@ import { describe, test } from 'node:test';
 import sirv from 'sirv';
 import { root } from '../../tools/run.mjs';
 import { writeSite } from '../../tools/site.mjs';
-import { act, boardShows, demoTests, logged, nameOf, payFromEveryTab, payUnderLock, ready, says, timelineShows } from './demo-support.mjs';
+import {
+  act,
+  boardShows,
+  demoTests,
+  logged,
+  nameOf,
+  payFromEveryTab,
+  payUnderLock,
+  ready,
+  says,
+  timelineShows,
+} from './demo-support.mjs';
 
 const KEY = 'wallet.balance';
 const axe = join(root, 'node_modules/axe-core/axe.min.js');
@@ -25,7 +36,9 @@ const frameOf = async (page, name) => {
 async function stage(page) {
   await payFromEveryTab(page);
   const [amber, teal, plum, sky] = ['amber', 'teal', 'plum', 'sky'];
-  const frames = Object.fromEntries(await Promise.all([teal, plum, sky].map(async (name) => [name, await frameOf(page, name)])));
+  const frames = Object.fromEntries(
+    await Promise.all([teal, plum, sky].map(async (name) => [name, await frameOf(page, name)])),
+  );
   await act(page, 'hold');
   await boardShows(page, KEY, [amber]);
   await act(frames.sky, 'wait');
@@ -91,8 +104,10 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
 
   test('everything can be done by keyboard', async () => {
     const page = await open({ frames: 1 });
-    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.dataset.action);
-    const inFrame = () => page.frames()[1].evaluate(() => document.hasFocus() && document.activeElement.dataset.action);
+    const focused = () =>
+      page.evaluate(() => document.activeElement.id || document.activeElement.dataset.action);
+    const inFrame = () =>
+      page.frames()[1].evaluate(() => document.hasFocus() && document.activeElement.dataset.action);
     const tabTo = async (what, where = focused) => {
       for (let i = 0; i < 60; i++) {
         await page.keyboard.press('Tab');
@@ -121,15 +136,25 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
     await page.keyboard.press('Enter');
     await ready(page, 0);
     await boardShows(page, KEY, ['amber']);
-    assert.notEqual(await page.evaluate(() => document.activeElement.tagName), 'BODY', 'the focus goes on beside it');
+    assert.notEqual(
+      await page.evaluate(() => document.activeElement.tagName),
+      'BODY',
+      'the focus goes on beside it',
+    );
     const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
     assert.notEqual(outline, 'none', 'the focus can be seen');
   });
 
   test('the code beside a button is that of the button, and of a file that is compiled', async () => {
     const page = await open({ frames: 1 });
-    const code = (place) => page.$$eval(`${place} pre`, (all) => all.filter((pre) => pre.checkVisibility()).map((pre) => pre.textContent));
-    const source = { typescript: readFileSync(join(root, 'www/actions.ts'), 'utf8'), rust: readFileSync(join(root, 'examples/race.rs'), 'utf8') };
+    const code = (place) =>
+      page.$$eval(`${place} pre`, (all) =>
+        all.filter((pre) => pre.checkVisibility()).map((pre) => pre.textContent),
+      );
+    const source = {
+      typescript: readFileSync(join(root, 'www/actions.ts'), 'utf8'),
+      rust: readFileSync(join(root, 'examples/race.rs'), 'utf8'),
+    };
     const sourceOf = async (place, language) => {
       const [text, ...more] = await code(place);
       assert.deepEqual(more, []);
@@ -178,7 +203,10 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
     assert.equal((await payFromEveryTab(page)).lost % 1000, 0);
     const urls = requested.filter((url) => !url.endsWith('/blank') && !url.startsWith('data:'));
     assert.ok(urls.some((url) => url.endsWith('/crosslock/index.js')));
-    assert.deepEqual(urls.filter((url) => !url.startsWith(address)), []);
+    assert.deepEqual(
+      urls.filter((url) => !url.startsWith(address)),
+      [],
+    );
     await page.close();
     server.closeAllConnections();
   });
@@ -192,9 +220,16 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
         await stage(page);
         mkdirSync(screenshots, { recursive: true });
         await page.screenshot({ path: join(screenshots, `demo-${size}-${colorScheme}.png`), fullPage: true });
-        const end = await page.$eval('.problem', (panel) => Math.ceil(panel.getBoundingClientRect().bottom + scrollY) + 16);
+        const end = await page.$eval(
+          '.problem',
+          (panel) => Math.ceil(panel.getBoundingClientRect().bottom + scrollY) + 16,
+        );
         const clip = { x: 0, y: 0, width: viewport.width, height: end };
-        await page.screenshot({ path: join(screenshots, `top-${size}-${colorScheme}.png`), fullPage: true, clip });
+        await page.screenshot({
+          path: join(screenshots, `top-${size}-${colorScheme}.png`),
+          fullPage: true,
+          clip,
+        });
 
         const width = () => page.evaluate(() => document.scrollingElement.scrollWidth);
         assert.equal(await width(), viewport.width);
@@ -202,8 +237,13 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
           await frame.addScriptTag({ path: axe });
           const faults = await frame.evaluate(async () => {
             // The frames are looked at one by one; their content is no part of the page that has them.
-            const { violations } = await axe.run({ iframes: false, rules: { region: { enabled: true }, 'color-contrast': { enabled: true } } });
-            return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`));
+            const { violations } = await axe.run({
+              iframes: false,
+              rules: { region: { enabled: true }, 'color-contrast': { enabled: true } },
+            });
+            return violations.flatMap(({ id, nodes }) =>
+              nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`),
+            );
           });
           assert.deepEqual(faults, []);
         }
@@ -215,7 +255,10 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
 
   test('nothing glides for those who want no motion', async () => {
     const page = await open();
-    const durations = () => page.$$eval('button', (buttons) => buttons.map((button) => getComputedStyle(button).transitionDuration));
+    const durations = () =>
+      page.$$eval('button', (buttons) =>
+        buttons.map((button) => getComputedStyle(button).transitionDuration),
+      );
     assert.ok((await durations()).some((duration) => duration !== '0s'));
     await page.emulateMedia({ reducedMotion: 'reduce' });
     assert.ok((await durations()).every((duration) => duration === '0s'));

@@ -8,7 +8,10 @@ import { act, boardShows, crash, demoTests, nameOf, payFromEveryTab, payUnderLoc
 const books = (page) =>
   page.evaluate(async () => {
     const opened = indexedDB.open('crosslock-demo');
-    const result = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
+    const result = (request) =>
+      new Promise((resolve, reject) =>
+        Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }),
+      );
     const database = await result(opened);
     const stores = database.transaction(['wallet', 'payments']);
     const [balance, payments] = await Promise.all([
@@ -48,11 +51,20 @@ describe("the demo's wallet", { timeout: 120_000 }, () => {
     // In the tab that paid and in the others alike.
     for (const page of pages) {
       const lanes = await page.$$eval('#race .lane', (lanes) => lanes.map(({ dataset }) => ({ ...dataset })));
-      assert.deepEqual(lanes.map(({ read }) => read), ['100000', '99000', '98000']);
-      assert.deepEqual(lanes.map(({ wrote }) => wrote), ['99000', '98000', '97000']);
-      const bars = await page.$$eval('#race .holds', (bars) => bars.map((bar) => bar.getBoundingClientRect()).map(({ left, right }) => ({ left, right })));
+      assert.deepEqual(
+        lanes.map(({ read }) => read),
+        ['100000', '99000', '98000'],
+      );
+      assert.deepEqual(
+        lanes.map(({ wrote }) => wrote),
+        ['99000', '98000', '97000'],
+      );
+      const bars = await page.$$eval('#race .holds', (bars) =>
+        bars.map((bar) => bar.getBoundingClientRect()).map(({ left, right }) => ({ left, right })),
+      );
       // A bar is wide enough to be seen, if only by a pixel or two.
-      for (const [i, { left }] of bars.slice(1).entries()) assert.ok(left > bars[i].right - 3, JSON.stringify(bars));
+      for (const [i, { left }] of bars.slice(1).entries())
+        assert.ok(left > bars[i].right - 3, JSON.stringify(bars));
     }
   });
 
