@@ -2,7 +2,7 @@
 // for a key only the first; so every tab publishes what it asked for itself.
 
 import type { LockMode } from 'crosslock';
-import type { Payment, Result, Round } from './round.js';
+import type { Part, Result, Round } from './round.js';
 
 export type State =
   'waiting' | 'held' | 'released' | 'timed out' | 'cancelled' | 'refused' | 'failed' | 'lost' | 'gone';
@@ -32,14 +32,16 @@ export interface Freeze {
 }
 
 interface Messages {
-  /** A tab is new, and does not know what the others wait for. */
+  /** A tab is new. */
   hello: null;
+  /** A page does not know yet what the others hold and wait for. */
+  recall: null;
   request: TabRequest;
   freeze: Freeze;
   /** Every tab is to pay. */
   round: Round;
   /** A tab has paid, or has not. */
-  payment: Payment;
+  part: Part;
   result: Result;
   /** The wallet was filled again. */
   refill: null;

@@ -20,7 +20,7 @@ export class History {
       'freeze',
       (freeze) => (this.freezes = [...this.freezes.filter(({ until }) => until > now() - MEMORY), freeze]),
     );
-    publish('hello', null);
+    publish('recall', null);
   }
 
   /** Those that wait or hold, in the order in which they asked. */

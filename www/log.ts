@@ -7,17 +7,16 @@ const LENGTH = 100;
 
 /** Adds a line, the latest on top. */
 export function addToLog(log: HTMLElement, request: TabRequest): void {
-  const { name, key, state, tab } = request;
+  const { name, key, state } = request;
   const at = new Date(request.ended ?? request.granted ?? request.asked);
   const time = create('time', { datetime: at.toISOString() }, at.toLocaleTimeString('en', { hour12: false }));
   const line = create(
     'li',
-    { 'data-key': key, 'data-state': state, 'data-client': tab },
+    { 'data-key': key, 'data-state': state, 'data-by': name },
     time,
     chip(name),
     create('span', {}, words(request)),
   );
-  line.dataset.by = name;
   log.prepend(line);
   while (log.childElementCount > LENGTH) log.lastElementChild!.remove();
 }

@@ -1,5 +1,6 @@
 // The page: a tab like the frames, with a view of all of them.
 
+import { LockError } from 'crosslock';
 import { query } from './actions.js';
 import { Board } from './board.js';
 import { listen, publish } from './channel.js';
@@ -9,10 +10,10 @@ import { byId, sats, title } from './dom.js';
 import { addFrames } from './frames.js';
 import { History } from './history.js';
 import { addToLog } from './log.js';
+import { join, type Participant } from './participant.js';
 import { drawRace, summary } from './race.js';
 import { payFromEveryTab } from './round.js';
 import { change, onSettings, settings } from './settings.js';
-import { join, type Participant } from './participant.js';
 import { openTabs } from './tabs.js';
 import { Timeline } from './timeline.js';
 
@@ -30,6 +31,7 @@ try {
   byId('status').hidden = false;
   for (const control of document.querySelectorAll<HTMLButtonElement>('main .needs-locks'))
     control.disabled = true;
+  if (!(error instanceof LockError)) throw error;
 }
 
 async function start({ tab, locks, wallet }: Participant): Promise<void> {
@@ -95,7 +97,7 @@ function startWallet(wallet: Participant['wallet']): void {
     byId('result').textContent = '';
     byId('race').replaceChildren();
   });
-  listen('payment', show);
+  listen('part', show);
   listen('result', async (result) => {
     drawRace(byId('race'), result);
     await show();

@@ -19,7 +19,7 @@ export class PublishedLocks extends WebLockManager {
   constructor(tab: Tab) {
     super({ namespace: 'demo' });
     this.#tab = tab;
-    listen('hello', () => this.#open.forEach((request) => publish('request', request)));
+    listen('recall', () => this.#open.forEach((request) => publish('request', request)));
   }
 
   override async lock(key: string, options: LockOptions): Promise<LockGuard> {

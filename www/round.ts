@@ -15,7 +15,7 @@ export interface Round {
 }
 
 /** One tab's part in a round: what it read and wrote, and when. */
-export interface Payment {
+export interface Part {
   round: string;
   tab: string;
   name: string;
@@ -27,7 +27,7 @@ export interface Payment {
 }
 
 export interface Result extends Round {
-  payments: Payment[];
+  parts: Part[];
   before: Statement;
   after: Statement;
 }
@@ -35,13 +35,13 @@ export interface Result extends Round {
 /** Makes this tab pay whenever a tab calls for it. */
 export function takePart(tab: Tab, locks: LockManager, wallet: Wallet): void {
   listen('round', async ({ id, locked }) => {
-    const notes: Pick<Payment, 'read' | 'wrote'> = {};
+    const notes: Pick<Part, 'read' | 'wrote'> = {};
     const noted = noting(wallet, notes);
     const problem = await (locked ? pay(locks, noted, AMOUNT) : payUnlocked(noted, AMOUNT)).then(
       () => ({}),
       (error: Error) => ({ problem: error.message }),
     );
-    publish('payment', { round: id, tab: tab.id, name: tab.name, ended: now(), ...notes, ...problem });
+    publish('part', { round: id, tab: tab.id, name: tab.name, ended: now(), ...notes, ...problem });
   });
 }
 
@@ -52,32 +52,32 @@ export async function payFromEveryTab(wallet: StoredWallet, locked: boolean): Pr
   await using _turn = await rounds.lock('round', { timeout: 60_000 });
   const round: Round = { id: crypto.randomUUID(), locked, started: now() };
   const before = await wallet.statement();
-  const payments = await allPayments(round, [...(await openTabs()).keys()]);
-  const result = { ...round, payments, before, after: await wallet.statement() };
+  const parts = await allParts(round, [...(await openTabs()).keys()]);
+  const result = { ...round, parts, before, after: await wallet.statement() };
   publish('result', result);
   return result;
 }
 
 /** Resolves when every tab has answered or is gone. */
-function allPayments(round: Round, tabs: string[]): Promise<Payment[]> {
-  const payments: Payment[] = [];
+function allParts(round: Round, tabs: string[]): Promise<Part[]> {
+  const parts: Part[] = [];
   const missing = new Set(tabs);
   return new Promise((resolve) => {
     const check = () => {
       if (missing.size > 0) return;
       clearInterval(watch);
       ignore();
-      resolve(payments);
+      resolve(parts);
     };
     const watch = setInterval(async () => {
       const open = await openTabs();
       for (const tab of missing) if (!open.has(tab)) missing.delete(tab);
       check();
     }, 500);
-    const ignore = listen('payment', (payment) => {
-      if (payment.round !== round.id) return;
-      payments.push(payment);
-      missing.delete(payment.tab);
+    const ignore = listen('part', (part) => {
+      if (part.round !== round.id) return;
+      parts.push(part);
+      missing.delete(part.tab);
       check();
     });
     publish('round', round);
@@ -85,7 +85,7 @@ function allPayments(round: Round, tabs: string[]): Promise<Payment[]> {
 }
 
 /** The wallet, with notes of what is read and written. */
-function noting(wallet: Wallet, notes: Pick<Payment, 'read' | 'wrote'>): Wallet {
+function noting(wallet: Wallet, notes: Pick<Part, 'read' | 'wrote'>): Wallet {
   return {
     async balance() {
       const balance = await wallet.balance();

@@ -200,7 +200,7 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
     const address = `http://localhost:${server.address().port}/docs/demo/`;
     requested.length = 0;
     const page = await open({ frames: 2, path: address });
-    assert.equal((await payFromEveryTab(page)).lost % 1000, 0);
+    assert.match((await payFromEveryTab(page)).text, /3 payments sent/);
     const urls = requested.filter((url) => !url.endsWith('/blank') && !url.startsWith('data:'));
     assert.ok(urls.some((url) => url.endsWith('/crosslock/index.js')));
     assert.deepEqual(
