@@ -31,14 +31,14 @@ export function site() {
 
   return async (request, response) => {
     const notFound = () => response.writeHead(404).end('Not found\n');
-    const { pathname } = new URL(request.url, 'http://localhost');
-    const inPackage = pathname.match(/^\/crosslock(\/.*)$/);
+    const [path] = request.url.split('?');
+    const inPackage = path.match(/^\/crosslock(\/.*)$/);
     if (inPackage) {
       request.url = inPackage[1];
       return built(request, response, notFound);
     }
     try {
-      const page = await made(pathname.slice(1) || 'index.html');
+      const page = await made(path.slice(1) || 'index.html');
       if (!page) return asIs(request, response, notFound);
       response.writeHead(200, { 'Content-Type': page.type, 'Cache-Control': 'no-store' }).end(page.text);
     } catch (error) {
