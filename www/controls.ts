@@ -5,7 +5,7 @@ import { attempt, freeze, hold, steal, wait, type Work } from './actions.js';
 import { listen, now, publish, type TabRequest } from './channel.js';
 import { create, elapsed } from './dom.js';
 import { closeTab } from './frames.js';
-import type { PublishedLocks } from './requests.js';
+import type { PublishedLocks } from './published-locks.js';
 import { settings } from './settings.js';
 import { withNames, type Tab } from './tabs.js';
 

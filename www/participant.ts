@@ -1,7 +1,7 @@
 // What the page and the frames have in common: a name, locks, the wallet, and a part in every round.
 
 import { publish } from './channel.js';
-import { PublishedLocks } from './requests.js';
+import { PublishedLocks } from './published-locks.js';
 import { takePart } from './round.js';
 import { claimTab, type Tab } from './tabs.js';
 import { StoredWallet } from './wallet.js';
