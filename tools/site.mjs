@@ -1,22 +1,65 @@
-// What is served, by `npm start` and to the tab tests: the demo, with the built package under /crosslock/.
+// The demo's site: what is in www/, with its TypeScript compiled and its code shown, and the built
+// package under crosslock/. Served by `npm start` and to the tab tests; written to a folder by
+// `npm run site -- FOLDER`, to be published at whatever address.
 
-import { join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { transform } from 'esbuild';
 import sirv from 'sirv';
-import { pkg } from './size.mjs';
+import { showCode } from './code.mjs';
 import { root } from './run.mjs';
+import { pkg } from './size.mjs';
 
-/** A request listener for an HTTP server. */
+const www = join(root, 'www');
+
+/** Writes the whole site into a folder. */
+export async function writeSite(folder) {
+  cpSync(pkg, join(folder, 'crosslock'), { recursive: true });
+  for (const source of readdirSync(www, { recursive: true })) {
+    const name = source.replace(/\.ts$/, '.js');
+    if (!/\.(html|css|js|png)$/.test(name)) continue;
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), (await made(name))?.text ?? readFileSync(join(www, source)));
+  }
+}
+
+/** A request listener for an HTTP server. It reads the disk every time: a change is there after a reload. */
 export function site() {
-  // `dev` reads the disk on every request: a rebuilt package is there after a reload.
   const uncached = { dev: true, setHeaders: (response) => response.setHeader('Cache-Control', 'no-store') };
-  const demo = sirv(join(root, 'www'), uncached);
+  const asIs = sirv(www, uncached);
   const built = sirv(pkg, uncached);
 
-  return (request, response) => {
+  return async (request, response) => {
     const notFound = () => response.writeHead(404).end('Not found\n');
-    const inPackage = request.url.match(/^\/crosslock(\/.*)$/);
-    if (!inPackage) return demo(request, response, notFound);
-    request.url = inPackage[1];
-    built(request, response, notFound);
+    const [path] = request.url.split('?');
+    const inPackage = path.match(/^\/crosslock(\/.*)$/);
+    if (inPackage) {
+      request.url = inPackage[1];
+      return built(request, response, notFound);
+    }
+    try {
+      const page = await made(path.slice(1) || 'index.html');
+      if (!page) return asIs(request, response, notFound);
+      response.writeHead(200, { 'Content-Type': page.type, 'Cache-Control': 'no-store' }).end(page.text);
+    } catch (error) {
+      console.error(error);
+      response.writeHead(500).end('Could not be made; the server has said why\n');
+    }
   };
+}
+
+/** A file of the site that is not in www/ as it is: a compiled script, or a page with code in it. */
+async function made(name) {
+  const [, path, extension] = name.match(/^([\w/-]+)\.(js|html)$/) ?? [];
+  const source = path && join(www, `${path}.${extension === 'js' ? 'ts' : 'html'}`);
+  if (!source || !existsSync(source)) return undefined;
+  const text = readFileSync(source, 'utf8');
+  if (extension === 'html') return { type: 'text/html; charset=utf-8', text: showCode(text) };
+  const { code } = await transform(text, {
+    loader: 'ts',
+    target: 'es2022',
+    sourcefile: `${path}.ts`,
+    sourcemap: 'inline',
+  });
+  return { type: 'text/javascript; charset=utf-8', text: code };
 }

@@ -53,6 +53,8 @@ const suites = {
   async rust() {
     await rust();
     await run('cargo', ['test']);
+    // It fails if the locks do not hold.
+    await run('cargo', ['run', '--quiet', '--example', 'race']);
     // Locks are the file system's: once more in memory, where the build is most likely on a disk.
     const memory = '/dev/shm';
     const files = ['--test', 'conformance', '--test', 'datadir'];
@@ -106,6 +108,7 @@ const suites = {
   async types() {
     await makePackage();
     await run(bin('tsc'), ['--project', 'js', '--noEmit']);
+    await run(bin('tsc'), ['--project', 'www', '--noEmit']);
     await nodeTests('tests/types');
   },
 

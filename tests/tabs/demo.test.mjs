@@ -1,104 +1,111 @@
-// The demo, used as a person would: two tabs side by side.
+// The demo's wallet: four tabs that pay at once.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests } from './support.mjs';
+import { act, boardShows, crash, demoTests, nameOf, payFromEveryTab, payUnderLock } from './demo-support.mjs';
 
-describe('demo', { timeout: 120_000 }, () => {
-  const { tab } = browserTests();
-  const open = async (options) => {
-    const page = await tab('/', options);
-    await page.waitForSelector('html[data-ready]', { state: 'attached' });
-    return page;
-  };
+/** What is in the database, whatever the page says. */
+const books = (page) =>
+  page.evaluate(async () => {
+    const opened = indexedDB.open('crosslock-demo');
+    const result = (request) =>
+      new Promise((resolve, reject) =>
+        Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }),
+      );
+    const database = await result(opened);
+    const stores = database.transaction(['wallet', 'payments']);
+    const [balance, payments] = await Promise.all([
+      result(stores.objectStore('wallet').get('balance')),
+      result(stores.objectStore('payments').getAll()),
+    ]);
+    database.close();
+    return { balance, paid: payments.reduce((sum, { amount }) => sum + amount, 0) };
+  });
 
-  /** Waits until the tab's own list, or the table of all tabs, shows just this. */
-  const shows = (page, selector, states) =>
-    page.waitForFunction(
-      ([selector, states]) => [...document.querySelectorAll(selector)].map(({ dataset }) => dataset.state).join() === states.join(),
-      [selector, states],
-    );
-  const mine = (page, ...states) => shows(page, '#mine li', states);
-  const all = (page, ...states) => shows(page, '#all tbody tr', states);
-  const take = async (page, key, { mode = 'exclusive', patience = 'forever', timeout, button = '#take-button' } = {}) => {
-    await page.fill('#key', key);
-    await page.selectOption('#mode', mode);
-    await page.selectOption('#patience', patience);
-    if (timeout !== undefined) await page.fill('#timeout', timeout);
-    await page.click(button);
-  };
-  const logged = (page, text) => page.waitForSelector(`#log li:has-text(${JSON.stringify(text)})`);
+describe("the demo's wallet", { timeout: 120_000 }, () => {
+  const { open, tab } = demoTests();
 
-  test('one tab waits visibly for the other, and gets the lock when it is released', async () => {
-    const [one, two] = [await open(), await open()];
-    const names = await Promise.all([one, two].map((page) => page.textContent('#tab-name')));
-    assert.notEqual(names[0], names[1]);
-
-    await take(one, 'round.7');
-    await mine(one, 'held');
-    await take(two, 'round.7');
-    await mine(two, 'waiting');
-    for (const page of [one, two]) {
-      await all(page, 'held', 'waiting');
-      const tabs = await page.$$eval('#all tbody tr', (rows) => rows.map(({ dataset }) => dataset.tab));
-      assert.deepEqual(tabs, names);
+  test('over many rounds, money is spent twice without locks and never with them', async (t) => {
+    const pages = [await open(), await open(), await open(), await open()];
+    const lost = { false: [], true: [] };
+    for (let round = 0; round < 24; round++) {
+      const page = pages[round % 4];
+      const locked = round % 8 >= 4;
+      await payUnderLock(page, locked);
+      lost[locked].push((await payFromEveryTab(page)).lost);
     }
-    await one.click('#mine [data-action=release]');
-    await mine(two, 'held');
-    await mine(one);
-    await all(one, 'held');
-    await one.close();
-    await two.click('#mine [data-action=release]');
-    await all(two);
+    t.diagnostic(`lost without locks: ${lost.false}`);
+    assert.deepEqual(lost.true, Array(12).fill(0));
+    // Not each single one must be lost: it is a race.
+    const total = lost.false.reduce((sum, amount) => sum + amount);
+    assert.ok(total >= 12_000, lost.false.join());
+    const { balance, paid } = await books(pages[0]);
+    assert.equal(paid, 24 * 4 * 1000);
+    assert.equal(balance + paid - 100_000, total);
   });
 
-  test('a wait can be cancelled, times out, or is not begun', async () => {
-    const [one, two] = [await open(), await open()];
-    await take(one, 'k');
-    await mine(one, 'held');
-    await take(two, 'k');
-    await mine(two, 'waiting');
-    await two.click('#mine [data-action=cancel]');
-    await mine(two);
-    await logged(two, 'no longer waiting');
-    await take(two, 'k', { patience: 'try' });
-    await logged(two, 'held by someone else');
-    await take(two, 'k', { patience: 'timeout', timeout: '0.05' });
-    await logged(two, 'timed out acquiring lock');
-    await take(two, '_bad');
-    await logged(two, 'invalid lock key');
-    await mine(two);
-    await all(two, 'held');
+  test('under the lock, the last round is drawn one after the other', async () => {
+    const pages = [await open(), await open(), await open()];
+    await payUnderLock(pages[0], true);
+    await payFromEveryTab(pages[0]);
+    // In the tab that paid and in the others alike.
+    for (const page of pages) {
+      const lanes = await page.$$eval('#race .lane', (lanes) => lanes.map(({ dataset }) => ({ ...dataset })));
+      assert.deepEqual(
+        lanes.map(({ read }) => read),
+        ['100000', '99000', '98000'],
+      );
+      assert.deepEqual(
+        lanes.map(({ wrote }) => wrote),
+        ['99000', '98000', '97000'],
+      );
+      const bars = await page.$$eval('#race .holds', (bars) =>
+        bars.map((bar) => bar.getBoundingClientRect()).map(({ left, right }) => ({ left, right })),
+      );
+      // A bar is wide enough to be seen, if only by a pixel or two.
+      for (const [i, { left }] of bars.slice(1).entries())
+        assert.ok(left > bars[i].right - 3, JSON.stringify(bars));
+    }
   });
 
-  test('a stolen lock is shown as lost', async () => {
-    const [one, two] = [await open(), await open()];
-    await take(one, 'k', { mode: 'shared' });
-    await mine(one, 'held');
-    await take(two, 'k', { button: '#steal-button' });
-    await mine(two, 'held');
-    await mine(one, 'lost');
-    await logged(one, 'it was stolen');
-    await one.click('#mine [data-action=release]');
-    await mine(one);
-    await two.click('#mine [data-action=release]');
-    await all(two);
+  test('who has not enough money does not pay', async () => {
+    const page = await open();
+    await page.evaluate(async () => {
+      const { StoredWallet } = await import('/wallet.js');
+      const wallet = await StoredWallet.open();
+      await wallet.send({ amount: 99_500, signature: new ArrayBuffer(0) }, 500);
+    });
+    await payUnderLock(page, true);
+    const { lost, text } = await payFromEveryTab(page);
+    assert.equal(lost, 0);
+    assert.match(text, /0 payments sent.*1 not made: not enough money/);
+    await page.click('#refill');
+    await page.waitForFunction(() => document.querySelector('#balance').textContent === '100,000');
+    assert.match((await payFromEveryTab(page)).text, /1 payment sent/);
   });
 
-  test('a tab that is closed is gone from the other one', async () => {
-    const [one, two] = [await open(), await open()];
-    await take(one, 'k');
-    await take(two, 'k');
-    await mine(two, 'waiting');
-    await one.close();
-    await mine(two, 'held');
-    await all(two, 'held');
+  test('a round ends, and nothing is lost, when a tab crashes in it', async () => {
+    const [holder, ...others] = [await open(), await open(), await open()];
+    const names = await Promise.all(others.map(nameOf));
+    await payUnderLock(others[0], true);
+    await act(holder, 'hold');
+    const held = await nameOf(holder);
+    await boardShows(others[0], 'wallet.balance', [held]);
+    const paid = payFromEveryTab(others[0]);
+    await others[1].waitForFunction(
+      (names) => names.every((name) => document.querySelector(`#board .queue [data-tab="${name}"]`)),
+      names,
+    );
+    await crash(holder);
+    const { lost, text } = await paid;
+    assert.equal(lost, 0);
+    assert.match(text, /2 payments sent, 2,000 sats/);
   });
 
   test('where there are no locks it says why', async () => {
     const page = await tab('/', { host: 'insecure.test' });
     await page.waitForSelector('#status:not([hidden])');
     assert.match(await page.textContent('#status'), /secure contexts only/);
-    assert.ok(await page.isDisabled('#take-button'));
+    for (const id of ['#pay', '#add', '#key']) assert.ok(await page.isDisabled(id), id);
   });
 });

@@ -23,6 +23,7 @@ const pages = {
 export function browserTests({ ignoreDefaultArgs = [] } = {}) {
   let server, browser, context;
   const errors = [];
+  const requested = [];
 
   before(async () => {
     const demo = site();
@@ -40,6 +41,7 @@ export function browserTests({ ignoreDefaultArgs = [] } = {}) {
       ignoreDefaultArgs,
     });
     context = await browser.newContext();
+    context.on('request', (request) => requested.push(request.url()));
     context.on('weberror', (error) => errors.push(error.error()));
     context.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) errors.push(new Error(`console: ${message.text()}`));
@@ -60,10 +62,12 @@ export function browserTests({ ignoreDefaultArgs = [] } = {}) {
   return {
     /** What the pages reported so far, for a test that expects it. */
     errors,
-    /** Opens a tab. Without a path it is blank, with the package and `locks` as globals. */
+    /** What the pages asked any server for. */
+    requested,
+    /** Opens a tab, at a path or an address. Without one it is blank, with the package and `locks` as globals. */
     async tab(path, { host = 'localhost' } = {}) {
       const page = await context.newPage();
-      await page.goto(`http://${host}:${server.address().port}${path ?? '/blank'}`);
+      await page.goto(new URL(path ?? '/blank', `http://${host}:${server.address().port}`).href);
       if (path === undefined) await load(page);
       return page;
     },
