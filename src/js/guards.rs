@@ -88,6 +88,7 @@ pub fn release(guard: GuardNumber, answer: Answer) -> JsValue {
             drop(guard);
             answer.resolve(&JsValue::UNDEFINED);
         }
+        Guard::Web(guard) if guard.let_go() => answer.resolve(&JsValue::UNDEFINED),
         Guard::Web(guard) => release_in_time(Box::new(guard), answer),
         Guard::Boxed(guard) => release_in_time(guard, answer),
     }

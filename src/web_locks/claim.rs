@@ -8,12 +8,12 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 
-use super::context::Context;
+use super::context::{Context, Wakers};
 use super::platform::unavailable;
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
-use crate::relay::{Ahead, IfHeld, Passing, RequestSlot, State};
+use crate::relay::{Ahead, IfHeld, Passing, Relay, RequestSlot, State};
 
 /// A request. Dropping it gives up the wait, or frees the lock.
 pub(super) struct Claim {
@@ -41,6 +41,11 @@ impl Claim {
             State::Releasing | State::Freed => unreachable!("a claim is released by its guard"),
         })
         .await
+    }
+
+    /// Whether it waits or holds.
+    fn is_at_work(&self) -> bool {
+        self.look(|state| matches!(state, State::Pending | State::Held(_)))
     }
 
     pub(super) fn is_granted(&self) -> bool {
@@ -84,7 +89,12 @@ impl fmt::Debug for Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let wakers = self.context.act(|relay, now| relay.remove(self.slot, now));
+        let forget = |relay: &mut Relay<Wakers>, now| relay.remove(self.slot, now);
+        // Without a look at the clock where nothing can follow.
+        let wakers = match self.is_at_work() {
+            true => self.context.act(forget),
+            false => self.context.look(|relay| forget(relay, 0.0)),
+        };
         drop(wakers);
     }
 }
@@ -102,6 +112,20 @@ impl WebLockGuard {
     pub(super) fn new(key: LockKey, mode: LockMode, claim: Claim) -> Self {
         Self { key, mode, claim }
     }
+}
+
+impl WebLockGuard {
+    /// Frees the lock. Returns whether it is free by now, as it is if another task of this
+    /// context has it.
+    pub(crate) fn let_go(&self) -> bool {
+        let Claim { context, slot } = &self.claim;
+        context.act(|relay, now| relay.release(*slot, now));
+        self.claim.look(is_free)
+    }
+}
+
+fn is_free(state: &State) -> bool {
+    matches!(state, State::Freed | State::Lost(_))
 }
 
 impl fmt::Debug for WebLockGuard {
@@ -137,10 +161,8 @@ impl LockGuard for WebLockGuard {
     }
 
     async fn release(self: Box<Self>) {
-        let Claim { context, slot } = &self.claim;
-        context.act(|relay, now| relay.release(*slot, now));
-        let is_free = |state: &State| matches!(state, State::Freed | State::Lost(_)).then_some(());
-        self.claim.until(is_free).await;
+        self.let_go();
+        self.claim.until(|state| is_free(state).then_some(())).await;
     }
 }
 
