@@ -7,8 +7,8 @@
 //! most: whoever holds, by a *lease*, and the first of those who wait, by the request
 //! for the `next` lease. A holder that is done hands its lease on to the head of the
 //! line, without asking anybody, as long as the lease is young ([`TURNS`], [`MILLIS`]).
-//! After that the platform's lock is let go, and whoever queued there in the meantime,
-//! in whatever tab, comes before the lease that this line has been waiting for.
+//! So nothing is asked for before it is that old. After that the platform's lock is let
+//! go, and whoever queued there in the meantime, in whatever tab, has it before `next`.
 //!
 //! A plain state machine like the [lock table](crate::table): it is told what tasks want
 //! and what the platform answers, and says what to [order](Order) of the platform and
@@ -16,7 +16,8 @@
 //!
 //! - only the head of a line is ever granted, so a line is first come, first served;
 //! - a lease in [`Phase::Active`] has a holder: [`Relay::settle`] passes it on or ends it;
-//! - `next` is asked for exactly while somebody waits, in the mode of the head;
+//! - `next` is asked for while somebody waits, in the mode of the head; not while a lease
+//!   may still be handed to that one, but then there is a [reminder](Relay::remind);
 //! - what does not wait its turn in the line (a try, a steal, a manager that does not
 //!   pass locks on) has a lease to itself, asked for at once, and the platform decides.
 
@@ -107,6 +108,16 @@ pub(crate) enum Order {
 pub(crate) struct Effects<W> {
     pub(crate) orders: Vec<Order>,
     pub(crate) wakes: Vec<W>,
+    /// [`Relay::remind`] wants to be called when [`MILLIS`] are over.
+    pub(crate) remind: bool,
+}
+
+/// Whether somebody waits for whom the platform was not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reminder {
+    None,
+    Wanted,
+    Set,
 }
 
 #[derive(Debug)]
@@ -117,6 +128,7 @@ pub(crate) struct Relay<W> {
     leases: Slab<Lease>,
     orders: Vec<Order>,
     wakes: Vec<W>,
+    reminder: Reminder,
 }
 
 /// All that this context wants of one name.
@@ -193,14 +205,29 @@ impl<W> Relay<W> {
             leases: Slab::new(),
             orders: Vec::new(),
             wakes: Vec::new(),
+            reminder: Reminder::None,
         }
     }
 
     /// What follows from all steps since this was last called.
     pub(crate) fn effects(&mut self) -> Effects<W> {
+        let remind = self.reminder == Reminder::Wanted;
+        if remind {
+            self.reminder = Reminder::Set;
+        }
         Effects {
             orders: std::mem::take(&mut self.orders),
             wakes: std::mem::take(&mut self.wakes),
+            remind,
+        }
+    }
+
+    /// Asks the platform for those who still wait behind a lease that is no longer young.
+    pub(crate) fn remind(&mut self, now: f64) {
+        self.reminder = Reminder::None;
+        let lines: Vec<usize> = self.lines.iter().map(|(line, _)| line).collect();
+        for line in lines {
+            self.settle(line, now);
         }
     }
 

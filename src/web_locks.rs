@@ -46,12 +46,12 @@ use context::Context;
 ///
 /// A round trip to the browser takes a tenth of a millisecond and more, and Node gets
 /// slower with every request that is queued. So the tasks of one page, worker or thread
-/// that wait for one key stand in a line of their own, first come, first served, and
-/// the browser's queue has the first of them. Who releases hands the lock on to the next
-/// in that line, for at most 1,000 turns and 10 milliseconds after the browser's grant;
-/// then it goes to whoever queued in the browser meanwhile. So a tab that waits behind
-/// this one gets its turn at most 20 milliseconds later than it would have (the bound
-/// twice: for who holds, and for who was in front of it), and the holders' own time.
+/// that wait for one key stand in a line of their own, first come, first served. Who
+/// releases hands the lock on to the next in that line, for at most 1,000 turns and 10
+/// milliseconds after the browser's grant; after that the first of the line queues with
+/// the browser like everyone else. So a tab that waits behind this one gets its turn at
+/// most 20 milliseconds later than it would have (the bound twice: for who holds, and for
+/// who was in front of it), and the holders' own time.
 /// [`without_passing`](Self::without_passing) makes it strictly first come, first served
 /// among all tabs.
 ///

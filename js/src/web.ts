@@ -29,11 +29,11 @@ export interface WebLockManagerOptions extends LockManagerOptions {
  * with `UNAVAILABLE`; nothing falls back to a narrower lock.
  *
  * A round trip to the browser takes a tenth of a millisecond, and more, so the tasks of one page,
- * worker or thread that wait for one key stand in a line of their own, first come, first served, and
- * the browser's queue has the first of them. Who releases hands the lock on to the next of that line,
- * for at most 1,000 turns and 10 milliseconds after the browser's grant; then it goes to whoever
- * queued in the browser meanwhile. So a tab waits at most 20 milliseconds beyond its turn, and the
- * holders' own time. `passing: false` turns that off.
+ * worker or thread that wait for one key stand in a line of their own, first come, first served. Who
+ * releases hands the lock on to the next of that line, for at most 1,000 turns and 10 milliseconds
+ * after the browser's grant; after that the first of the line queues with the browser like everyone
+ * else. So a tab waits at most 20 milliseconds beyond its turn, and the holders' own time.
+ * `passing: false` turns that off.
  *
  * The browser calls a lock `crosslock:<namespace>:<key>`.
  */

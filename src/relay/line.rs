@@ -2,8 +2,8 @@
 //! the platform for the others.
 
 use super::{
-    IfHeld, Lease, LeaseSlot, Line, MILLIS, Order, Passing, Phase, Relay, Request, RequestSlot,
-    State, TURNS,
+    IfHeld, Lease, LeaseSlot, Line, MILLIS, Order, Passing, Phase, Relay, Reminder, Request,
+    RequestSlot, State, TURNS,
 };
 use crate::guard::LockMode;
 use crate::table::list::List;
@@ -58,24 +58,41 @@ impl<W> Relay<W> {
         let Line { waiting, next, .. } = &self.lines[line];
         let wanted = waiting.front().map(|head| self.requests[head].mode);
         let asked = next.map(|next| self.leases[next].mode);
-        if wanted != asked {
-            if let Some(next) = self.lines[line].next.take() {
-                self.end(next);
-            }
-            self.lines[line].next =
-                wanted.map(|mode| self.ask(line, mode, IfHeld::Queue, Passing::On, None));
+        if wanted == asked {
+            return;
         }
+        if let Some(next) = self.lines[line].next.take() {
+            self.end(next);
+        }
+        let Some(mode) = wanted else {
+            return;
+        };
+        let mut active = self.lines[line].active.iter();
+        if active.any(|&lease| self.leases[lease].mode == mode && self.may_pass_on(lease, now)) {
+            if self.reminder == Reminder::None {
+                self.reminder = Reminder::Wanted;
+            }
+            return;
+        }
+        let next = self.ask(line, mode, IfHeld::Queue, Passing::On, None);
+        self.lines[line].next = Some(next);
     }
 
     /// An active lease that may be given to one more, as of now.
     fn lease_to_share(&self, line: usize, mode: LockMode, now: f64) -> Option<LeaseSlot> {
         let mut active = self.lines[line].active.iter().copied();
-        active.find(|&lease| {
-            let lease = &self.leases[lease];
+        active.find(|&slot| {
+            let lease = &self.leases[slot];
             let fits = lease.mode == mode && (mode == LockMode::Shared || lease.holders.is_empty());
-            let young = lease.turns < TURNS && now - lease.granted < MILLIS;
-            fits && (lease.turns == 0 || young && lease.passing == Passing::On)
+            fits && (lease.turns == 0 || self.may_pass_on(slot, now))
         })
+    }
+
+    /// Whether a lease is young, and nobody's own.
+    fn may_pass_on(&self, lease: LeaseSlot, now: f64) -> bool {
+        let lease = &self.leases[lease];
+        let is_young = lease.turns < TURNS && now - lease.granted < MILLIS;
+        is_young && lease.passing == Passing::On
     }
 
     fn idle_lease(&self, line: usize) -> Option<LeaseSlot> {

@@ -25,6 +25,7 @@ enum Step {
         nth: usize,
     },
     Pass(f64),
+    Ring(usize),
     /// So many who come one after the other, each just before the one before it leaves.
     Rush {
         want: Want,
@@ -86,6 +87,7 @@ fn step(tabs: usize) -> impl Strategy<Value = Step> {
         }),
         90 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Hear { tab, nth }),
         20 => (0.1..12.0).prop_map(Step::Pass),
+        30 => (0..tabs).prop_map(Step::Ring),
         6 => rush.prop_map(|(want, count)| Step::Rush { want, count }),
         5 => Just(Step::AllLeave),
         8 => Just(Step::Settle),
@@ -113,6 +115,7 @@ fn take(world: &mut World, step: Step) {
         Step::Deliver { tab, nth, manner } => world.deliver_to(manner, tab, nth),
         Step::Hear { tab, nth } => world.hear(tab, nth),
         Step::Pass(millis) => world.pass(millis),
+        Step::Ring(tab) => world.ring(tab),
         Step::Rush { want, count } => {
             let mut before = world.ask(want);
             for _ in 0..count {

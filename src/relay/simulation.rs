@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Effects, IfHeld, LeaseSlot, Order, Passing, Relay, RequestSlot, State};
+use super::{Effects, IfHeld, LeaseSlot, MILLIS, Order, Passing, Relay, RequestSlot, State};
 use crate::guard::LockMode;
 
 mod platform;
@@ -53,6 +53,8 @@ struct Tab {
     errands: BTreeMap<LeaseSlot, Errand>,
     to_platform: Vec<Message>,
     from_platform: Vec<News>,
+    /// When the relay wants to be reminded.
+    remind_at: Option<f64>,
 }
 
 /// What a tab has under way for a lease.
@@ -112,6 +114,7 @@ impl World {
             errands: BTreeMap::new(),
             to_platform: Vec::new(),
             from_platform: Vec::new(),
+            remind_at: None,
         };
         Self {
             now: 0.0,
@@ -170,6 +173,11 @@ impl World {
         self.follow(tab);
     }
 
+    /// How many were ever made of the platform.
+    pub(super) fn requests(&self) -> usize {
+        self.owners.len()
+    }
+
     pub(super) fn now(&self) -> f64 {
         self.now
     }
@@ -178,9 +186,29 @@ impl World {
         self.now += millis;
     }
 
+    /// The timer of `tab` goes off, if it is time.
+    pub(super) fn ring(&mut self, tab: usize) {
+        let now = self.now;
+        let Tab {
+            relay, remind_at, ..
+        } = &mut self.tabs[tab];
+        if remind_at.take_if(|at| *at <= now).is_some() {
+            relay.remind(now);
+            self.follow(tab);
+        }
+    }
+
     /// Carries out what the relay of `tab` ordered, and sees whether all is well.
     fn follow(&mut self, tab: usize) {
-        let Effects { orders, wakes } = self.tabs[tab].relay.effects();
+        let Effects {
+            orders,
+            wakes,
+            remind,
+        } = self.tabs[tab].relay.effects();
+        if remind {
+            let before = self.tabs[tab].remind_at.replace(self.now + MILLIS);
+            assert_eq!(before, None, "two timers for one");
+        }
         for order in orders {
             match order {
                 Order::Ask {
@@ -299,6 +327,7 @@ impl World {
             errands,
             from_platform,
             to_platform,
+            ..
         } = &mut self.tabs[tab];
         let news = from_platform.remove(nth);
         let mut errand = errands.iter_mut();
@@ -329,6 +358,7 @@ impl World {
 
     /// Delivers all that is under way, in order, and what follows from it.
     pub(super) fn settle(&mut self) {
+        (0..self.tabs.len()).for_each(|tab| self.ring(tab));
         while !self.is_quiet() {
             for tab in 0..self.tabs.len() {
                 self.deliver(tab, 0);

@@ -71,13 +71,15 @@ impl<W> Relay<W> {
     }
 
     /// Shows the requests that the platform does not know of: those who share a lease with
-    /// its first holder, and those who wait behind the heads of their lines.
+    /// its first holder, and those who wait, but for the heads that it was asked for.
     pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(Hidden<'_>)) {
         for (_, line) in &self.lines {
             let active = line.active.iter();
             let holders = active.map(|&lease| self.leases[lease].holders.iter(&self.requests));
             let sharers = holders.flat_map(|holders| holders.skip(1));
-            for slot in sharers.chain(line.waiting.iter(&self.requests).skip(1)) {
+            let asked_for = usize::from(line.next.is_some());
+            let waiting = line.waiting.iter(&self.requests).skip(asked_for);
+            for slot in sharers.chain(waiting) {
                 let held_since = self.held_since(slot);
                 let Request { mode, since, .. } = self.requests[slot];
                 show(Hidden {

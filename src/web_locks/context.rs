@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
+
+use wasm_bindgen_futures::spawn_local;
 
 use super::{errand, page};
-use crate::relay::{Effects, LeaseSlot, Order, Relay};
+use crate::relay::{Effects, LeaseSlot, MILLIS, Order, Relay};
 use crate::sync::{Mutex, MutexGuard, locked};
-use crate::time::Stamp;
+use crate::time::{self, Stamp};
 
 /// All who wait for one request to change: each looks for itself.
 pub(super) type Wakers = Vec<Waker>;
@@ -66,6 +69,9 @@ impl Context {
                 }
             }
             effects.wakes.into_iter().flatten().for_each(Waker::wake);
+            if effects.remind {
+                spawn_local(remind());
+            }
             if refused.is_empty() {
                 return;
             }
@@ -85,4 +91,11 @@ impl Context {
     fn relay(&self) -> MutexGuard<'_, Relay<Wakers>> {
         locked(&self.0, "the relay panicked earlier")
     }
+}
+
+async fn remind() {
+    let millis = Duration::from_millis(MILLIS as u64);
+    // There are timers wherever there are locks.
+    let _ = time::sleep(millis).await;
+    Context::here().act(|relay, now| relay.remind(now));
 }

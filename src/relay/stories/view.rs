@@ -84,15 +84,22 @@ fn who_is_hidden_from_the_platform_is_shown() {
     world.ask(shared(lock(0)));
     world.pass(1.0);
     world.ask(lock(0));
-    // Of this the platform knows, as it does of the head.
-    world.ask(alone(lock(0)));
-    let behind = [
+    // Of this the platform knows.
+    let raw = world.ask(alone(lock(0)));
+    let waiting = [
+        (false, LockMode::Exclusive, start),
         (false, LockMode::Shared, start + 1.0),
         (false, LockMode::Exclusive, start + 2.0),
     ];
-    assert_eq!(hidden(&world), behind);
+    assert_eq!(hidden(&world), waiting);
+    // By now it knows of the head, too.
+    world.pass(MILLIS);
+    world.ring(0);
+    assert_eq!(hidden(&world), waiting[1..]);
+    world.leave(raw);
     world.leave(holder);
-    assert_eq!(hidden(&world), behind[1..]);
+    world.settle();
+    assert_eq!(hidden(&world), waiting[2..]);
 }
 
 #[test]
