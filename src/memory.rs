@@ -18,7 +18,7 @@ use crate::table::shared::{Owner, SharedTable};
 struct Keyspace;
 
 impl Owner for Keyspace {
-    #[inline]
+    #[inline(always)]
     fn table(&self) -> &SharedTable {
         static TABLE: LazyLock<SharedTable> = LazyLock::new(SharedTable::new);
         &TABLE
@@ -73,7 +73,7 @@ impl MemoryLockManager {
     /// # Errors
     ///
     /// [`LockError::InvalidKey`].
-    #[inline]
+    #[inline(always)]
     pub fn try_acquire_unboxed(
         &self,
         key: &str,
@@ -94,8 +94,7 @@ impl MemoryLockManager {
         key: &str,
         options: AcquireOptions,
     ) -> Result<MemoryLockGuard, LockError> {
-        let guard = self.locks.acquire(key, options).await?;
-        Ok(MemoryLockGuard(guard))
+        self.locks.acquire(key, options, MemoryLockGuard).await
     }
 }
 

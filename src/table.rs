@@ -63,7 +63,7 @@ pub(crate) struct HashedKey {
 }
 
 impl HashedKey {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(key: LockKey, hasher: &BuildHasher) -> Self {
         let hash = hasher.hash_one(&key);
         Self { key, hash }
@@ -152,7 +152,7 @@ impl<W, M> Table<W, M> {
     }
 
     /// Grants `key` at once, or leaves the table as it was.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_acquire(
         &mut self,
         key: &HashedKey,
@@ -173,7 +173,7 @@ impl<W, M> Table<W, M> {
         Ok(id.expect("it was granted or has joined"))
     }
 
-    #[inline]
+    #[inline(always)]
     fn request(
         &mut self,
         key: &HashedKey,
@@ -276,7 +276,7 @@ impl<W, M> Table<W, M> {
     ///
     /// Returns the waker of the request itself, for the caller to drop where that
     /// can do no harm, and those of the requests that were granted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, id: RequestId) -> (Option<W>, Wakes<W>) {
         let mut wakes = Wakes::new();
         let others = &mut self.others;
@@ -323,7 +323,7 @@ impl<W, M> Table<W, M> {
     }
 
     /// Geometric, so that each removal pays a constant share of it.
-    #[inline]
+    #[inline(always)]
     fn give_memory_back(&mut self) {
         let (length, capacity) = (self.queues.len(), self.queues.capacity());
         if capacity > KEEP_CAPACITY && length < capacity / 8 {
@@ -417,13 +417,13 @@ impl<W, M> Table<W, M> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn next(serial: &mut u64) -> u64 {
     *serial += 1;
     *serial
 }
 
-#[inline]
+#[inline(always)]
 fn entry<'a, M>(queues: &'a mut HashTable<Queue<M>>, key: &HashedKey) -> Entry<'a, Queue<M>> {
     queues.entry(
         key.hash,
@@ -432,7 +432,7 @@ fn entry<'a, M>(queues: &'a mut HashTable<Queue<M>>, key: &HashedKey) -> Entry<'
     )
 }
 
-#[inline]
+#[inline(always)]
 fn is_first<M>(id: RequestId) -> impl Fn(&Queue<M>) -> bool {
     move |queue| queue.first.serial == id.serial
 }

@@ -58,19 +58,19 @@ pub(crate) async fn timeout<F: Future>(
     work: F,
 ) -> Result<Option<F::Output>, LockError> {
     let mut work = pin!(work);
-    let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
-    if let Poll::Ready(output) = first {
-        return Ok(Some(output));
-    }
-    if limit == Duration::MAX {
-        return Ok(Some(work.await));
-    }
-    let mut timer = pin!(sleep(limit));
+    let mut timer = pin!(None);
     poll_fn(|cx| {
         if let Poll::Ready(output) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(output)));
         }
-        timer.as_mut().poll(cx).map(|fired| fired.map(|()| None))
+        if limit == Duration::MAX {
+            return Poll::Pending;
+        }
+        if timer.is_none() {
+            timer.set(Some(sleep(limit)));
+        }
+        let timer = timer.as_mut().as_pin_mut().expect("it was set");
+        timer.poll(cx).map(|fired| fired.map(|()| None))
     })
     .await
 }

@@ -7,23 +7,24 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 
 use super::shared::{self, Freshness, LockedTable, Owner, release};
-use super::{HashedKey, RequestId, Status, WatcherId};
+use super::{RequestId, Status, WatcherId};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
+use crate::key::LockKey;
 use crate::time;
 
 /// A held lock in a table.
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
 pub(crate) struct TableGuard<O: Owner> {
     owner: O,
-    key: HashedKey,
+    key: LockKey,
     mode: LockMode,
     id: RequestId,
 }
 
 impl<O: Owner> TableGuard<O> {
-    #[inline]
-    pub(super) fn new(owner: &O, key: HashedKey, mode: LockMode, id: RequestId) -> Self {
+    #[inline(always)]
+    pub(super) fn new(owner: &O, key: LockKey, mode: LockMode, id: RequestId) -> Self {
         Self {
             owner: owner.clone(),
             key,
@@ -36,7 +37,7 @@ impl<O: Owner> TableGuard<O> {
     fn with_key(&self, error: LockError) -> LockError {
         match error {
             LockError::Lost { reason, .. } => LockError::Lost {
-                key: Some(self.key.key.to_string()),
+                key: Some(self.key.to_string()),
                 reason,
             },
             other => other,
@@ -45,15 +46,15 @@ impl<O: Owner> TableGuard<O> {
 }
 
 impl<O: Owner> Drop for TableGuard<O> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        release(&self.owner, &self.key, self.id);
+        release(&self.owner, self.id);
     }
 }
 
 impl<O: Owner> std::fmt::Debug for TableGuard<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LockGuard({}, {})", self.key.key, self.mode)
+        write!(f, "LockGuard({}, {})", self.key, self.mode)
     }
 }
 
@@ -61,7 +62,7 @@ impl<O: Owner> std::fmt::Debug for TableGuard<O> {
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
 impl<O: Owner> LockGuard for TableGuard<O> {
     fn key(&self) -> &str {
-        self.key.key.as_str()
+        self.key.as_str()
     }
 
     fn mode(&self) -> LockMode {
@@ -74,17 +75,17 @@ impl<O: Owner> LockGuard for TableGuard<O> {
         matches!(
             self.owner.check(Freshness::Now),
             Err(LockError::Lost { .. })
-        ) || self.owner.table().shard(&self.key).status(self.id) != Status::Held
+        ) || self.owner.table().shard(self.id.hash).status(self.id) != Status::Held
     }
 
     fn ensure_held(&self) -> Result<(), LockError> {
         self.owner
             .check(Freshness::Now)
             .map_err(|error| self.with_key(error))?;
-        let table = self.owner.table().shard(&self.key);
+        let table = self.owner.table().shard(self.id.hash);
         match table.status(self.id) {
             Status::Held => Ok(()),
-            _ => Err(shared::lost(&table, Some(&self.key.key))),
+            _ => Err(shared::lost(&table, Some(&self.key))),
         }
     }
 
@@ -118,7 +119,7 @@ struct Lost<'a, O: Owner> {
 
 impl<O: Owner> Lost<'_, O> {
     fn table(&self) -> LockedTable<'_> {
-        self.guard.owner.table().shard(&self.guard.key)
+        self.guard.owner.table().shard(self.guard.id.hash)
     }
 }
 

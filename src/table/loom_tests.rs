@@ -22,7 +22,7 @@ fn exclusive(table: &Arc<SharedTable>) -> Acquire<Arc<SharedTable>> {
 }
 
 fn is_free(table: &Arc<SharedTable>) -> bool {
-    let taken = shared::try_acquire(table, key(table), LockMode::Exclusive, None);
+    let taken = shared::try_acquire(table, &key(table), LockMode::Exclusive, None);
     taken.expect("the table is open").is_some()
 }
 
@@ -100,7 +100,7 @@ fn a_steal_wakes_who_watches_for_the_loss() {
         let victim = block_on(exclusive(&table)).expect("the table is open");
         let thief = {
             let table = Arc::clone(&table);
-            thread::spawn(move || shared::steal(&table, key(&table), None).expect("open"))
+            thread::spawn(move || shared::steal(&table, &key(&table), None).expect("open"))
         };
         block_on(victim.lost());
         assert!(victim.is_lost());

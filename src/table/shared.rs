@@ -32,7 +32,7 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn now(client: Option<Arc<str>>) -> Self {
         let since = Since::now();
         Self { since, client }
@@ -72,18 +72,18 @@ impl SharedTable {
     }
 
     /// `key` with its hash, by which it finds its shard and its place there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hashed(&self, key: LockKey) -> HashedKey {
         HashedKey::new(key, &self.hasher)
     }
 
-    #[inline]
-    pub(super) fn shard(&self, key: &HashedKey) -> LockedTable<'_> {
+    #[inline(always)]
+    pub(super) fn shard(&self, hash: u64) -> LockedTable<'_> {
         if SHARDS == 1 {
             return self.shards[0].lock();
         }
         // Not by the lowest bits, which find the place within the shard.
-        self.shards[(key.hash >> 32) as usize % self.shards.len()].lock()
+        self.shards[(hash >> 32) as usize % self.shards.len()].lock()
     }
 
     /// Takes every lock away, wakes everyone, and grants nothing from now on.
@@ -109,7 +109,7 @@ impl SharedTable {
 }
 
 impl Shard {
-    #[inline]
+    #[inline(always)]
     fn lock(&self) -> LockedTable<'_> {
         // Nothing foreign runs under the mutex, so a panic there is a bug of the
         // table, and a table in doubt must not grant anything.
@@ -117,7 +117,7 @@ impl Shard {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn wake(wakes: Wakes<Waker>) {
     for waker in wakes {
         waker.wake();
@@ -160,20 +160,20 @@ impl Owner for Arc<SharedTable> {
 }
 
 /// Takes `key` if that is possible at once.
-#[inline]
+#[inline(always)]
 pub(crate) fn try_acquire<O: Owner>(
     owner: &O,
-    key: HashedKey,
+    key: &HashedKey,
     mode: LockMode,
     client: Option<Arc<str>>,
 ) -> Result<Option<TableGuard<O>>, LockError> {
     let meta = Meta::now(client);
-    let mut table = owner.table().shard(&key);
-    match table.try_acquire(&key, mode, meta) {
+    let mut table = owner.table().shard(key.hash);
+    match table.try_acquire(key, mode, meta) {
         Err(Closed) => Err(lost(&table, None)),
         Ok(id) => {
             drop(table);
-            Ok(id.map(|id| TableGuard::new(owner, key, mode, id)))
+            Ok(id.map(|id| TableGuard::new(owner, key.key.clone(), mode, id)))
         }
     }
 }
@@ -181,16 +181,17 @@ pub(crate) fn try_acquire<O: Owner>(
 /// Takes `key` from its holders.
 pub(crate) fn steal<O: Owner>(
     owner: &O,
-    key: HashedKey,
+    key: &HashedKey,
     client: Option<Arc<str>>,
 ) -> Result<TableGuard<O>, LockError> {
     let meta = Meta::now(client);
-    let mut table = owner.table().shard(&key);
-    match table.steal(&key, meta) {
+    let mut table = owner.table().shard(key.hash);
+    match table.steal(key, meta) {
         Err(Closed) => Err(lost(&table, None)),
         Ok((id, wakes)) => {
             drop(table);
             wake(wakes);
+            let key = key.key.clone();
             Ok(TableGuard::new(owner, key, LockMode::Exclusive, id))
         }
     }
@@ -198,7 +199,7 @@ pub(crate) fn steal<O: Owner>(
 
 /// Who holds `key`, for the error of one who would not wait.
 pub(crate) fn contention<O: Owner>(owner: &O, key: &HashedKey) -> Option<Contention> {
-    describe_contention(&owner.table().shard(key), key, None)
+    describe_contention(&owner.table().shard(key.hash), key, None)
 }
 
 fn describe_contention(
@@ -254,7 +255,7 @@ impl<O: Owner> Acquire<O> {
         let Some(id) = self.queued.take() else {
             return Err(None);
         };
-        let mut table = self.owner.table().shard(&self.key);
+        let mut table = self.owner.table().shard(self.key.hash);
         if table.status(id) == Status::Held {
             drop(table);
             return Ok(self.guard(id));
@@ -268,13 +269,13 @@ impl<O: Owner> Acquire<O> {
     }
 
     fn guard(&self, id: RequestId) -> TableGuard<O> {
-        TableGuard::new(&self.owner, self.key.clone(), self.mode, id)
+        TableGuard::new(&self.owner, self.key.key.clone(), self.mode, id)
     }
 
     fn join(&mut self, cx: &Context<'_>) -> Poll<Result<TableGuard<O>, LockError>> {
         let meta = Meta::now(self.client.clone());
         let waker = cx.waker().clone();
-        let mut table = self.owner.table().shard(&self.key);
+        let mut table = self.owner.table().shard(self.key.hash);
         let Ok(id) = table.enqueue(&self.key, self.mode, meta) else {
             return Poll::Ready(Err(lost(&table, None)));
         };
@@ -289,6 +290,15 @@ impl<O: Owner> Acquire<O> {
     }
 }
 
+/// What has come of the wait of `id`.
+fn outcome(table: &Table<Waker, Meta>, id: RequestId) -> Poll<Result<(), LockError>> {
+    match table.status(id) {
+        Status::Pending => Poll::Pending,
+        Status::Held => Poll::Ready(Ok(())),
+        Status::Gone => Poll::Ready(Err(lost(table, None))),
+    }
+}
+
 impl<O: Owner> Future for Acquire<O> {
     type Output = Result<TableGuard<O>, LockError>;
 
@@ -296,16 +306,16 @@ impl<O: Owner> Future for Acquire<O> {
         let Some(id) = self.queued else {
             return self.join(cx);
         };
-        let waker = cx.waker().clone();
-        let mut table = self.owner.table().shard(&self.key);
-        let replaced = table.set_waker(id, waker);
-        let result = match table.status(id) {
-            Status::Pending => Poll::Pending,
-            Status::Held => Poll::Ready(Ok(())),
-            Status::Gone => Poll::Ready(Err(lost(&table, None))),
-        };
-        drop(table);
-        drop(replaced);
+        let mut result = outcome(&self.owner.table().shard(id.hash), id);
+        if result.is_pending() {
+            let waker = cx.waker().clone();
+            let mut table = self.owner.table().shard(id.hash);
+            let replaced = table.set_waker(id, waker);
+            // Once more: it may have been granted since, and have woken the waker of before.
+            result = outcome(&table, id);
+            drop(table);
+            drop(replaced);
+        }
         if result.is_ready() {
             self.queued = None;
         }
@@ -316,14 +326,14 @@ impl<O: Owner> Future for Acquire<O> {
 impl<O: Owner> Drop for Acquire<O> {
     fn drop(&mut self) {
         if let Some(id) = self.queued.take() {
-            release(&self.owner, &self.key, id);
+            release(&self.owner, id);
         }
     }
 }
 
-#[inline]
-pub(super) fn release<O: Owner>(owner: &O, key: &HashedKey, id: RequestId) {
-    let (own, wakes) = owner.table().shard(key).remove(id);
+#[inline(always)]
+pub(super) fn release<O: Owner>(owner: &O, id: RequestId) {
+    let (own, wakes) = owner.table().shard(id.hash).remove(id);
     drop(own);
     wake(wakes);
 }
