@@ -63,8 +63,7 @@ pub(crate) fn heap(work: impl FnOnce()) -> Heap {
     COUNTING.store(false, Relaxed);
     Heap {
         allocations: change.allocations + change.reallocations,
-        left: change.bytes_allocated as isize - change.bytes_deallocated as isize
-            + change.bytes_reallocated,
+        left: change.bytes_allocated as isize - change.bytes_deallocated as isize,
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::hint::black_box;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
 
 use crate::peers::{self, Peer, now};
 
@@ -54,9 +55,13 @@ impl<P: Peer> Work for P {
     }
 
     fn on_threads(&self, keys: &[String], times: u32) -> Duration {
-        let ready = Barrier::new(keys.len());
+        let ready = AtomicUsize::new(0);
         let run = |key: &str| {
-            ready.wait();
+            // All begin to run, each on a processor of its own, before any begins to work.
+            ready.fetch_add(1, Relaxed);
+            while ready.load(Relaxed) < keys.len() {
+                std::hint::spin_loop();
+            }
             let start = Instant::now();
             (0..times / keys.len() as u32).for_each(|_| Work::try_lock(self, key));
             start.elapsed()
@@ -73,10 +78,10 @@ impl<P: Peer> Work for P {
     fn hand_off(&'static self, runtime: &Runtime, waiters: u32) -> Duration {
         runtime.block_on(async {
             let held = Peer::lock(self, KEY).await;
-            let mut tasks = queue(waiters, || async { drop(Peer::lock(self, KEY).await) }).await;
+            let queue = Queue::new(waiters, || async { drop(Peer::lock(self, KEY).await) }).await;
             let start = Instant::now();
             drop(held);
-            while tasks.join_next().await.is_some() {}
+            queue.ended().await;
             start.elapsed()
         })
     }
@@ -87,8 +92,8 @@ impl<P: Peer> Work for P {
             // Time for all to join the queue.
             let enough = Duration::from_millis(1) + Duration::from_micros(5) * waiters;
             let end = tokio::time::Instant::now() + enough;
-            let mut tasks = queue(waiters, || Peer::time_out(self, KEY, end)).await;
-            while tasks.join_next().await.is_some() {}
+            let queue = Queue::new(waiters, || Peer::time_out(self, KEY, end)).await;
+            queue.ended().await;
             let took = end.elapsed();
             drop(held);
             took
@@ -132,24 +137,43 @@ impl<P: Peer> Work for P {
     }
 }
 
-/// Starts so many tasks that wait, and returns when they do.
-async fn queue<F>(waiters: u32, wait: impl Fn() -> F) -> JoinSet<()>
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let mut tasks = JoinSet::new();
-    let started = Arc::new(AtomicUsize::new(0));
-    for _ in 0..waiters {
-        let (started, wait) = (Arc::clone(&started), wait());
-        tasks.spawn(async move {
-            started.fetch_add(1, Relaxed);
-            wait.await;
-        });
+/// So many tasks that wait.
+struct Queue {
+    left: Arc<AtomicUsize>,
+    last: Arc<Notify>,
+}
+
+impl Queue {
+    /// Starts them, and returns when they wait.
+    async fn new<F>(waiters: u32, wait: impl Fn() -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let started = Arc::new(AtomicUsize::new(0));
+        let left = Arc::new(AtomicUsize::new(waiters as usize));
+        let last = Arc::new(Notify::new());
+        for _ in 0..waiters {
+            let (started, left, last) = (started.clone(), left.clone(), last.clone());
+            let wait = wait();
+            tokio::spawn(async move {
+                started.fetch_add(1, Relaxed);
+                wait.await;
+                if left.fetch_sub(1, AcqRel) == 1 {
+                    last.notify_one();
+                }
+            });
+        }
+        while started.load(Relaxed) < waiters as usize {
+            tokio::task::yield_now().await;
+        }
+        Self { left, last }
     }
-    while started.load(Relaxed) < waiters as usize {
-        tokio::task::yield_now().await;
+
+    /// Returns when all of them have ended.
+    async fn ended(self) {
+        self.last.notified().await;
+        assert_eq!(self.left.load(Acquire), 0);
     }
-    tasks
 }
 
 fn fresh<P: Peer>() -> &'static dyn Work {
