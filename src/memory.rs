@@ -89,12 +89,12 @@ impl MemoryLockManager {
     /// # Errors
     ///
     /// As [`lock`](crate::LockManager::lock).
-    pub async fn acquire_unboxed(
+    pub fn acquire_unboxed(
         &self,
         key: &str,
         options: AcquireOptions,
-    ) -> Result<MemoryLockGuard, LockError> {
-        self.locks.acquire(key, options, MemoryLockGuard).await
+    ) -> impl Future<Output = Result<MemoryLockGuard, LockError>> {
+        self.locks.acquire(key, options, MemoryLockGuard)
     }
 }
 

@@ -58,7 +58,8 @@ pub(crate) async fn timeout<F: Future>(
     work: F,
 ) -> Result<Option<F::Output>, LockError> {
     let mut work = pin!(work);
-    let mut timer = pin!(None);
+    // In a box, because it is large, and most of those who wait at a moment may have none.
+    let mut timer = None;
     poll_fn(|cx| {
         if let Poll::Ready(output) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(output)));
@@ -66,11 +67,8 @@ pub(crate) async fn timeout<F: Future>(
         if limit == Duration::MAX {
             return Poll::Pending;
         }
-        if timer.is_none() {
-            timer.set(Some(sleep(limit)));
-        }
-        let timer = timer.as_mut().as_pin_mut().expect("it was set");
-        timer.poll(cx).map(|fired| fired.map(|()| None))
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(cx).map(|fired| fired.map(|()| None))
     })
     .await
 }

@@ -7,24 +7,23 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 
 use super::shared::{self, Freshness, LockedTable, Owner, release};
-use super::{RequestId, Status, WatcherId};
+use super::{HashedKey, RequestId, Status, WatcherId};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
-use crate::key::LockKey;
 use crate::time;
 
 /// A held lock in a table.
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
 pub(crate) struct TableGuard<O: Owner> {
     owner: O,
-    key: LockKey,
+    key: HashedKey,
     mode: LockMode,
     id: RequestId,
 }
 
 impl<O: Owner> TableGuard<O> {
     #[inline(always)]
-    pub(super) fn new(owner: &O, key: LockKey, mode: LockMode, id: RequestId) -> Self {
+    pub(super) fn new(owner: &O, key: HashedKey, mode: LockMode, id: RequestId) -> Self {
         Self {
             owner: owner.clone(),
             key,
@@ -37,7 +36,7 @@ impl<O: Owner> TableGuard<O> {
     fn with_key(&self, error: LockError) -> LockError {
         match error {
             LockError::Lost { reason, .. } => LockError::Lost {
-                key: Some(self.key.to_string()),
+                key: Some(self.key.key.to_string()),
                 reason,
             },
             other => other,
@@ -48,13 +47,13 @@ impl<O: Owner> TableGuard<O> {
 impl<O: Owner> Drop for TableGuard<O> {
     #[inline(always)]
     fn drop(&mut self) {
-        release(&self.owner, self.id);
+        release(&self.owner, &self.key, self.id);
     }
 }
 
 impl<O: Owner> std::fmt::Debug for TableGuard<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LockGuard({}, {})", self.key, self.mode)
+        write!(f, "LockGuard({}, {})", self.key.key, self.mode)
     }
 }
 
@@ -62,7 +61,7 @@ impl<O: Owner> std::fmt::Debug for TableGuard<O> {
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
 impl<O: Owner> LockGuard for TableGuard<O> {
     fn key(&self) -> &str {
-        self.key.as_str()
+        self.key.key.as_str()
     }
 
     fn mode(&self) -> LockMode {
@@ -75,17 +74,22 @@ impl<O: Owner> LockGuard for TableGuard<O> {
         matches!(
             self.owner.check(Freshness::Now),
             Err(LockError::Lost { .. })
-        ) || self.owner.table().shard(self.id.hash).status(self.id) != Status::Held
+        ) || self
+            .owner
+            .table()
+            .shard(&self.key)
+            .status(&self.key, self.id)
+            != Status::Held
     }
 
     fn ensure_held(&self) -> Result<(), LockError> {
         self.owner
             .check(Freshness::Now)
             .map_err(|error| self.with_key(error))?;
-        let table = self.owner.table().shard(self.id.hash);
-        match table.status(self.id) {
+        let table = self.owner.table().shard(&self.key);
+        match table.status(&self.key, self.id) {
             Status::Held => Ok(()),
-            _ => Err(shared::lost(&table, Some(&self.key))),
+            _ => Err(shared::lost(&table, Some(&self.key.key))),
         }
     }
 
@@ -119,7 +123,7 @@ struct Lost<'a, O: Owner> {
 
 impl<O: Owner> Lost<'_, O> {
     fn table(&self) -> LockedTable<'_> {
-        self.guard.owner.table().shard(self.guard.id.hash)
+        self.guard.owner.table().shard(&self.guard.key)
     }
 }
 
@@ -131,7 +135,7 @@ impl<O: Owner> Future for Lost<'_, O> {
         let previous = self.watcher.take();
         let mut table = self.table();
         let replaced = previous.and_then(|watcher| table.unwatch(watcher));
-        let watched = table.watch(self.guard.id, waker);
+        let watched = table.watch(&self.guard.key, self.guard.id, waker);
         drop(table);
         drop(replaced);
         match watched {

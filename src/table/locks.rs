@@ -2,6 +2,7 @@
 //! lock table, for the managers whose locks live in this process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::guard::TableGuard;
 use super::shared::{self, Acquire, Freshness, Owner};
@@ -57,20 +58,22 @@ impl<O: Owner> TableLocks<O> {
         options: AcquireOptions,
         wrap: impl FnOnce(TableGuard<O>) -> G,
     ) -> Result<G, LockError> {
-        let AcquireOptions { mode, timeout } = options;
+        let mode = options.mode;
         // Nearly always it is free, and nothing that waiting takes need be made ready.
         if let Some(guard) = self.try_acquire(key, mode)? {
             return Ok(wrap(guard));
         }
-        let timed_out = |contention| LockError::timed_out(key, timeout, contention);
-        let hashed = self.key(key)?;
-        if timeout.is_zero() {
-            return Err(timed_out(shared::contention(&self.owner, &hashed)));
-        }
-        let mut wait = Acquire::new(&self.owner, hashed, mode, self.client.clone());
-        let guard = match time::timeout(timeout, &mut wait).await? {
-            Some(granted) => granted?,
-            None => wait.give_up().map_err(timed_out)?,
+        let mut wait = Acquire::new(&self.owner, self.key(key)?, mode, self.client.clone());
+        let granted = match options.timeout {
+            Duration::ZERO => None,
+            timeout => time::timeout(timeout, &mut wait).await?,
+        };
+        let guard = match granted {
+            Some(Ok(())) => wait.into_guard(),
+            Some(Err(error)) => return Err(error),
+            None => wait
+                .give_up()
+                .map_err(|contention| LockError::timed_out(key, options.timeout, contention))?,
         };
         // Much may have happened while it waited.
         self.owner.check(Freshness::Recent)?;

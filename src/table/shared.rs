@@ -78,12 +78,12 @@ impl SharedTable {
     }
 
     #[inline(always)]
-    pub(super) fn shard(&self, hash: u64) -> LockedTable<'_> {
+    pub(super) fn shard(&self, key: &HashedKey) -> LockedTable<'_> {
         if SHARDS == 1 {
             return self.shards[0].lock();
         }
         // Not by the lowest bits, which find the place within the shard.
-        self.shards[(hash >> 32) as usize % self.shards.len()].lock()
+        self.shards[(key.hash >> 32) as usize % self.shards.len()].lock()
     }
 
     /// Takes every lock away, wakes everyone, and grants nothing from now on.
@@ -168,12 +168,12 @@ pub(crate) fn try_acquire<O: Owner>(
     client: Option<Arc<str>>,
 ) -> Result<Option<TableGuard<O>>, LockError> {
     let meta = Meta::now(client);
-    let mut table = owner.table().shard(key.hash);
+    let mut table = owner.table().shard(key);
     match table.try_acquire(key, mode, meta) {
         Err(Closed) => Err(lost(&table, None)),
         Ok(id) => {
             drop(table);
-            Ok(id.map(|id| TableGuard::new(owner, key.key.clone(), mode, id)))
+            Ok(id.map(|id| TableGuard::new(owner, key.clone(), mode, id)))
         }
     }
 }
@@ -185,21 +185,16 @@ pub(crate) fn steal<O: Owner>(
     client: Option<Arc<str>>,
 ) -> Result<TableGuard<O>, LockError> {
     let meta = Meta::now(client);
-    let mut table = owner.table().shard(key.hash);
+    let mut table = owner.table().shard(key);
     match table.steal(key, meta) {
         Err(Closed) => Err(lost(&table, None)),
         Ok((id, wakes)) => {
             drop(table);
             wake(wakes);
-            let key = key.key.clone();
+            let key = key.clone();
             Ok(TableGuard::new(owner, key, LockMode::Exclusive, id))
         }
     }
-}
-
-/// Who holds `key`, for the error of one who would not wait.
-pub(crate) fn contention<O: Owner>(owner: &O, key: &HashedKey) -> Option<Contention> {
-    describe_contention(&owner.table().shard(key.hash), key, None)
 }
 
 fn describe_contention(
@@ -222,7 +217,8 @@ pub(super) fn lost(table: &Table<Waker, Meta>, key: Option<&LockKey>) -> LockErr
     }
 }
 
-/// Waits in turn for a key. It joins the queue when it is first polled.
+/// Waits in turn for a key, which then is to be [taken](Self::into_guard). It joins the
+/// queue when it is first polled.
 ///
 /// Dropping it leaves the queue. If the grant came before the drop, the lock goes
 /// to the next in the queue: both happen under the shard's mutex, so there is no
@@ -234,7 +230,7 @@ pub(crate) struct Acquire<O: Owner> {
     mode: LockMode,
     client: Option<Arc<str>>,
     /// The request while it stands in the table on our behalf: from joining the
-    /// queue until a guard has taken it over or it is gone.
+    /// queue until a guard takes it over or it is gone.
     queued: Option<RequestId>,
 }
 
@@ -249,50 +245,58 @@ impl<O: Owner> Acquire<O> {
         }
     }
 
+    /// The lock, after it was granted. Not the output of the future, because everything
+    /// that a guard passes through on its way up copies it.
+    pub(crate) fn into_guard(mut self) -> TableGuard<O> {
+        let id = self.queued.take().expect("it was granted");
+        TableGuard::new(&self.owner, self.key.clone(), self.mode, id)
+    }
+
     /// Ends the wait: with the guard, if it was granted at the last moment, or
     /// with who is in the way.
     pub(crate) fn give_up(mut self) -> Result<TableGuard<O>, Option<Contention>> {
-        let Some(id) = self.queued.take() else {
-            return Err(None);
+        let mut table = self.owner.table().shard(&self.key);
+        let Some(id) = self.queued else {
+            return Err(describe_contention(&table, &self.key, None));
         };
-        let mut table = self.owner.table().shard(self.key.hash);
-        if table.status(id) == Status::Held {
+        if table.status(&self.key, id) == Status::Held {
             drop(table);
-            return Ok(self.guard(id));
+            return Ok(self.into_guard());
         }
+        self.queued = None;
         let contention = describe_contention(&table, &self.key, Some(id));
-        let (own, wakes) = table.remove(id);
+        let (own, wakes) = table.remove(&self.key, id);
         drop(table);
         drop(own);
         wake(wakes);
         Err(contention)
     }
 
-    fn guard(&self, id: RequestId) -> TableGuard<O> {
-        TableGuard::new(&self.owner, self.key.key.clone(), self.mode, id)
-    }
-
-    fn join(&mut self, cx: &Context<'_>) -> Poll<Result<TableGuard<O>, LockError>> {
+    fn join(&mut self, cx: &Context<'_>) -> Poll<Result<(), LockError>> {
         let meta = Meta::now(self.client.clone());
         let waker = cx.waker().clone();
-        let mut table = self.owner.table().shard(self.key.hash);
+        let mut table = self.owner.table().shard(&self.key);
         let Ok(id) = table.enqueue(&self.key, self.mode, meta) else {
             return Poll::Ready(Err(lost(&table, None)));
         };
         let unused = table.set_waker(id, waker);
         drop(table);
-        // A waker comes back exactly if the request does not wait: it was granted.
-        if unused.is_some() {
-            return Poll::Ready(Ok(self.guard(id)));
-        }
         self.queued = Some(id);
-        Poll::Pending
+        // A waker comes back exactly if the request does not wait: it was granted.
+        match unused {
+            Some(_) => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+        }
     }
 }
 
 /// What has come of the wait of `id`.
-fn outcome(table: &Table<Waker, Meta>, id: RequestId) -> Poll<Result<(), LockError>> {
-    match table.status(id) {
+fn outcome(
+    table: &Table<Waker, Meta>,
+    key: &HashedKey,
+    id: RequestId,
+) -> Poll<Result<(), LockError>> {
+    match table.status(key, id) {
         Status::Pending => Poll::Pending,
         Status::Held => Poll::Ready(Ok(())),
         Status::Gone => Poll::Ready(Err(lost(table, None))),
@@ -300,40 +304,40 @@ fn outcome(table: &Table<Waker, Meta>, id: RequestId) -> Poll<Result<(), LockErr
 }
 
 impl<O: Owner> Future for Acquire<O> {
-    type Output = Result<TableGuard<O>, LockError>;
+    type Output = Result<(), LockError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(id) = self.queued else {
             return self.join(cx);
         };
-        let mut result = outcome(&self.owner.table().shard(id.hash), id);
+        let mut result = outcome(&self.owner.table().shard(&self.key), &self.key, id);
         if result.is_pending() {
             let waker = cx.waker().clone();
-            let mut table = self.owner.table().shard(id.hash);
+            let mut table = self.owner.table().shard(&self.key);
             let replaced = table.set_waker(id, waker);
             // Once more: it may have been granted since, and have woken the waker of before.
-            result = outcome(&table, id);
+            result = outcome(&table, &self.key, id);
             drop(table);
             drop(replaced);
         }
-        if result.is_ready() {
+        if let Poll::Ready(Err(_)) = result {
             self.queued = None;
         }
-        result.map_ok(|()| self.guard(id))
+        result
     }
 }
 
 impl<O: Owner> Drop for Acquire<O> {
     fn drop(&mut self) {
         if let Some(id) = self.queued.take() {
-            release(&self.owner, id);
+            release(&self.owner, &self.key, id);
         }
     }
 }
 
 #[inline(always)]
-pub(super) fn release<O: Owner>(owner: &O, id: RequestId) {
-    let (own, wakes) = owner.table().shard(id.hash).remove(id);
+pub(super) fn release<O: Owner>(owner: &O, key: &HashedKey, id: RequestId) {
+    let (own, wakes) = owner.table().shard(key).remove(key, id);
     drop(own);
     wake(wakes);
 }
