@@ -48,7 +48,7 @@ fn one_key() {
         ("`lock`", |work, key| work.lock(key)),
     ];
     for (way, cycle) in ways {
-        for all in [work::all(), work::through_dyn(work::all())] {
+        for all in [work::all(), work::through_dyn(work::all())].map(work::with_floor) {
             let title = format!("{way} and drop, one hot key");
             let mut table = Table::new(title, 50_000, 31);
             for work in all {
@@ -67,7 +67,7 @@ fn many_keys() {
     let keys = keys(100_000);
     let title = "`try_lock` and drop, 100,000 keys round robin";
     let mut table = Table::new(title, 100_000, 15);
-    for work in work::all() {
+    for work in work::with_floor(work::all()) {
         let mut keys = keys.iter().cycle();
         table.add(work.name(), move || {
             work.try_lock(keys.next().expect("it never ends"));
@@ -79,10 +79,8 @@ fn many_keys() {
 fn two_threads() {
     let keys = keys(2);
     let title = "`try_lock` and drop by two threads, each with a key of its own";
-    let mut table = Table::new(title, 200_000, 15);
-    let mut all = work::all();
-    all.pop(); // The floor is one lock for both.
-    for work in all {
+    let mut table = Table::new(title, 400_000, 15);
+    for work in work::with_nothing(work::all()) {
         for threads in [1, 2] {
             let keys = &keys[..threads];
             table.add_run(work.name(), move |times| work.on_threads(keys, times));
@@ -147,34 +145,37 @@ fn cancel() {
 /// What a key costs that nobody holds any more.
 fn left_behind() {
     const KEYS: usize = 100_000;
-    let columns: [(_, fn(&dyn Work, &[String])); 4] = [
-        ("locked and freed in turn", |work, keys| {
-            keys.iter().for_each(|key| work.try_lock(key));
-        }),
-        ("held at once", |work, keys| work.hold_all(keys)),
-        ("waited for in vain", |work, keys| {
-            _ = work.cancel(keys.len() as u32);
-        }),
-        ("wait dropped after the grant", |work, keys| {
-            work.drop_granted(keys)
-        }),
+    type UseUp = fn(&dyn Work, &[String]);
+    let in_turn: UseUp = |work, keys| keys.iter().for_each(|key| work.try_lock(key));
+    let at_once: UseUp = |work, keys| work.hold_all(keys);
+    let in_vain: UseUp = |work, keys| _ = work.cancel(keys.len() as u32);
+    let too_late: UseUp = |work, keys| work.drop_granted(keys);
+    let columns = [
+        (false, in_turn),
+        (false, at_once),
+        (true, in_vain),
+        (true, too_late),
     ];
+
     println!("\n### Left of 100,000 keys or waits, bytes each\n");
-    let titles = columns.map(|(title, _)| title).join(" | ");
-    println!("| | {titles} |\n| --- |{}", " --: |".repeat(columns.len()));
+    println!(
+        "| | taken and freed in turn | held at once | waits given up | dropped after the grant |"
+    );
+    println!("| --- | --: | --: | --: | --: |");
     let keys = keys(KEYS);
-    let count = work::waiting().len();
-    for place in 0..count {
-        let left = columns.map(|(_, use_up)| {
-            // New ones for each column: what one leaves behind, another would find.
-            let work = work::waiting()[place];
+    for (place, work) in work::all().into_iter().enumerate() {
+        let left = columns.map(|(waits, use_up)| {
+            if waits && !work.waits() {
+                return String::from("–");
+            }
+            // A new one for each column: what one leaves behind, another would find.
+            let work = work::all()[place];
             // Not charged: what it keeps ready however many keys there are.
             work.try_lock(KEY);
             let left = heap(|| use_up(work, &keys)).left;
             format!("{:.1}", left as f64 / KEYS as f64)
         });
-        let name = work::waiting()[place].name();
-        println!("| {name} | {} |", left.join(" | "));
+        println!("| {} | {} |", work.name(), left.join(" | "));
     }
 }
 

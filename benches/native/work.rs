@@ -20,6 +20,7 @@ pub(crate) const KEY: &str = "lightning.send.42";
 /// A [`Peer`] whose name and work can stand in a list with those of the others.
 pub(crate) trait Work: Sync {
     fn name(&self) -> &'static str;
+    fn waits(&self) -> bool;
 
     /// Locks `key`, which is free, and frees it.
     fn try_lock(&self, key: &str);
@@ -44,6 +45,10 @@ pub(crate) trait Work: Sync {
 impl<P: Peer> Work for P {
     fn name(&self) -> &'static str {
         P::NAME
+    }
+
+    fn waits(&self) -> bool {
+        P::WAITS
     }
 
     fn try_lock(&self, key: &str) {
@@ -180,17 +185,11 @@ fn fresh<P: Peer>() -> &'static dyn Work {
     Box::leak(Box::new(P::new()))
 }
 
-/// Ours, fresh ones of all that free their keys, of those that do not, and the floor.
+/// Ours, and fresh ones of those that free their keys and of those that do not.
 pub(crate) fn all() -> Vec<&'static dyn Work> {
-    let mut all = waiting();
-    all.insert(1, fresh::<peers::Lockmap>());
-    all
-}
-
-/// Those of them that wait without blocking a thread.
-pub(crate) fn waiting() -> Vec<&'static dyn Work> {
     vec![
         fresh::<peers::Unboxed>(),
+        fresh::<peers::Lockmap>(),
         fresh::<peers::KeyedLock>(),
         fresh::<peers::KeyLock>(),
         fresh::<peers::Lockable>(),
@@ -198,8 +197,25 @@ pub(crate) fn waiting() -> Vec<&'static dyn Work> {
         fresh::<peers::DashMapOfAsyncLock>(),
         fresh::<peers::HashMapOfTokio>(),
         fresh::<peers::HashMapOfAsyncLock>(),
-        fresh::<peers::Floor>(),
     ]
+}
+
+/// With what there is without a key to look for.
+pub(crate) fn with_floor(mut all: Vec<&'static dyn Work>) -> Vec<&'static dyn Work> {
+    all.push(fresh::<peers::Floor>());
+    all
+}
+
+/// With what there is without a lock.
+pub(crate) fn with_nothing(mut all: Vec<&'static dyn Work>) -> Vec<&'static dyn Work> {
+    all.push(fresh::<peers::Nothing>());
+    all
+}
+
+/// Those that wait, and the floor.
+pub(crate) fn waiting() -> Vec<&'static dyn Work> {
+    let waiting = all().into_iter().filter(|work| work.waits());
+    with_floor(waiting.collect())
 }
 
 /// With ours behind the trait that applications use.
