@@ -18,7 +18,7 @@ use crate::table::shared::{Owner, SharedTable};
 struct Keyspace;
 
 impl Owner for Keyspace {
-    #[inline(always)]
+    #[inline]
     fn table(&self) -> &SharedTable {
         static TABLE: LazyLock<SharedTable> = LazyLock::new(SharedTable::new);
         &TABLE
@@ -73,7 +73,7 @@ impl MemoryLockManager {
     /// # Errors
     ///
     /// [`LockError::InvalidKey`].
-    #[inline(always)]
+    #[inline]
     pub fn try_acquire_unboxed(
         &self,
         key: &str,

@@ -65,7 +65,7 @@ pub(crate) struct HashedKey {
 }
 
 impl HashedKey {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn new(key: LockKey, hasher: &BuildHasher) -> Self {
         let hash = hasher.hash_one(&key);
         Self { key, hash }
@@ -157,7 +157,7 @@ impl<W, M> Table<W, M> {
     }
 
     /// Grants `key` at once, or leaves the table as it was.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn try_acquire(
         &mut self,
         key: &HashedKey,
@@ -178,7 +178,7 @@ impl<W, M> Table<W, M> {
         Ok(id.expect("it was granted or has joined"))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn request(
         &mut self,
         key: &HashedKey,
@@ -279,7 +279,7 @@ impl<W, M> Table<W, M> {
     ///
     /// Returns the waker of the request itself, for the caller to drop where that
     /// can do no harm, and those of the requests that were granted.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn remove(&mut self, key: &HashedKey, id: RequestId) -> (Option<W>, Wakes<W>) {
         let mut wakes = Wakes::new();
         let others = &mut self.others;
@@ -322,7 +322,7 @@ impl<W, M> Table<W, M> {
     }
 
     /// Geometric, so that each removal pays a constant share of it.
-    #[inline(always)]
+    #[inline]
     fn give_memory_back(&mut self) {
         let (length, capacity) = (self.queues.len(), self.queues.capacity());
         if capacity > KEEP_CAPACITY && length < capacity / 8 {
@@ -419,23 +419,23 @@ impl<W, M> Table<W, M> {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn next(last: &mut u64) -> Serial {
     *last += 1;
     Serial::new(*last).expect("as many as there are take centuries")
 }
 
-#[inline(always)]
+#[inline]
 fn entry<'a, M>(queues: &'a mut HashTable<Queue<M>>, key: &HashedKey) -> Entry<'a, Queue<M>> {
     queues.entry(key.hash, is_for(key), |queue| queue.key.hash)
 }
 
-#[inline(always)]
+#[inline]
 fn is_for<M>(key: &HashedKey) -> impl Fn(&Queue<M>) -> bool {
     |queue| queue.key.key == key.key
 }
 
-#[inline(always)]
+#[inline]
 fn is_first<M>(id: RequestId) -> impl Fn(&Queue<M>) -> bool {
     move |queue| queue.first.serial == id.serial
 }

@@ -22,7 +22,7 @@ pub(crate) struct TableGuard<O: Owner> {
 }
 
 impl<O: Owner> TableGuard<O> {
-    #[inline(always)]
+    #[inline]
     pub(super) fn new(owner: &O, key: HashedKey, mode: LockMode, id: RequestId) -> Self {
         Self {
             owner: owner.clone(),
@@ -45,7 +45,7 @@ impl<O: Owner> TableGuard<O> {
 }
 
 impl<O: Owner> Drop for TableGuard<O> {
-    #[inline(always)]
+    #[inline]
     fn drop(&mut self) {
         release(&self.owner, &self.key, self.id);
     }

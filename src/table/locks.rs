@@ -34,12 +34,14 @@ impl<O: Owner> TableLocks<O> {
         &self.owner
     }
 
-    #[inline(always)]
+    // Inlined, as is what takes a free key further down: every return by value copies what
+    // was just written in pieces, and a processor stalls when it reads that together.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn key(&self, key: &str) -> Result<HashedKey, LockError> {
         Ok(self.owner.table().hashed(LockKey::new(key)?))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn try_acquire(
         &self,
         key: &str,

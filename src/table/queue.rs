@@ -25,7 +25,7 @@ pub(super) struct Holder<M> {
 }
 
 impl<M> Queue<M> {
-    #[inline(always)]
+    #[inline]
     pub(super) fn new(key: &HashedKey, mode: LockMode, first: Holder<M>) -> Self {
         Self {
             key: key.clone(),
@@ -38,7 +38,7 @@ impl<M> Queue<M> {
 
     /// Whether a newcomer is granted at once: nobody is pending, and the holders
     /// leave room.
-    #[inline(always)]
+    #[inline]
     pub(super) fn admits(&self, mode: LockMode) -> bool {
         self.pending.is_empty() && self.mode == LockMode::Shared && mode == LockMode::Shared
     }

@@ -32,7 +32,7 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn now(client: Option<Arc<str>>) -> Self {
         let since = Since::now();
         Self { since, client }
@@ -72,12 +72,12 @@ impl SharedTable {
     }
 
     /// `key` with its hash, by which it finds its shard and its place there.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn hashed(&self, key: LockKey) -> HashedKey {
         HashedKey::new(key, &self.hasher)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn shard(&self, key: &HashedKey) -> LockedTable<'_> {
         if SHARDS == 1 {
             return self.shards[0].lock();
@@ -109,7 +109,7 @@ impl SharedTable {
 }
 
 impl Shard {
-    #[inline(always)]
+    #[inline]
     fn lock(&self) -> LockedTable<'_> {
         // Nothing foreign runs under the mutex, so a panic there is a bug of the
         // table, and a table in doubt must not grant anything.
@@ -117,7 +117,7 @@ impl Shard {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn wake(wakes: Wakes<Waker>) {
     for waker in wakes {
         waker.wake();
@@ -160,7 +160,7 @@ impl Owner for Arc<SharedTable> {
 }
 
 /// Takes `key` if that is possible at once.
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(crate) fn try_acquire<O: Owner>(
     owner: &O,
     key: &HashedKey,
@@ -335,7 +335,7 @@ impl<O: Owner> Drop for Acquire<O> {
     }
 }
 
-#[inline(always)]
+#[inline]
 pub(super) fn release<O: Owner>(owner: &O, key: &HashedKey, id: RequestId) {
     let (own, wakes) = owner.table().shard(key).remove(key, id);
     drop(own);
