@@ -69,14 +69,18 @@ impl<P: Peer> Work for P {
             }
             let start = Instant::now();
             (0..times / keys.len() as u32).for_each(|_| Work::try_lock(self, key));
-            start.elapsed()
+            (start, Instant::now())
         };
         thread::scope(|scope| {
             let threads: Vec<_> = keys.iter().map(|key| scope.spawn(|| run(key))).collect();
-            let took = threads
+            let times = threads
                 .into_iter()
                 .map(|thread| thread.join().expect("it ran"));
-            took.max().expect("there are keys")
+            let (starts, ends): (Vec<_>, Vec<_>) = times.unzip();
+            let (first, last) = (starts.into_iter().min(), ends.into_iter().max());
+            last.zip(first)
+                .map(|(last, first)| last - first)
+                .expect("there are keys")
         })
     }
 
