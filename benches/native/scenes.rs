@@ -79,7 +79,7 @@ fn many_keys() {
 fn two_threads() {
     let keys = keys(2);
     let title = "`try_lock` and drop by two threads, each with a key of its own";
-    let mut table = Table::new(title, 20_000, 151);
+    let mut table = Table::new(title, 20_000, 21);
     for work in work::with_nothing(work::all()) {
         for threads in [1, 2] {
             let keys = &keys[..threads];

@@ -9,6 +9,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
@@ -61,8 +62,11 @@ impl<P: Peer> Work for P {
 
     fn on_threads(&self, keys: &[String], times: u32) -> Duration {
         let ready = AtomicUsize::new(0);
-        let run = |key: &str| {
-            // All begin to run, each on a processor of its own, before any begins to work.
+        let run = &|key: &str, processor: usize| {
+            // Else the scheduler may have them run one after the other on the same one.
+            let mut own = CpuSet::new();
+            own.set(processor);
+            sched_setaffinity(None, &own).expect("there are as many processors as threads");
             ready.fetch_add(1, Relaxed);
             while ready.load(Relaxed) < keys.len() {
                 std::hint::spin_loop();
@@ -72,7 +76,11 @@ impl<P: Peer> Work for P {
             (start, Instant::now())
         };
         thread::scope(|scope| {
-            let threads: Vec<_> = keys.iter().map(|key| scope.spawn(|| run(key))).collect();
+            let threads: Vec<_> = keys
+                .iter()
+                .enumerate()
+                .map(|(processor, key)| scope.spawn(move || run(key, processor)))
+                .collect();
             let times = threads
                 .into_iter()
                 .map(|thread| thread.join().expect("it ran"));
