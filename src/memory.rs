@@ -89,6 +89,7 @@ impl MemoryLockManager {
     /// # Errors
     ///
     /// As [`lock`](crate::LockManager::lock).
+    // Not an `async fn`, whose future would hold what it is given a second time.
     pub fn acquire_unboxed(
         &self,
         key: &str,

@@ -274,8 +274,9 @@ impl<W, M> Table<W, M> {
         }
     }
 
-    /// Removes the request `id` for `key`, held or pending: a release, or a cancelled wait. Grants
-    /// what has become grantable, and does nothing if the request is gone already.
+    /// Removes the request `id` for `key`, held or pending: a release, or a cancelled
+    /// wait. Grants what has become grantable, and does nothing if the request is gone
+    /// already.
     ///
     /// Returns the waker of the request itself, for the caller to drop where that
     /// can do no harm, and those of the requests that were granted.

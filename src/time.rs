@@ -58,7 +58,7 @@ pub(crate) async fn timeout<F: Future>(
     work: F,
 ) -> Result<Option<F::Output>, LockError> {
     let mut work = pin!(work);
-    // In a box, because it is large, and most of those who wait at a moment may have none.
+    // In a box: it is large, and the future of every wait would have to have room for it.
     let mut timer = None;
     poll_fn(|cx| {
         if let Poll::Ready(output) = work.as_mut().poll(cx) {

@@ -1,5 +1,5 @@
 //! The native half, side by side with its peers: `cargo bench`, or for some of the
-//! [scenes] `cargo bench one hand-off`.
+//! [scenes] `cargo bench -- one hand-off`.
 //!
 //! The peers are dependencies on one platform alone, so that the checks for all the
 //! others need not compile them.
