@@ -89,13 +89,13 @@ impl MemoryLockManager {
     /// # Errors
     ///
     /// As [`lock`](crate::LockManager::lock).
-    pub async fn acquire_unboxed(
+    // Not an `async fn`, whose future would hold what it is given a second time.
+    pub fn acquire_unboxed(
         &self,
         key: &str,
         options: AcquireOptions,
-    ) -> Result<MemoryLockGuard, LockError> {
-        let guard = self.locks.acquire(key, options).await?;
-        Ok(MemoryLockGuard(guard))
+    ) -> impl Future<Output = Result<MemoryLockGuard, LockError>> {
+        self.locks.acquire(key, options, MemoryLockGuard)
     }
 }
 

@@ -26,6 +26,7 @@
 //! [Web Locks specification]: https://w3c.github.io/web-locks/#algorithms
 
 use std::hash::BuildHasher as _;
+use std::num::NonZeroU64;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -46,6 +47,7 @@ mod loom_tests;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
 
+use list::{Place, place};
 use queue::{Holder, Queue, Request, grant};
 
 /// Whom to wake after a change. Nearly always nobody or one, so on the stack; in wasm
@@ -71,20 +73,23 @@ impl HashedKey {
 }
 
 /// Names one request for as long as anybody may ask about it: by its serial number,
-/// which is never used again. The rest says where to look for it.
+/// which is never used again. The rest says where to look for it in the queue of its key,
+/// which whoever keeps the id keeps as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestId {
-    serial: u64,
-    hash: u64,
+    serial: Serial,
     /// Where it lives unless it is the first holder. It may become that one later,
     /// and the slot another request's.
-    slot: Option<usize>,
+    slot: Option<Place>,
 }
+
+/// Not zero, so that `None` takes no room beside it.
+type Serial = NonZeroU64;
 
 /// Names one who watches, by a serial number and where to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WatcherId {
-    serial: u64,
+    serial: Serial,
     slot: usize,
 }
 
@@ -108,7 +113,7 @@ pub(crate) struct Table<W, M> {
     queues: HashTable<Queue<M>>,
     /// All requests but the first holders.
     others: Slab<Request<W, M>>,
-    next_serial: u64,
+    last_serial: u64,
     /// Those who watch a held lock for its loss. A loss is rare and wakes all of
     /// them; each looks for itself.
     watchers: Slab<Watcher<W>>,
@@ -117,7 +122,7 @@ pub(crate) struct Table<W, M> {
 
 #[derive(Debug)]
 struct Watcher<W> {
-    serial: u64,
+    serial: Serial,
     waker: W,
 }
 
@@ -145,14 +150,14 @@ impl<W, M> Table<W, M> {
         Self {
             queues: HashTable::new(),
             others: Slab::new(),
-            next_serial: 0,
+            last_serial: 0,
             watchers: Slab::new(),
             closed: None,
         }
     }
 
     /// Grants `key` at once, or leaves the table as it was.
-    #[inline]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn try_acquire(
         &mut self,
         key: &HashedKey,
@@ -173,7 +178,7 @@ impl<W, M> Table<W, M> {
         Ok(id.expect("it was granted or has joined"))
     }
 
-    #[inline]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn request(
         &mut self,
         key: &HashedKey,
@@ -184,13 +189,12 @@ impl<W, M> Table<W, M> {
         if self.closed.is_some() {
             return Err(Closed);
         }
-        let serial = next(&mut self.next_serial);
-        let hash = key.hash;
+        let serial = next(&mut self.last_serial);
         let queue = match entry(&mut self.queues, key) {
             Entry::Vacant(vacant) => {
                 vacant.insert(Queue::new(key, mode, Holder { serial, meta }));
                 let slot = None;
-                return Ok(Some(RequestId { serial, hash, slot }));
+                return Ok(Some(RequestId { serial, slot }));
             }
             Entry::Occupied(occupied) => occupied.into_mut(),
         };
@@ -201,7 +205,6 @@ impl<W, M> Table<W, M> {
         };
         let slot = self.others.insert(Request {
             serial,
-            key: key.key.clone(),
             mode,
             status,
             waker: None,
@@ -209,8 +212,8 @@ impl<W, M> Table<W, M> {
             links: Default::default(),
         });
         queue.part(status).push_back(slot, &mut self.others);
-        let slot = Some(slot);
-        Ok(Some(RequestId { serial, hash, slot }))
+        let slot = Some(place(slot));
+        Ok(Some(RequestId { serial, slot }))
     }
 
     /// Grants `key` exclusively whoever holds it; its holders are gone, and those
@@ -223,8 +226,7 @@ impl<W, M> Table<W, M> {
         if self.closed.is_some() {
             return Err(Closed);
         }
-        let serial = next(&mut self.next_serial);
-        let (hash, slot) = (key.hash, None);
+        let serial = next(&mut self.last_serial);
         let thief = Holder { serial, meta };
         let mut wakes = Wakes::new();
         match entry(&mut self.queues, key) {
@@ -242,11 +244,12 @@ impl<W, M> Table<W, M> {
                 wakes.extend(self.watchers.drain().map(|watcher| watcher.waker));
             }
         }
-        Ok((RequestId { serial, hash, slot }, wakes))
+        let slot = None;
+        Ok((RequestId { serial, slot }, wakes))
     }
 
-    pub(crate) fn status(&self, id: RequestId) -> Status {
-        if self.queues.find(id.hash, is_first(id)).is_some() {
+    pub(crate) fn status(&self, key: &HashedKey, id: RequestId) -> Status {
+        if self.queues.find(key.hash, is_first(id)).is_some() {
             return Status::Held;
         }
         let slot = self.slot_of(id);
@@ -255,7 +258,7 @@ impl<W, M> Table<W, M> {
 
     /// Where a request lives that is not the first holder.
     fn slot_of(&self, id: RequestId) -> Option<usize> {
-        let slot = id.slot?;
+        let slot = id.slot? as usize;
         (self.others.get(slot)?.serial == id.serial).then_some(slot)
     }
 
@@ -271,16 +274,17 @@ impl<W, M> Table<W, M> {
         }
     }
 
-    /// Removes a request, held or pending: a release, or a cancelled wait. Grants
-    /// what has become grantable, and does nothing if the request is gone already.
+    /// Removes the request `id` for `key`, held or pending: a release, or a cancelled
+    /// wait. Grants what has become grantable, and does nothing if the request is gone
+    /// already.
     ///
     /// Returns the waker of the request itself, for the caller to drop where that
     /// can do no harm, and those of the requests that were granted.
     #[inline]
-    pub(crate) fn remove(&mut self, id: RequestId) -> (Option<W>, Wakes<W>) {
+    pub(crate) fn remove(&mut self, key: &HashedKey, id: RequestId) -> (Option<W>, Wakes<W>) {
         let mut wakes = Wakes::new();
         let others = &mut self.others;
-        if let Ok(mut entry) = self.queues.find_entry(id.hash, is_first(id)) {
+        if let Ok(mut entry) = self.queues.find_entry(key.hash, is_first(id)) {
             let queue = entry.get_mut();
             // Another holder becomes the first, or the first of those who wait a holder.
             let next = queue.further.front().map(|slot| (slot, Status::Held));
@@ -309,14 +313,10 @@ impl<W, M> Table<W, M> {
             return (None, wakes);
         };
         let others = &mut self.others;
-        let Request {
-            key, status, waker, ..
-        } = &mut others[slot];
-        let (status, waker) = (*status, waker.take());
-        let queue = self.queues.find_mut(id.hash, |queue| queue.key.key == *key);
+        let queue = self.queues.find_mut(key.hash, is_for(key));
         let queue = queue.expect("a request in the slab is linked into the queue of its key");
-        queue.part(status).unlink(slot, others);
-        others.remove(slot);
+        queue.part(others[slot].status).unlink(slot, others);
+        let waker = others.remove(slot).waker;
         grant(queue, others, &mut wakes);
         self.give_memory_back();
         (waker, wakes)
@@ -357,11 +357,16 @@ impl<W, M> Table<W, M> {
 
     /// Has `waker` woken at the next loss of any lock, to look whether `id` is
     /// still held. Gives the waker back if it is not even now.
-    pub(crate) fn watch(&mut self, id: RequestId, waker: W) -> Result<WatcherId, W> {
-        if self.status(id) != Status::Held {
+    pub(crate) fn watch(
+        &mut self,
+        key: &HashedKey,
+        id: RequestId,
+        waker: W,
+    ) -> Result<WatcherId, W> {
+        if self.status(key, id) != Status::Held {
             return Err(waker);
         }
-        let serial = next(&mut self.next_serial);
+        let serial = next(&mut self.last_serial);
         let slot = self.watchers.insert(Watcher { serial, waker });
         Ok(WatcherId { serial, slot })
     }
@@ -380,10 +385,8 @@ impl<W, M> Table<W, M> {
         own: Option<RequestId>,
         most: usize,
     ) -> Option<(&M, usize)> {
-        let queue = self
-            .queues
-            .find(key.hash, |queue| queue.key.key == key.key)?;
-        let own = own.and_then(|id| id.slot);
+        let queue = self.queues.find(key.hash, is_for(key))?;
+        let own = own.and_then(|id| id.slot).map(|slot| slot as usize);
         let ahead = queue
             .pending
             .iter(&self.others)
@@ -418,18 +421,19 @@ impl<W, M> Table<W, M> {
 }
 
 #[inline]
-fn next(serial: &mut u64) -> u64 {
-    *serial += 1;
-    *serial
+fn next(last: &mut u64) -> Serial {
+    *last += 1;
+    Serial::new(*last).expect("as many as there are take centuries")
 }
 
 #[inline]
 fn entry<'a, M>(queues: &'a mut HashTable<Queue<M>>, key: &HashedKey) -> Entry<'a, Queue<M>> {
-    queues.entry(
-        key.hash,
-        |queue| queue.key.key == key.key,
-        |queue| queue.key.hash,
-    )
+    queues.entry(key.hash, is_for(key), |queue| queue.key.hash)
+}
+
+#[inline]
+fn is_for<M>(key: &HashedKey) -> impl Fn(&Queue<M>) -> bool {
+    |queue| queue.key.key == key.key
 }
 
 #[inline]

@@ -58,18 +58,16 @@ pub(crate) async fn timeout<F: Future>(
     work: F,
 ) -> Result<Option<F::Output>, LockError> {
     let mut work = pin!(work);
-    let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
-    if let Poll::Ready(output) = first {
-        return Ok(Some(output));
-    }
-    if limit == Duration::MAX {
-        return Ok(Some(work.await));
-    }
-    let mut timer = pin!(sleep(limit));
+    // In a box: it is large, and the future of every wait would have to have room for it.
+    let mut timer = None;
     poll_fn(|cx| {
         if let Poll::Ready(output) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(output)));
         }
+        if limit == Duration::MAX {
+            return Poll::Pending;
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep(limit)));
         timer.as_mut().poll(cx).map(|fired| fired.map(|()| None))
     })
     .await

@@ -1,76 +1,134 @@
 //! Side by side: every contestant of a table runs in every round, so that whatever
 //! else the machine does hits all of them alike. What counts is the median over the
-//! rounds of the ratio to ours in the same round; nanoseconds only give an idea.
+//! rounds of the ratio in the same round; nanoseconds only give an idea.
 
-use std::alloc::System;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region};
 
 #[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+static ALLOCATOR: Counted = Counted;
 
-const ROUNDS: usize = 15;
+/// Whether allocations are counted. Not while the clock runs: to count one takes as long
+/// as to make it, which would be charged to whoever allocates.
+static COUNTING: AtomicBool = AtomicBool::new(false);
 
-/// What runs one operation so many times, and says how long that took.
+struct Counted;
+
+// SAFETY: every call is passed on as it is to one of two allocators, and as both of them
+// are the system's, it does not matter which one frees what the other has allocated.
+unsafe impl GlobalAlloc for Counted {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match COUNTING.load(Relaxed) {
+            // SAFETY: the caller keeps the contract of this very method.
+            true => unsafe { INSTRUMENTED_SYSTEM.alloc(layout) },
+            // SAFETY: as above.
+            false => unsafe { System.alloc(layout) },
+        }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        match COUNTING.load(Relaxed) {
+            // SAFETY: as above.
+            true => unsafe { INSTRUMENTED_SYSTEM.dealloc(place, layout) },
+            // SAFETY: as above.
+            false => unsafe { System.dealloc(place, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        match COUNTING.load(Relaxed) {
+            // SAFETY: as above.
+            true => unsafe { INSTRUMENTED_SYSTEM.realloc(place, layout, size) },
+            // SAFETY: as above.
+            false => unsafe { System.realloc(place, layout, size) },
+        }
+    }
+}
+
+/// What `work` did to the heap.
+pub(crate) struct Heap {
+    pub(crate) allocations: usize,
+    /// The bytes that are in use now and were not before.
+    pub(crate) left: isize,
+}
+
+pub(crate) fn heap(work: impl FnOnce()) -> Heap {
+    COUNTING.store(true, Relaxed);
+    let region = Region::new(&INSTRUMENTED_SYSTEM);
+    work();
+    let change = region.change();
+    COUNTING.store(false, Relaxed);
+    Heap {
+        allocations: change.allocations + change.reallocations,
+        left: change.bytes_allocated as isize - change.bytes_deallocated as isize,
+    }
+}
+
+/// Runs one operation so many times, and says how long that took.
 type Run<'a> = Box<dyn FnMut(u32) -> Duration + 'a>;
 
-pub(crate) struct Contestant<'a> {
-    name: &'a str,
+struct Contestant<'a> {
+    name: String,
     run: Run<'a>,
-    /// Counted on the way; nothing, if others run at the same time.
     allocations: f64,
+    /// Of one operation, in each round.
     nanoseconds: Vec<f64>,
 }
 
+/// Contestants that do the same. The first is ours.
 pub(crate) struct Table<'a> {
-    title: &'a str,
+    title: String,
     operations: u32,
+    rounds: usize,
     contestants: Vec<Contestant<'a>>,
 }
 
 impl<'a> Table<'a> {
-    /// `operations` in each round: enough for a round of some milliseconds.
-    pub(crate) fn new(title: &'a str, operations: u32) -> Self {
+    /// `operations` in each round: enough for some milliseconds.
+    pub(crate) fn new(title: impl Into<String>, operations: u32, rounds: usize) -> Self {
         Self {
-            title,
+            title: title.into(),
             operations,
+            rounds,
             contestants: Vec::new(),
         }
     }
 
-    /// Adds a contestant that does one operation a call. The first is the one that the
-    /// others are compared with.
-    pub(crate) fn add(self, name: &'a str, mut operation: impl FnMut() + 'a) -> Self {
+    /// Adds a contestant that does one operation a call.
+    pub(crate) fn add(&mut self, name: impl Into<String>, mut operation: impl FnMut() + 'a) {
         self.add_run(name, move |times| {
             let start = Instant::now();
             for _ in 0..times {
                 operation();
             }
             start.elapsed()
-        })
+        });
     }
 
     /// Adds one that is told how many operations to do, and takes the time itself.
-    pub(crate) fn add_run(mut self, name: &'a str, run: impl FnMut(u32) -> Duration + 'a) -> Self {
+    pub(crate) fn add_run(
+        &mut self,
+        name: impl Into<String>,
+        run: impl FnMut(u32) -> Duration + 'a,
+    ) {
         self.contestants.push(Contestant {
-            name,
+            name: name.into(),
             run: Box::new(run),
             allocations: 0.0,
             nanoseconds: Vec::new(),
         });
-        self
     }
 
-    pub(crate) fn show(mut self) {
+    fn run(&mut self) {
         for contestant in &mut self.contestants {
             (contestant.run)(self.operations / 10 + 1); // warm up
-            let region = Region::new(ALLOCATOR);
-            (contestant.run)(self.operations);
-            let allocations = region.change().allocations as f64;
-            contestant.allocations = allocations / f64::from(self.operations);
+            let heap = heap(|| _ = (contestant.run)(self.operations));
+            contestant.allocations = heap.allocations as f64 / f64::from(self.operations);
         }
-        for round in 0..ROUNDS {
+        for round in 0..self.rounds {
             // Not always in the same order: who comes first finds cold caches.
             let count = self.contestants.len();
             for place in 0..count {
@@ -80,39 +138,61 @@ impl<'a> Table<'a> {
                 contestant.nanoseconds.push(each);
             }
         }
-        self.print();
     }
 
-    fn print(&self) {
+    /// Compares the first with each of the others.
+    pub(crate) fn show(mut self) {
+        self.run();
         println!("\n### {}\n", self.title);
         println!("| | ours is | ns | allocations |\n| --- | --: | --: | --: |");
         let ours = &self.contestants[0].nanoseconds;
-        for contestant in &self.contestants {
+        for (place, contestant) in self.contestants.iter().enumerate() {
             let theirs = &contestant.nanoseconds;
-            let ratios = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs);
-            let times = match contestant.name == self.contestants[0].name {
-                true => String::new(),
-                false => format!("{:.2} ×", median(ratios.collect())),
+            let times = match place {
+                0 => String::new(),
+                _ => format!("{:.2} ×", median_ratio(ours, theirs)),
             };
             println!(
                 "| {} | {times} | {:.0} | {:.2} |",
                 contestant.name,
-                median(theirs.clone()),
+                median(theirs.iter().copied()),
                 contestant.allocations
+            );
+        }
+    }
+
+    /// Compares the contestants in pairs that do the same work in two `ways`, each with
+    /// the other of its pair and, in the second way, with the first pair.
+    pub(crate) fn show_pairs(mut self, ways: [&str; 2]) {
+        self.run();
+        let [first, second] = ways;
+        println!("\n### {}\n", self.title);
+        println!("| | {first}, ns | {second}, ns | throughput of {second} | ours is |");
+        println!("| --- | --: | --: | --: | --: |");
+        let ours = &self.contestants[1].nanoseconds;
+        for (place, pair) in self.contestants.chunks(2).enumerate() {
+            let [before, after] = [&pair[0].nanoseconds, &pair[1].nanoseconds];
+            let times = match place {
+                0 => String::new(),
+                _ => format!("{:.2} ×", median_ratio(ours, after)),
+            };
+            println!(
+                "| {} | {:.0} | {:.0} | {:.2} × | {times} |",
+                pair[0].name,
+                median(before.iter().copied()),
+                median(after.iter().copied()),
+                median_ratio(before, after),
             );
         }
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn median_ratio(ours: &[f64], theirs: &[f64]) -> f64 {
+    median(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
 }
 
-/// What is left of the heap after `work`, in bytes.
-pub(crate) fn left_after(work: impl FnOnce()) -> isize {
-    let region = Region::new(ALLOCATOR);
-    work();
-    let change = region.change();
-    change.bytes_allocated as isize - change.bytes_deallocated as isize + change.bytes_reallocated
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -1,4 +1,5 @@
-//! The native half, side by side with its peers: `cargo bench`.
+//! The native half, side by side with its peers: `cargo bench`, or for some of the
+//! [scenes] `cargo bench -- one hand-off`.
 //!
 //! The peers are dependencies on one platform alone, so that the checks for all the
 //! others need not compile them.
@@ -9,6 +10,8 @@ mod harness;
 mod peers;
 #[cfg(all(target_os = "linux", target_env = "gnu", not(loom)))]
 mod scenes;
+#[cfg(all(target_os = "linux", target_env = "gnu", not(loom)))]
+mod work;
 
 fn main() {
     #[cfg(all(target_os = "linux", target_env = "gnu", not(loom)))]

@@ -1,100 +1,250 @@
-//! What others do for the same purpose, each behind the same two functions.
+//! Ours, and what others do for the same purpose, each behind the same two functions.
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use crosslock::memory::{MemoryLockGuard, MemoryLockManager};
+use crosslock::{AcquireOptions, LockGuard, LockManager, LockMode};
 use dashmap::DashMap;
+use futures::FutureExt;
+use tokio::time::Instant;
 
-/// Something that locks a key and frees it again.
-pub(crate) trait Peer: Sync {
-    fn name(&self) -> &'static str;
-    /// Locks `key`, which is free, and frees it.
-    fn cycle(&self, key: &str);
-}
+/// Something that locks keys.
+pub(crate) trait Peer: Send + Sync + 'static {
+    const NAME: &'static str;
+    /// Whether it can wait without blocking the thread.
+    const WAITS: bool = true;
+    type Guard<'a>;
 
-macro_rules! peer {
-    ($(#[$doc:meta])* $peer:ident($inner:ty) = $new:expr, $name:literal, |$locks:ident, $key:ident| $cycle:expr) => {
-        $(#[$doc])*
-        pub(crate) struct $peer(pub(crate) $inner);
+    fn new() -> Self;
 
-        impl $peer {
-            pub(crate) fn new() -> Self {
-                Self($new)
-            }
+    /// Takes `key`, which is free. Without a future, where the peer can do that.
+    fn try_lock<'a>(&'a self, key: &'a str) -> Self::Guard<'a> {
+        now(self.lock(key))
+    }
+
+    fn lock<'a>(&'a self, key: &'a str) -> impl Future<Output = Self::Guard<'a>> + Send;
+
+    /// Waits for `key`, which stays held, until `end`.
+    fn time_out(&self, key: &str, end: Instant) -> impl Future<Output = ()> + Send {
+        async move {
+            let granted = tokio::time::timeout_at(end, self.lock(key)).await;
+            assert!(granted.is_err(), "it is held");
         }
-
-        impl Peer for $peer {
-            fn name(&self) -> &'static str {
-                $name
-            }
-
-            fn cycle(&self, $key: &str) {
-                let $locks = &self.0;
-                drop(black_box($cycle));
-            }
-        }
-    };
+    }
 }
 
 /// Nearly always it is ready at once. In some peers, threads with keys of their own
 /// have to wait for each other all the same.
-fn now<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    match future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
-        Poll::Ready(output) => output,
-        Poll::Pending => futures::executor::block_on(future),
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().now_or_never() {
+        Some(output) => output,
+        None => futures::executor::block_on(future),
     }
 }
 
-peer!(Lockmap(lockmap::LockMap<String, ()>) = lockmap::LockMap::new(), "lockmap (sync)",
-    |locks, key| locks.try_entry_by_ref(key).expect("the key is free"));
+/// As the peers wait.
+const FOR_EVER: Duration = Duration::MAX;
 
-peer!(KeyedLock(keyed_lock::r#async::KeyedLock<String>) = keyed_lock::r#async::KeyedLock::new(), "keyed-lock",
-    |locks, key| now(locks.lock(key.to_owned())));
+pub(crate) struct Unboxed(MemoryLockManager);
 
-peer!(KeyLock(key_lock::KeyLock<String>) = key_lock::KeyLock::new(), "key-lock",
-    |locks, key| now(locks.lock(key.to_owned())));
+impl Peer for Unboxed {
+    const NAME: &'static str = "crosslock, unboxed";
+    type Guard<'a> = MemoryLockGuard;
 
-peer!(Lockable(lockable::LockPool<String>) = lockable::LockPool::new(), "lockable",
-    |locks, key| now(locks.async_lock(key.to_owned())));
+    fn new() -> Self {
+        Self(MemoryLockManager::new())
+    }
 
-peer!(
-/// Never frees a key.
-DashMapOfTokio(DashMap<String, Arc<tokio::sync::Mutex<()>>>) = DashMap::new(), "DashMap of tokio's mutex (leaks keys)",
-|locks, key| {
-    let found = locks.get(key).map(|lock| Arc::clone(&lock));
-    let lock = found.unwrap_or_else(|| Arc::clone(&locks.entry(key.to_owned()).or_default()));
-    now(lock.lock_owned())
-});
+    fn try_lock(&self, key: &str) -> MemoryLockGuard {
+        let guard = self.0.try_acquire_unboxed(key, LockMode::Exclusive);
+        guard.expect("a valid key").expect("it is free")
+    }
 
-peer!(
-/// Never frees a key.
-HashMapOfTokio(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>) = Mutex::default(), "HashMap of tokio's mutex (leaks keys)",
-|locks, key| {
-    let lock = from_map(locks, key);
-    now(lock.lock_owned())
-});
+    async fn lock(&self, key: &str) -> MemoryLockGuard {
+        let options = AcquireOptions::new(FOR_EVER);
+        self.0.acquire_unboxed(key, options).await.expect("granted")
+    }
 
-peer!(
-/// Never frees a key.
-HashMapOfAsyncLock(Mutex<HashMap<String, Arc<async_lock::Mutex<()>>>>) = Mutex::default(), "HashMap of async-lock's mutex (leaks keys)",
-|locks, key| {
-    let lock = from_map(locks, key);
-    now(lock.lock_arc())
-});
+    async fn time_out(&self, key: &str, end: Instant) {
+        let options = AcquireOptions::new(end - Instant::now());
+        let granted = self.0.acquire_unboxed(key, options).await;
+        assert!(granted.is_err(), "it is held");
+    }
+}
 
-peer!(
-    /// Knows its one lock beforehand: what is left when there is no key to look for.
-    Floor(tokio::sync::Mutex<()>) = tokio::sync::Mutex::new(()), "floor: one tokio mutex, no key",
-    |lock, _key| now(lock.lock()));
+pub(crate) struct Boxed(Box<dyn LockManager>);
 
-fn from_map<T: Default>(map: &Mutex<HashMap<String, Arc<T>>>, key: &str) -> Arc<T> {
+impl Peer for Boxed {
+    const NAME: &'static str = "crosslock, `dyn LockManager`";
+    type Guard<'a> = Box<dyn LockGuard>;
+
+    fn new() -> Self {
+        Self(Box::new(MemoryLockManager::new()))
+    }
+
+    fn try_lock(&self, key: &str) -> Box<dyn LockGuard> {
+        now(self.0.try_lock(key)).expect("it is free")
+    }
+
+    async fn lock(&self, key: &str) -> Box<dyn LockGuard> {
+        self.0.lock(key, FOR_EVER).await.expect("granted")
+    }
+}
+
+pub(crate) struct Lockmap(lockmap::LockMap<String, ()>);
+
+impl Peer for Lockmap {
+    const NAME: &'static str = "lockmap (sync)";
+    const WAITS: bool = false;
+    type Guard<'a> = lockmap::Entry<'a, String, ()>;
+
+    fn new() -> Self {
+        Self(lockmap::LockMap::new())
+    }
+
+    fn try_lock(&self, key: &str) -> Self::Guard<'_> {
+        self.0.try_entry_by_ref(key).expect("it is free")
+    }
+
+    async fn lock(&self, key: &str) -> Self::Guard<'_> {
+        self.0.entry_by_ref(key)
+    }
+}
+
+pub(crate) struct KeyedLock(keyed_lock::r#async::KeyedLock<String>);
+
+impl Peer for KeyedLock {
+    const NAME: &'static str = "keyed-lock";
+    type Guard<'a> = keyed_lock::r#async::Guard<'a, String>;
+
+    fn new() -> Self {
+        Self(keyed_lock::r#async::KeyedLock::new())
+    }
+
+    async fn lock(&self, key: &str) -> Self::Guard<'_> {
+        self.0.lock(key.to_owned()).await
+    }
+}
+
+/// Sweeps its map at every thousandth lock, and locks all keys in turn for that: meanwhile
+/// its `try_lock` finds a free key held, so it is not used here.
+pub(crate) struct KeyLock(key_lock::KeyLock<String>);
+
+impl Peer for KeyLock {
+    const NAME: &'static str = "key-lock";
+    type Guard<'a> = tokio::sync::OwnedMutexGuard<()>;
+
+    fn new() -> Self {
+        Self(key_lock::KeyLock::new())
+    }
+
+    async fn lock(&self, key: &str) -> Self::Guard<'_> {
+        self.0.lock(key.to_owned()).await
+    }
+}
+
+pub(crate) struct Lockable(lockable::LockPool<String>);
+
+impl Peer for Lockable {
+    const NAME: &'static str = "lockable";
+    type Guard<'a> = <lockable::LockPool<String> as lockable::Lockable<String, ()>>::Guard<'a>;
+
+    fn new() -> Self {
+        Self(lockable::LockPool::new())
+    }
+
+    fn try_lock(&self, key: &str) -> Self::Guard<'_> {
+        self.0.try_lock(key.to_owned()).expect("it is free")
+    }
+
+    async fn lock(&self, key: &str) -> Self::Guard<'_> {
+        self.0.async_lock(key.to_owned()).await
+    }
+}
+
+/// A mutex that can stand in a map, and is locked by whoever has found it there.
+pub(crate) trait KeyMutex: Default + Send + Sync + 'static {
+    type Guard;
+    fn try_lock(self: Arc<Self>) -> Option<Self::Guard>;
+    fn lock(self: Arc<Self>) -> impl Future<Output = Self::Guard> + Send;
+}
+
+impl KeyMutex for tokio::sync::Mutex<()> {
+    type Guard = tokio::sync::OwnedMutexGuard<()>;
+
+    fn try_lock(self: Arc<Self>) -> Option<Self::Guard> {
+        self.try_lock_owned().ok()
+    }
+
+    async fn lock(self: Arc<Self>) -> Self::Guard {
+        self.lock_owned().await
+    }
+}
+
+impl KeyMutex for async_lock::Mutex<()> {
+    type Guard = async_lock::MutexGuardArc<()>;
+
+    fn try_lock(self: Arc<Self>) -> Option<Self::Guard> {
+        self.try_lock_arc()
+    }
+
+    async fn lock(self: Arc<Self>) -> Self::Guard {
+        self.lock_arc().await
+    }
+}
+
+/// Maps from a key to its mutex. They never free a key.
+macro_rules! map_of_mutexes {
+    ($($peer:ident($map:ty, $mutex:ty), $name:literal, |$keys:ident, $key:ident| $find:expr;)*) => {$(
+        pub(crate) struct $peer($map);
+
+        impl $peer {
+            fn find(&self, $key: &str) -> Arc<$mutex> {
+                let $keys = &self.0;
+                $find
+            }
+        }
+
+        impl Peer for $peer {
+            const NAME: &'static str = $name;
+            type Guard<'a> = <$mutex as KeyMutex>::Guard;
+
+            fn new() -> Self {
+                Self(Default::default())
+            }
+
+            fn try_lock(&self, key: &str) -> Self::Guard<'_> {
+                KeyMutex::try_lock(self.find(key)).expect("it is free")
+            }
+
+            async fn lock(&self, key: &str) -> Self::Guard<'_> {
+                KeyMutex::lock(self.find(key)).await
+            }
+        }
+    )*};
+}
+
+map_of_mutexes! {
+    DashMapOfTokio(DashMap<String, Arc<tokio::sync::Mutex<()>>>, tokio::sync::Mutex<()>),
+        "DashMap of tokio's mutex (leaks keys)", |keys, key| from_dash_map(keys, key);
+    DashMapOfAsyncLock(DashMap<String, Arc<async_lock::Mutex<()>>>, async_lock::Mutex<()>),
+        "DashMap of async-lock's mutex (leaks keys)", |keys, key| from_dash_map(keys, key);
+    HashMapOfTokio(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>, tokio::sync::Mutex<()>),
+        "HashMap of tokio's mutex (leaks keys)", |keys, key| from_hash_map(keys, key);
+    HashMapOfAsyncLock(Mutex<HashMap<String, Arc<async_lock::Mutex<()>>>>, async_lock::Mutex<()>),
+        "HashMap of async-lock's mutex (leaks keys)", |keys, key| from_hash_map(keys, key);
+}
+
+fn from_dash_map<T: Default>(map: &DashMap<String, Arc<T>>, key: &str) -> Arc<T> {
+    let found = map.get(key).map(|lock| Arc::clone(&lock));
+    found.unwrap_or_else(|| Arc::clone(&map.entry(key.to_owned()).or_default()))
+}
+
+fn from_hash_map<T: Default>(map: &Mutex<HashMap<String, Arc<T>>>, key: &str) -> Arc<T> {
     let mut map = map.lock().unwrap();
     match map.get(key) {
         Some(lock) => Arc::clone(lock),
@@ -102,16 +252,38 @@ fn from_map<T: Default>(map: &Mutex<HashMap<String, Arc<T>>>, key: &str) -> Arc<
     }
 }
 
-/// Fresh ones of all that free their keys, and of those that do not.
-pub(crate) fn all() -> Vec<Box<dyn Peer>> {
-    vec![
-        Box::new(Lockmap::new()),
-        Box::new(KeyedLock::new()),
-        Box::new(KeyLock::new()),
-        Box::new(Lockable::new()),
-        Box::new(DashMapOfTokio::new()),
-        Box::new(HashMapOfTokio::new()),
-        Box::new(HashMapOfAsyncLock::new()),
-        Box::new(Floor::new()),
-    ]
+/// Knows its one lock beforehand: what is left when there is no key to look for.
+pub(crate) struct Floor(tokio::sync::Mutex<()>);
+
+impl Peer for Floor {
+    const NAME: &'static str = "floor: one tokio mutex, no key";
+    type Guard<'a> = tokio::sync::MutexGuard<'a, ()>;
+
+    fn new() -> Self {
+        Self(tokio::sync::Mutex::new(()))
+    }
+
+    fn try_lock(&self, _key: &str) -> Self::Guard<'_> {
+        self.0.try_lock().expect("it is free")
+    }
+
+    async fn lock(&self, _key: &str) -> Self::Guard<'_> {
+        self.0.lock().await
+    }
+}
+
+/// Locks nothing: what a second thread is worth on this machine at this moment.
+pub(crate) struct Nothing;
+
+impl Peer for Nothing {
+    const NAME: &'static str = "floor: arithmetic, no lock";
+    type Guard<'a> = usize;
+
+    fn new() -> Self {
+        Self
+    }
+
+    async fn lock(&self, key: &str) -> usize {
+        (0..16).fold(key.len(), |sum, _| black_box(sum).wrapping_mul(31))
+    }
 }

@@ -1,74 +1,62 @@
 //! What is compared.
 
-use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::thread;
 use std::time::Instant;
 
-use crosslock::memory::MemoryLockManager;
 use crosslock::pid_fcntl::FcntlPidLockManager;
 use crosslock::pid_flock::FlockPidLockManager;
-use crosslock::{LockManager, LockMode};
-use futures::FutureExt;
+use tokio::runtime::{Builder, Runtime};
 
-use crate::harness::{self, Table};
-use crate::peers::{self, Peer};
+use crate::harness::{Table, heap};
+use crate::work::{self, KEY, Work};
 
-/// 17 bytes, as long as keys are wont to be.
-const KEY: &str = "lightning.send.42";
+/// A way to lock a free key and free it.
+type Cycle = fn(&dyn Work, &str);
 
+/// A scene and what it is called on the command line.
+type Scene = (&'static str, fn());
+
+const SCENES: &[Scene] = &[
+    ("one", one_key),
+    ("many", many_keys),
+    ("threads", two_threads),
+    ("hand-off", hand_off),
+    ("time-out", time_out),
+    ("cancel", cancel),
+    ("left", left_behind),
+    ("pid", pid_lock),
+];
+
+/// Shows the scenes that are named, or all.
 pub(crate) fn run() {
-    let one_hot_key = "`try_lock` and drop, one hot key";
-    uncontended(one_hot_key, &Unboxed::default());
-    uncontended(one_hot_key, &Boxed::default());
-    many_keys();
-    two_threads();
-    left_behind();
-    pid_lock();
+    // Cargo adds `--bench` to what it is given.
+    let named: Vec<_> = std::env::args().skip(1).collect();
+    let named: Vec<_> = named.iter().filter(|name| !name.starts_with('-')).collect();
+    let start = Instant::now();
+    for (name, scene) in SCENES {
+        if named.is_empty() || named.iter().any(|named| named == name) {
+            scene();
+        }
+    }
+    println!("\nTook {} s.", start.elapsed().as_secs());
 }
 
-/// Ours, as a contestant beside the peers.
-#[derive(Default)]
-struct Unboxed(MemoryLockManager);
-
-impl Peer for Unboxed {
-    fn name(&self) -> &'static str {
-        "crosslock, unboxed"
+fn one_key() {
+    let ways: [(_, Cycle); 2] = [
+        ("`try_lock`", |work, key| work.try_lock(key)),
+        ("`lock`", |work, key| work.lock(key)),
+    ];
+    for (way, cycle) in ways {
+        for all in [work::all(), work::through_dyn(work::all())].map(work::with_floor) {
+            let title = format!("{way} and drop, one hot key");
+            let mut table = Table::new(title, 50_000, 31);
+            for work in all {
+                table.add(work.name(), move || cycle(work, KEY));
+            }
+            table.show();
+        }
     }
-
-    fn cycle(&self, key: &str) {
-        let guard = self.0.try_acquire_unboxed(key, LockMode::Exclusive);
-        drop(black_box(guard.expect("a valid key").expect("it is free")));
-    }
-}
-
-struct Boxed(Box<dyn LockManager>);
-
-impl Default for Boxed {
-    fn default() -> Self {
-        Self(Box::new(MemoryLockManager::new()))
-    }
-}
-
-impl Peer for Boxed {
-    fn name(&self) -> &'static str {
-        "crosslock, `dyn LockManager`"
-    }
-
-    fn cycle(&self, key: &str) {
-        let guard = self.0.try_lock(key).now_or_never().flatten();
-        drop(black_box(guard.expect("it is free")));
-    }
-}
-
-fn uncontended(title: &str, ours: &dyn Peer) {
-    let peers = peers::all();
-    let mut table = Table::new(title, 50_000).add(ours.name(), || ours.cycle(KEY));
-    for peer in &peers {
-        table = table.add(peer.name(), || peer.cycle(KEY));
-    }
-    table.show();
 }
 
 fn keys(count: usize) -> Vec<String> {
@@ -77,50 +65,117 @@ fn keys(count: usize) -> Vec<String> {
 
 fn many_keys() {
     let keys = keys(100_000);
-    let (ours, peers) = (Unboxed::default(), peers::all());
-    let mut table = Table::new("`try_lock` and drop, 100,000 keys round robin", 100_000);
-    for peer in std::iter::once(&ours as &dyn Peer).chain(peers.iter().map(Box::as_ref)) {
-        let mut next = keys.iter().cycle();
-        table = table.add(peer.name(), move || {
-            peer.cycle(next.next().expect("it never ends"))
+    let title = "`try_lock` and drop, 100,000 keys round robin";
+    let mut table = Table::new(title, 100_000, 15);
+    for work in work::with_floor(work::all()) {
+        let mut keys = keys.iter().cycle();
+        table.add(work.name(), move || {
+            work.try_lock(keys.next().expect("it never ends"));
         });
     }
     table.show();
 }
 
-/// Each thread has a key of its own. Below half of what one thread takes, the second
-/// one is worth its while.
 fn two_threads() {
-    let (ours, peers) = (Unboxed::default(), peers::all());
-    let title = "two threads, each with a key of its own; ns of one operation over all";
-    let mut table = Table::new(title, 50_000);
-    for peer in std::iter::once(&ours as &dyn Peer).chain(peers.iter().map(Box::as_ref)) {
-        let work = |key: &str, times: u32| (0..times / 2).for_each(|_| peer.cycle(key));
-        table = table.add_run(peer.name(), move |times| {
-            let start = Instant::now();
-            thread::scope(|scope| {
-                scope.spawn(|| work("lightning.send.1", times));
-                work("lightning.send.2", times);
-            });
-            start.elapsed()
-        });
+    let keys = keys(2);
+    let title = "`try_lock` and drop by two threads, each with a key of its own";
+    let mut table = Table::new(title, 20_000, 21);
+    for work in work::with_nothing(work::all()) {
+        for threads in [1, 2] {
+            let keys = &keys[..threads];
+            table.add_run(work.name(), move |times| work.on_threads(keys, times));
+        }
     }
-    table.show();
+    table.show_pairs(["one thread", "two"]);
+}
+
+fn runtimes() -> [(&'static str, Runtime); 2] {
+    let mut builders = [
+        ("current-thread runtime", Builder::new_current_thread()),
+        ("multi-thread runtime", Builder::new_multi_thread()),
+    ];
+    builders.each_mut().map(|(name, builder)| {
+        let runtime = builder.enable_time().build().expect("a runtime");
+        (*name, runtime)
+    })
+}
+
+fn hand_off() {
+    for (name, runtime) in runtimes() {
+        for (waiters, rounds) in [(100, 301), (10_000, 15), (100_000, 5)] {
+            let title = format!("one hand-off among {waiters} waiters, {name}");
+            let mut table = Table::new(title, waiters, rounds);
+            let all = work::waiting();
+            let through_dyn = work::through_dyn(work::waiting())[0];
+            for work in [all[0], through_dyn]
+                .into_iter()
+                .chain(all.into_iter().skip(1))
+            {
+                let runtime = &runtime;
+                table.add_run(work.name(), move |waiters| work.hand_off(runtime, waiters));
+            }
+            table.show();
+        }
+    }
+}
+
+fn time_out() {
+    for (name, runtime) in runtimes() {
+        let title = format!("one of 10,000 waiters that run out of time, {name}");
+        let mut table = Table::new(title, 10_000, 11);
+        for work in work::waiting() {
+            let runtime = &runtime;
+            table.add_run(work.name(), move |waiters| work.time_out(runtime, waiters));
+        }
+        table.show();
+    }
+}
+
+fn cancel() {
+    for (waiters, rounds) in [(100, 301), (10_000, 15), (100_000, 5)] {
+        let title = format!("one cancelled wait among {waiters}");
+        let mut table = Table::new(title, waiters, rounds);
+        for work in work::waiting() {
+            table.add_run(work.name(), move |waiters| work.cancel(waiters));
+        }
+        table.show();
+    }
 }
 
 /// What a key costs that nobody holds any more.
 fn left_behind() {
-    let keys = keys(100_000);
-    println!("\n### Left of 100,000 keys that were locked and freed, bytes a key\n");
-    println!("| | one after the other |\n| --- | --: |");
-    let (ours, peers) = (Unboxed::default(), peers::all());
-    for peer in std::iter::once(&ours as &dyn Peer).chain(peers.iter().map(Box::as_ref)) {
-        let left = harness::left_after(|| keys.iter().for_each(|key| peer.cycle(key)));
-        println!(
-            "| {} | {:.1} |",
-            peer.name(),
-            left as f64 / keys.len() as f64
-        );
+    const KEYS: usize = 100_000;
+    type UseUp = fn(&dyn Work, &[String]);
+    let in_turn: UseUp = |work, keys| keys.iter().for_each(|key| work.try_lock(key));
+    let at_once: UseUp = |work, keys| work.hold_all(keys);
+    let in_vain: UseUp = |work, keys| _ = work.cancel(keys.len() as u32);
+    let too_late: UseUp = |work, keys| work.drop_granted(keys);
+    let columns = [
+        (false, in_turn),
+        (false, at_once),
+        (true, in_vain),
+        (true, too_late),
+    ];
+
+    println!("\n### Left of 100,000 keys or waits, bytes each\n");
+    println!(
+        "| | taken and freed in turn | held at once | waits given up | dropped after the grant |"
+    );
+    println!("| --- | --: | --: | --: | --: |");
+    let keys = keys(KEYS);
+    for (place, work) in work::all().into_iter().enumerate() {
+        let left = columns.map(|(waits, use_up)| {
+            if waits && !work.waits() {
+                return String::from("–");
+            }
+            // A new one for each column: what one leaves behind, another would find.
+            let work = work::all()[place];
+            // Not charged: what it keeps ready however many keys there are.
+            work.try_lock(KEY);
+            let left = heap(|| use_up(work, &keys)).left;
+            format!("{:.1}", left as f64 / KEYS as f64)
+        });
+        println!("| {} | {} |", work.name(), left.join(" | "));
     }
 }
 
@@ -129,15 +184,15 @@ fn pid_lock() {
     let memory = tempfile::tempdir_in("/dev/shm").expect("a new folder");
     for (name, folder) in [("on a disk", disk.path()), ("in memory", memory.path())] {
         let title = format!("open and close a datadir {name}");
-        Table::new(&title, 2_000)
-            .add("crosslock, fcntl", || {
-                drop(FcntlPidLockManager::new(folder).expect("it is free"));
-            })
-            .add("crosslock, flock", || {
-                drop(FlockPidLockManager::new(folder).expect("it is free"));
-            })
-            .add("floor: open, flock, write the PID, close", || bare(folder))
-            .show();
+        let mut table = Table::new(title, 1_000, 31);
+        table.add("crosslock, fcntl", || {
+            drop(FcntlPidLockManager::new(folder).expect("it is free"));
+        });
+        table.add("crosslock, flock", || {
+            drop(FlockPidLockManager::new(folder).expect("it is free"));
+        });
+        table.add("floor: open, flock, write the PID, close", || bare(folder));
+        table.show();
     }
 }
 

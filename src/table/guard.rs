@@ -74,7 +74,12 @@ impl<O: Owner> LockGuard for TableGuard<O> {
         matches!(
             self.owner.check(Freshness::Now),
             Err(LockError::Lost { .. })
-        ) || self.owner.table().shard(&self.key).status(self.id) != Status::Held
+        ) || self
+            .owner
+            .table()
+            .shard(&self.key)
+            .status(&self.key, self.id)
+            != Status::Held
     }
 
     fn ensure_held(&self) -> Result<(), LockError> {
@@ -82,7 +87,7 @@ impl<O: Owner> LockGuard for TableGuard<O> {
             .check(Freshness::Now)
             .map_err(|error| self.with_key(error))?;
         let table = self.owner.table().shard(&self.key);
-        match table.status(self.id) {
+        match table.status(&self.key, self.id) {
             Status::Held => Ok(()),
             _ => Err(shared::lost(&table, Some(&self.key.key))),
         }
@@ -130,7 +135,7 @@ impl<O: Owner> Future for Lost<'_, O> {
         let previous = self.watcher.take();
         let mut table = self.table();
         let replaced = previous.and_then(|watcher| table.unwatch(watcher));
-        let watched = table.watch(self.guard.id, waker);
+        let watched = table.watch(&self.guard.key, self.guard.id, waker);
         drop(table);
         drop(replaced);
         match watched {

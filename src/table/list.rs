@@ -5,7 +5,7 @@ use slab::Slab;
 
 /// A node's place in the slab, or [`NOWHERE`]. Half as wide as a pointer: every key
 /// that is held carries two lists.
-type Place = u32;
+pub(crate) type Place = u32;
 
 const NOWHERE: Place = Place::MAX;
 
@@ -89,7 +89,7 @@ fn slot(place: Place) -> Option<usize> {
     (place != NOWHERE).then_some(place as usize)
 }
 
-fn place(slot: usize) -> Place {
+pub(crate) fn place(slot: usize) -> Place {
     let place = Place::try_from(slot).ok().filter(|&place| place != NOWHERE);
     place.expect("four thousand million requests are too many")
 }

@@ -2,12 +2,13 @@
 //! lock table, for the managers whose locks live in this process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::guard::TableGuard;
 use super::shared::{self, Acquire, Freshness, Owner};
 use super::{HashedKey, Status};
 use crate::error::LockError;
-use crate::guard::LockMode;
+use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
 use crate::manager::AcquireOptions;
 use crate::snapshot::{LockInfo, LockSnapshot};
@@ -33,12 +34,14 @@ impl<O: Owner> TableLocks<O> {
         &self.owner
     }
 
-    #[inline]
+    // Inlined, as is what takes a free key further down: every return by value copies what
+    // was just written in pieces, and a processor stalls when it reads that together.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn key(&self, key: &str) -> Result<HashedKey, LockError> {
         Ok(self.owner.table().hashed(LockKey::new(key)?))
     }
 
-    #[inline]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn try_acquire(
         &self,
         key: &str,
@@ -46,39 +49,43 @@ impl<O: Owner> TableLocks<O> {
     ) -> Result<Option<TableGuard<O>>, LockError> {
         let key = self.key(key)?;
         self.owner.check(Freshness::Recent)?;
-        shared::try_acquire(&self.owner, key, mode, self.client.clone())
+        shared::try_acquire(&self.owner, &key, mode, self.client.clone())
     }
 
-    pub(crate) async fn acquire(
+    /// `wrap` makes of the guard what the caller is to have: here, because every hand that
+    /// a guard passes through copies it.
+    pub(crate) async fn acquire<G>(
         &self,
         key: &str,
         options: AcquireOptions,
-    ) -> Result<TableGuard<O>, LockError> {
-        let AcquireOptions { mode, timeout } = options;
-        let key = self.key(key)?;
-        self.owner.check(Freshness::Recent)?;
-        let client = self.client.clone();
-        let timed_out = |contention| LockError::timed_out(key.key.as_str(), timeout, contention);
-        if timeout.is_zero() {
-            return match shared::try_acquire(&self.owner, key.clone(), mode, client)? {
-                Some(guard) => Ok(guard),
-                None => Err(timed_out(shared::contention(&self.owner, &key))),
-            };
+        wrap: impl FnOnce(TableGuard<O>) -> G,
+    ) -> Result<G, LockError> {
+        let mode = options.mode;
+        // Nearly always it is free, and nothing that waiting takes need be made ready.
+        if let Some(guard) = self.try_acquire(key, mode)? {
+            return Ok(wrap(guard));
         }
-        let mut wait = Acquire::new(&self.owner, key.clone(), mode, client);
-        let guard = match time::timeout(timeout, &mut wait).await? {
-            Some(granted) => granted?,
-            None => wait.give_up().map_err(timed_out)?,
+        let mut wait = Acquire::new(&self.owner, self.key(key)?, mode, self.client.clone());
+        let granted = match options.timeout {
+            Duration::ZERO => None,
+            timeout => time::timeout(timeout, &mut wait).await?,
+        };
+        let guard = match granted {
+            Some(Ok(())) => wait.into_guard(),
+            Some(Err(error)) => return Err(error),
+            None => wait
+                .give_up()
+                .map_err(|contention| LockError::timed_out(key, options.timeout, contention))?,
         };
         // Much may have happened while it waited.
         self.owner.check(Freshness::Recent)?;
-        Ok(guard)
+        Ok(wrap(guard))
     }
 
     pub(crate) fn steal(&self, key: &str) -> Result<TableGuard<O>, LockError> {
         let key = self.key(key)?;
         self.owner.check(Freshness::Recent)?;
-        shared::steal(&self.owner, key, self.client.clone())
+        shared::steal(&self.owner, &key, self.client.clone())
     }
 
     pub(crate) fn query(&self) -> Result<LockSnapshot, LockError> {
@@ -100,6 +107,10 @@ impl<O: Owner> TableLocks<O> {
     }
 }
 
+pub(crate) fn boxed<O: Owner>(guard: TableGuard<O>) -> Box<dyn LockGuard> {
+    Box::new(guard)
+}
+
 /// Implements [`LockManager`](crate::LockManager) for a manager with a field
 /// `locks: TableLocks<_>`: the one place that boxes its guards.
 macro_rules! impl_lock_manager_on_table {
@@ -115,7 +126,7 @@ macro_rules! impl_lock_manager_on_table {
         impl $crate::LockManager for $manager {
             async fn try_lock(&self, key: &str) -> Option<Box<dyn $crate::LockGuard>> {
                 let guard = self.locks.try_acquire(key, $crate::LockMode::Exclusive);
-                Some(Box::new(guard.ok()??))
+                guard.ok()?.map($crate::table::locks::boxed)
             }
 
             async fn lock(
@@ -124,7 +135,7 @@ macro_rules! impl_lock_manager_on_table {
                 timeout: std::time::Duration,
             ) -> Result<Box<dyn $crate::LockGuard>, $crate::LockError> {
                 let options = $crate::AcquireOptions::new(timeout);
-                Ok(Box::new(self.locks.acquire(key, options).await?))
+                self.locks.acquire(key, options, $crate::table::locks::boxed).await
             }
 
             async fn try_acquire(
@@ -133,7 +144,7 @@ macro_rules! impl_lock_manager_on_table {
                 mode: $crate::LockMode,
             ) -> Result<Option<Box<dyn $crate::LockGuard>>, $crate::LockError> {
                 let guard = self.locks.try_acquire(key, mode)?;
-                Ok(guard.map(|guard| Box::new(guard) as _))
+                Ok(guard.map($crate::table::locks::boxed))
             }
 
             async fn acquire(
@@ -141,14 +152,14 @@ macro_rules! impl_lock_manager_on_table {
                 key: &str,
                 options: $crate::AcquireOptions,
             ) -> Result<Box<dyn $crate::LockGuard>, $crate::LockError> {
-                Ok(Box::new(self.locks.acquire(key, options).await?))
+                self.locks.acquire(key, options, $crate::table::locks::boxed).await
             }
 
             async fn steal(
                 &self,
                 key: &str,
             ) -> Result<Box<dyn $crate::LockGuard>, $crate::LockError> {
-                Ok(Box::new(self.locks.steal(key)?))
+                self.locks.steal(key).map($crate::table::locks::boxed)
             }
 
             async fn query(&self) -> Result<$crate::LockSnapshot, $crate::LockError> {

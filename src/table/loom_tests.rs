@@ -9,7 +9,9 @@ use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
 
 use super::HashedKey;
+use super::guard::TableGuard;
 use super::shared::{self, Acquire, SharedTable};
+use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
 
@@ -21,8 +23,15 @@ fn exclusive(table: &Arc<SharedTable>) -> Acquire<Arc<SharedTable>> {
     Acquire::new(table, key(table), LockMode::Exclusive, None)
 }
 
+/// Waits for the lock.
+fn lock(table: &Arc<SharedTable>) -> Result<TableGuard<Arc<SharedTable>>, LockError> {
+    let mut wait = exclusive(table);
+    block_on(&mut wait)?;
+    Ok(wait.into_guard())
+}
+
 fn is_free(table: &Arc<SharedTable>) -> bool {
-    let taken = shared::try_acquire(table, key(table), LockMode::Exclusive, None);
+    let taken = shared::try_acquire(table, &key(table), LockMode::Exclusive, None);
     taken.expect("the table is open").is_some()
 }
 
@@ -34,7 +43,7 @@ fn two_threads_exclude_each_other() {
         let table = Arc::new(SharedTable::new());
         let inside = Arc::new(AtomicBool::new(false));
         let work = |table: Arc<SharedTable>, inside: Arc<AtomicBool>| {
-            let guard = block_on(exclusive(&table)).expect("the table is open");
+            let guard = lock(&table).expect("the table is open");
             assert!(!inside.swap(true, Relaxed), "two holders at once");
             inside.store(false, Relaxed);
             drop(guard);
@@ -54,14 +63,14 @@ fn two_threads_exclude_each_other() {
 fn a_grant_that_races_with_a_drop_is_passed_on() {
     loom::model(|| {
         let table = Arc::new(SharedTable::new());
-        let held = block_on(exclusive(&table)).expect("the table is open");
+        let held = lock(&table).expect("the table is open");
 
         let mut dropped = Box::pin(exclusive(&table));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(dropped.as_mut().poll(&mut cx).is_pending());
         let waiting = {
             let table = Arc::clone(&table);
-            thread::spawn(move || block_on(exclusive(&table)).map(drop))
+            thread::spawn(move || lock(&table).map(drop))
         };
         let releasing = thread::spawn(move || drop(held));
         drop(dropped);
@@ -81,7 +90,7 @@ fn a_grant_that_races_with_a_drop_is_passed_on() {
 fn giving_up_takes_the_grant_or_leaves_it() {
     loom::model(|| {
         let table = Arc::new(SharedTable::new());
-        let held = block_on(exclusive(&table)).expect("the table is open");
+        let held = lock(&table).expect("the table is open");
         let mut wait = exclusive(&table);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(std::pin::Pin::new(&mut wait).poll(&mut cx).is_pending());
@@ -97,10 +106,10 @@ fn giving_up_takes_the_grant_or_leaves_it() {
 fn a_steal_wakes_who_watches_for_the_loss() {
     loom::model(|| {
         let table = Arc::new(SharedTable::new());
-        let victim = block_on(exclusive(&table)).expect("the table is open");
+        let victim = lock(&table).expect("the table is open");
         let thief = {
             let table = Arc::clone(&table);
-            thread::spawn(move || shared::steal(&table, key(&table), None).expect("open"))
+            thread::spawn(move || shared::steal(&table, &key(&table), None).expect("open"))
         };
         block_on(victim.lost());
         assert!(victim.is_lost());
@@ -116,10 +125,10 @@ fn a_steal_wakes_who_watches_for_the_loss() {
 fn closing_ends_every_wait() {
     loom::model(|| {
         let table = Arc::new(SharedTable::new());
-        let held = block_on(exclusive(&table)).expect("the table is open");
+        let held = lock(&table).expect("the table is open");
         let waiting = {
             let table = Arc::clone(&table);
-            thread::spawn(move || block_on(exclusive(&table)).is_err())
+            thread::spawn(move || lock(&table).is_err())
         };
         table.close("gone");
         assert!(waiting.join().expect("the waiting thread"));

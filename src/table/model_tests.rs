@@ -109,7 +109,7 @@ proptest! {
         let keys = keys();
         let mut table: Table<usize, usize> = Table::new();
         let mut model = Model::default();
-        let mut made: Vec<Option<RequestId>> = Vec::new();
+        let mut made: Vec<Option<(usize, RequestId)>> = Vec::new();
 
         for step in steps {
             let name = made.len();
@@ -120,17 +120,17 @@ proptest! {
                         model.remove(name);
                     }
                     prop_assert_eq!(id.is_some(), model.status(name) == Status::Held);
-                    made.push(id);
+                    made.push(id.map(|id| (key, id)));
                 }
                 Step::Enqueue(key, mode) => {
                     let id = table.enqueue(&keys[key], mode, name).expect("open");
                     let waits = table.set_waker(id, name).is_none();
                     prop_assert_eq!(waits, !model.push(key, name, mode));
-                    made.push(Some(id));
+                    made.push(Some((key, id)));
                 }
                 Step::Remove(nth) => {
-                    if let Some(Some(id)) = made.get(nth) {
-                        let (_, wakes) = table.remove(*id);
+                    if let Some(&Some((key, id))) = made.get(nth) {
+                        let (_, wakes) = table.remove(&keys[key], id);
                         // The waker of a request is its name, so this compares who
                         // is granted, and in which order.
                         prop_assert_eq!(wakes.to_vec(), model.remove(nth));
@@ -142,12 +142,12 @@ proptest! {
                     queue.retain(|request| !request.held);
                     let mode = LockMode::Exclusive;
                     queue.insert(0, Modelled { name, mode, held: true });
-                    made.push(Some(id));
+                    made.push(Some((key, id)));
                 }
             }
             for (name, id) in made.iter().enumerate() {
-                if let Some(id) = id {
-                    prop_assert_eq!(table.status(*id), model.status(name));
+                if let &Some((key, id)) = id {
+                    prop_assert_eq!(table.status(&keys[key], id), model.status(name));
                 }
             }
         }
@@ -174,11 +174,11 @@ proptest! {
         let mut table: Table<(), ()> = Table::new();
         let mut ids: Vec<_> = steps.iter().map(|&(key, shared)| {
             let mode = if shared { LockMode::Shared } else { LockMode::Exclusive };
-            table.enqueue(&keys[key], mode, ()).expect("open")
+            (key, table.enqueue(&keys[key], mode, ()).expect("open"))
         }).collect();
-        ids.sort_by_key(|id| id.serial.wrapping_mul(seed | 1));
-        for id in ids {
-            table.remove(id);
+        ids.sort_by_key(|(_, id)| id.serial.get().wrapping_mul(seed | 1));
+        for (key, id) in ids {
+            table.remove(&keys[key], id);
         }
         prop_assert!(table.queues.is_empty());
         prop_assert!(table.others.is_empty());
@@ -192,19 +192,19 @@ fn a_closed_table_grants_nothing_and_wakes_everyone() {
     let held = table.enqueue(key, LockMode::Exclusive, ()).unwrap();
     let pending = table.enqueue(key, LockMode::Exclusive, ()).unwrap();
     assert_eq!(table.set_waker(pending, "waiter"), None);
-    table.watch(held, "watcher").unwrap();
+    table.watch(key, held, "watcher").unwrap();
 
     let mut woken = table.close("gone".into()).to_vec();
     woken.sort_unstable();
     assert_eq!(woken, ["waiter", "watcher"]);
     assert_eq!(table.closed(), Some("gone"));
-    assert_eq!(table.status(held), Status::Gone);
-    assert_eq!(table.status(pending), Status::Gone);
+    assert_eq!(table.status(key, held), Status::Gone);
+    assert_eq!(table.status(key, pending), Status::Gone);
     assert!(table.try_acquire(key, LockMode::Shared, ()).is_err());
     assert!(table.enqueue(key, LockMode::Shared, ()).is_err());
     assert!(table.steal(key, ()).is_err());
-    assert_eq!(table.watch(held, "late"), Err("late"));
-    let (own, wakes) = table.remove(held);
+    assert_eq!(table.watch(key, held, "late"), Err("late"));
+    let (own, wakes) = table.remove(key, held);
     assert!(own.is_none() && wakes.is_empty());
 }
 
@@ -217,12 +217,13 @@ fn capacity_is_given_back() {
     let ids: Vec<_> = (0..100_000)
         .map(|n| {
             let key = HashedKey::new(LockKey::new(&format!("key.{n}")).unwrap(), &hasher);
-            table.enqueue(&key, LockMode::Exclusive, ()).unwrap()
+            let id = table.enqueue(&key, LockMode::Exclusive, ()).unwrap();
+            (key, id)
         })
         .collect();
     assert!(table.queues.capacity() >= 100_000);
-    for id in ids {
-        table.remove(id);
+    for (key, id) in ids {
+        table.remove(&key, id);
     }
     assert!(table.queues.capacity() <= 2 * super::KEEP_CAPACITY);
     assert!(table.others.capacity() <= 2 * super::KEEP_CAPACITY);

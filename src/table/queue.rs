@@ -3,9 +3,8 @@
 use slab::Slab;
 
 use super::list::{Linked, Links, List};
-use super::{HashedKey, Status, Wakes};
+use super::{HashedKey, Serial, Status, Wakes};
 use crate::guard::LockMode;
-use crate::key::LockKey;
 
 /// A key that is held.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub(super) struct Queue<M> {
 
 #[derive(Debug)]
 pub(super) struct Holder<M> {
-    pub(super) serial: u64,
+    pub(super) serial: Serial,
     pub(super) meta: M,
 }
 
@@ -55,8 +54,7 @@ impl<M> Queue<M> {
 /// A request that is not the first holder.
 #[derive(Debug)]
 pub(super) struct Request<W, M> {
-    pub(super) serial: u64,
-    pub(super) key: LockKey,
+    pub(super) serial: Serial,
     pub(super) mode: LockMode,
     pub(super) status: Status,
     /// Set while the request is pending and its future sleeps.

@@ -160,20 +160,20 @@ impl Owner for Arc<SharedTable> {
 }
 
 /// Takes `key` if that is possible at once.
-#[inline]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(crate) fn try_acquire<O: Owner>(
     owner: &O,
-    key: HashedKey,
+    key: &HashedKey,
     mode: LockMode,
     client: Option<Arc<str>>,
 ) -> Result<Option<TableGuard<O>>, LockError> {
     let meta = Meta::now(client);
-    let mut table = owner.table().shard(&key);
-    match table.try_acquire(&key, mode, meta) {
+    let mut table = owner.table().shard(key);
+    match table.try_acquire(key, mode, meta) {
         Err(Closed) => Err(lost(&table, None)),
         Ok(id) => {
             drop(table);
-            Ok(id.map(|id| TableGuard::new(owner, key, mode, id)))
+            Ok(id.map(|id| TableGuard::new(owner, key.clone(), mode, id)))
         }
     }
 }
@@ -181,24 +181,20 @@ pub(crate) fn try_acquire<O: Owner>(
 /// Takes `key` from its holders.
 pub(crate) fn steal<O: Owner>(
     owner: &O,
-    key: HashedKey,
+    key: &HashedKey,
     client: Option<Arc<str>>,
 ) -> Result<TableGuard<O>, LockError> {
     let meta = Meta::now(client);
-    let mut table = owner.table().shard(&key);
-    match table.steal(&key, meta) {
+    let mut table = owner.table().shard(key);
+    match table.steal(key, meta) {
         Err(Closed) => Err(lost(&table, None)),
         Ok((id, wakes)) => {
             drop(table);
             wake(wakes);
+            let key = key.clone();
             Ok(TableGuard::new(owner, key, LockMode::Exclusive, id))
         }
     }
-}
-
-/// Who holds `key`, for the error of one who would not wait.
-pub(crate) fn contention<O: Owner>(owner: &O, key: &HashedKey) -> Option<Contention> {
-    describe_contention(&owner.table().shard(key), key, None)
 }
 
 fn describe_contention(
@@ -221,7 +217,8 @@ pub(super) fn lost(table: &Table<Waker, Meta>, key: Option<&LockKey>) -> LockErr
     }
 }
 
-/// Waits in turn for a key. It joins the queue when it is first polled.
+/// Waits in turn for a key, which then is to be [taken](Self::into_guard). It joins the
+/// queue when it is first polled.
 ///
 /// Dropping it leaves the queue. If the grant came before the drop, the lock goes
 /// to the next in the queue: both happen under the shard's mutex, so there is no
@@ -233,7 +230,7 @@ pub(crate) struct Acquire<O: Owner> {
     mode: LockMode,
     client: Option<Arc<str>>,
     /// The request while it stands in the table on our behalf: from joining the
-    /// queue until a guard has taken it over or it is gone.
+    /// queue until a guard takes it over or it is gone.
     queued: Option<RequestId>,
 }
 
@@ -248,30 +245,34 @@ impl<O: Owner> Acquire<O> {
         }
     }
 
+    /// The lock, after it was granted. Not the output of the future, because everything
+    /// that a guard passes through on its way up copies it.
+    pub(crate) fn into_guard(mut self) -> TableGuard<O> {
+        let id = self.queued.take().expect("it was granted");
+        TableGuard::new(&self.owner, self.key.clone(), self.mode, id)
+    }
+
     /// Ends the wait: with the guard, if it was granted at the last moment, or
     /// with who is in the way.
     pub(crate) fn give_up(mut self) -> Result<TableGuard<O>, Option<Contention>> {
-        let Some(id) = self.queued.take() else {
-            return Err(None);
-        };
         let mut table = self.owner.table().shard(&self.key);
-        if table.status(id) == Status::Held {
+        let Some(id) = self.queued else {
+            return Err(describe_contention(&table, &self.key, None));
+        };
+        if table.status(&self.key, id) == Status::Held {
             drop(table);
-            return Ok(self.guard(id));
+            return Ok(self.into_guard());
         }
+        self.queued = None;
         let contention = describe_contention(&table, &self.key, Some(id));
-        let (own, wakes) = table.remove(id);
+        let (own, wakes) = table.remove(&self.key, id);
         drop(table);
         drop(own);
         wake(wakes);
         Err(contention)
     }
 
-    fn guard(&self, id: RequestId) -> TableGuard<O> {
-        TableGuard::new(&self.owner, self.key.clone(), self.mode, id)
-    }
-
-    fn join(&mut self, cx: &Context<'_>) -> Poll<Result<TableGuard<O>, LockError>> {
+    fn join(&mut self, cx: &Context<'_>) -> Poll<Result<(), LockError>> {
         let meta = Meta::now(self.client.clone());
         let waker = cx.waker().clone();
         let mut table = self.owner.table().shard(&self.key);
@@ -280,36 +281,49 @@ impl<O: Owner> Acquire<O> {
         };
         let unused = table.set_waker(id, waker);
         drop(table);
-        // A waker comes back exactly if the request does not wait: it was granted.
-        if unused.is_some() {
-            return Poll::Ready(Ok(self.guard(id)));
-        }
         self.queued = Some(id);
-        Poll::Pending
+        // A waker comes back exactly if the request does not wait: it was granted.
+        match unused {
+            Some(_) => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// What has come of the wait of `id`.
+fn outcome(
+    table: &Table<Waker, Meta>,
+    key: &HashedKey,
+    id: RequestId,
+) -> Poll<Result<(), LockError>> {
+    match table.status(key, id) {
+        Status::Pending => Poll::Pending,
+        Status::Held => Poll::Ready(Ok(())),
+        Status::Gone => Poll::Ready(Err(lost(table, None))),
     }
 }
 
 impl<O: Owner> Future for Acquire<O> {
-    type Output = Result<TableGuard<O>, LockError>;
+    type Output = Result<(), LockError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(id) = self.queued else {
             return self.join(cx);
         };
-        let waker = cx.waker().clone();
-        let mut table = self.owner.table().shard(&self.key);
-        let replaced = table.set_waker(id, waker);
-        let result = match table.status(id) {
-            Status::Pending => Poll::Pending,
-            Status::Held => Poll::Ready(Ok(())),
-            Status::Gone => Poll::Ready(Err(lost(&table, None))),
-        };
-        drop(table);
-        drop(replaced);
-        if result.is_ready() {
+        let mut result = outcome(&self.owner.table().shard(&self.key), &self.key, id);
+        if result.is_pending() {
+            let waker = cx.waker().clone();
+            let mut table = self.owner.table().shard(&self.key);
+            let replaced = table.set_waker(id, waker);
+            // Once more: it may have been granted since, and have woken the waker of before.
+            result = outcome(&table, &self.key, id);
+            drop(table);
+            drop(replaced);
+        }
+        if let Poll::Ready(Err(_)) = result {
             self.queued = None;
         }
-        result.map_ok(|()| self.guard(id))
+        result
     }
 }
 
@@ -323,7 +337,7 @@ impl<O: Owner> Drop for Acquire<O> {
 
 #[inline]
 pub(super) fn release<O: Owner>(owner: &O, key: &HashedKey, id: RequestId) {
-    let (own, wakes) = owner.table().shard(key).remove(id);
+    let (own, wakes) = owner.table().shard(key).remove(key, id);
     drop(own);
     wake(wakes);
 }

@@ -32,7 +32,8 @@ impl Since {
     const GRAIN: Duration = Duration::from_millis(16);
 
     pub(crate) fn now() -> Self {
-        Self(coarsetime::Instant::now())
+        // Not `now`, which also notes the time where all threads would write it.
+        Self(coarsetime::Instant::now_without_cache_update())
     }
 
     pub(crate) fn elapsed(self) -> Duration {
