@@ -42,7 +42,8 @@ describe('copies', { timeout: 120_000 }, () => {
       await Promise.all(waits);
       return order;
     });
-    assert.deepEqual(order, [0, 1, 2, 3]);
+    // The copy that had the lock asks the browser last: so long it might have passed it on.
+    assert.deepEqual(order, [1, 2, 3, 0]);
   });
 
   test('a lock that one copy steals is lost to the other', async () => {
