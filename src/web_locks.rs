@@ -70,6 +70,13 @@ use context::Context;
 /// conflicts with them any more (seen in version 156; the specification would grant
 /// them at once).
 ///
+/// **Node can grant one lock to two of its threads** that ask at the same moment: it looks
+/// whether the lock is free, and takes it, in two steps. (Seen in Node 24.21 and 26.10, with
+/// plain `navigator.locks` as well: under load, one grant in some hundreds of those that
+/// were not to wait, and one in some ten thousands of the others. Chromium never did it.)
+/// Nothing here can prevent it. So between the threads of a Node process these locks
+/// are for what may in rare cases happen twice; among the tasks of one thread they hold.
+///
 /// Node keeps a request whose wait was given up in its queue until the next
 /// release, shows a thread only that thread's requests in
 /// [`query`](LockManager::query), and crashes when a lock is stolen from another

@@ -22,6 +22,10 @@ export interface WebLockManagerOptions extends LockManagerOptions {
  * and not the same site under another host name. In Node (24.5 and later) they exclude the threads
  * of one process.
  *
+ * Node's own lock manager can grant one lock to two threads that ask at the same moment (seen in Node
+ * 24.21 and 26.10): between threads these locks are for what may in rare cases happen twice. Among the
+ * tasks of one thread, and in browsers, they hold.
+ *
  * The browser frees the locks of a tab that is closed, reloaded or has crashed, and hands them to
  * the next in its queue. A page that goes into the back/forward cache loses its locks: `lost` says so.
  *

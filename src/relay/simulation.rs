@@ -333,7 +333,7 @@ impl World {
         let mut errand = errands.iter_mut();
         let errand = errand.find(|(_, errand)| errand.serial == news.serial());
         let (&lease, errand) = errand.expect("a lease ends once, and then no more is said");
-        assert_eq!(relay.asked_for(lease), (errand.name, errand.mode));
+        assert_eq!(relay.name_of(lease), errand.name);
         match news {
             // The page withdrew it, and the browser does not call back.
             News::Granted(_) if errand.is_ended && errand.if_held == IfHeld::Queue => {}

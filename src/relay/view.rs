@@ -92,10 +92,9 @@ impl<W> Relay<W> {
         }
     }
 
-    /// What `lease` is, or was to be.
-    pub(crate) fn asked_for(&self, lease: LeaseSlot) -> (&str, LockMode) {
-        let Lease { line, mode, .. } = self.leases[lease];
-        (&self.lines[line].name, mode)
+    /// What `lease` is, or was to be, a lock on.
+    pub(crate) fn name_of(&self, lease: LeaseSlot) -> &str {
+        &self.lines[self.leases[lease].line].name
     }
 
     /// Whether the end of `lease` was [ordered](super::Order::End).

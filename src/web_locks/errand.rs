@@ -14,7 +14,7 @@ use web_sys::AbortController;
 
 use super::bindings::RequestOptions;
 use super::context::Context;
-use super::platform::{is_node, lock_manager, why_lost, why_turned_down};
+use super::platform::{lock_manager, why_lost, why_turned_down};
 use super::round_trip::round_trip;
 use super::{ghosts, nudge};
 use crate::guard::LockMode;
@@ -43,19 +43,8 @@ struct Errand {
     /// Whether the request that is under way may be withdrawn.
     is_queued: bool,
     is_answered: bool,
-    first_try: FirstTry,
     /// Resolves the promise on which the browser holds the lock.
     free: Option<Function>,
-}
-
-/// Node answers within the call where nothing is to be waited for, and needs half the
-/// time for it that a request with a signal takes. So there a request that may queue is
-/// made twice, and nearly always once is enough.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FirstTry {
-    No,
-    UnderWay,
-    Refused,
 }
 
 /// The options of a request that queues.
@@ -72,25 +61,10 @@ pub(super) fn send(
     mode: LockMode,
     if_held: IfHeld,
 ) -> Result<(), String> {
-    let (if_held, first_try) = match if_held {
-        IfHeld::Queue if is_node() => (IfHeld::Refuse, FirstTry::UnderWay),
-        other => (other, FirstTry::No),
-    };
-    call(lease, name, mode, if_held, first_try)
-}
-
-fn call(
-    lease: LeaseSlot,
-    name: &str,
-    mode: LockMode,
-    if_held: IfHeld,
-    first_try: FirstTry,
-) -> Result<(), String> {
     let locks = lock_manager()?;
     let (name_there, options, on_answer) = with(lease, |errand| {
         let errand = errand.get_or_insert_with(|| Errand::new(lease));
         let options = errand.options(mode, if_held)?;
-        errand.first_try = first_try;
         if if_held == IfHeld::Queue {
             errand.is_answered = false;
             nudge::waiting();
@@ -101,27 +75,20 @@ fn call(
     })?;
     // Outside: Node calls back at once where nothing is to be waited for.
     let sent = locks.request(&name_there, &options, &on_answer);
-    let refused = with(lease, |errand| {
+    with(lease, |errand| {
         let errand = errand.as_mut().expect(LIVES);
-        if errand.first_try == FirstTry::Refused {
-            return Ok(true);
-        }
         match sent {
             // With both, a rejection is never reported as unhandled.
             Ok(promise) => {
                 let _ = promise.then2(&errand.on_success, &errand.on_failure);
-                Ok(false)
+                Ok(())
             }
             Err(thrown) => {
                 errand.answered();
                 Err(why_turned_down(&thrown))
             }
         }
-    })?;
-    match refused {
-        true => call(lease, name, mode, IfHeld::Queue, FirstTry::No),
-        false => Ok(()),
-    }
+    })
 }
 
 /// Withdraws the request, or frees the lock.
@@ -155,7 +122,6 @@ impl Errand {
             trying: None,
             is_queued: false,
             is_answered: true,
-            first_try: FirstTry::No,
             free: None,
         }
     }
@@ -230,18 +196,6 @@ fn options(mode: LockMode) -> RequestOptions {
 /// It must not throw: Node never frees a lock whose callback did.
 fn on_answer(lease: LeaseSlot, lock: &JsValue) -> JsValue {
     let granted = !lock.is_null();
-    let refused = with(lease, |errand| {
-        let first_try = &mut errand.as_mut().expect(LIVES).first_try;
-        *first_try = match *first_try {
-            FirstTry::UnderWay if !granted => FirstTry::Refused,
-            _ => FirstTry::No,
-        };
-        *first_try == FirstTry::Refused
-    });
-    if refused {
-        // What follows, follows at the end of the call, or of the request.
-        return JsValue::UNDEFINED;
-    }
     let mut free = None;
     let mut held = JsValue::UNDEFINED;
     if granted {
@@ -263,33 +217,22 @@ fn on_answer(lease: LeaseSlot, lock: &JsValue) -> JsValue {
 /// The promise of the request is settled.
 fn on_end(lease: LeaseSlot, rejection: Option<JsValue>) {
     enum Then {
-        Queue(String, LockMode),
         Finish,
         MakeSure,
         WaitForGhosts,
     }
-    let refused = with(lease, |errand| {
-        let first_try = &mut errand.as_mut().expect(LIVES).first_try;
-        std::mem::replace(first_try, FirstTry::No) == FirstTry::Refused
-    });
     let then = Context::here().look(|relay| {
-        let (name, mode) = relay.asked_for(lease);
-        match (refused, relay.is_ending(lease)) {
-            (true, false) => Then::Queue(name.to_owned(), mode),
-            (false, true) if rejection.is_some() => {
+        let name = relay.name_of(lease);
+        match relay.is_ending(lease) {
+            true if rejection.is_some() => {
                 ghosts::left_for(name);
                 Then::MakeSure
             }
-            (false, true) if ghosts::are_for(name) => Then::WaitForGhosts,
+            true if ghosts::are_for(name) => Then::WaitForGhosts,
             _ => Then::Finish,
         }
     });
     match then {
-        Then::Queue(name, mode) => {
-            if let Err(why) = call(lease, &name, mode, IfHeld::Queue, FirstTry::No) {
-                Context::here().act(|relay, now| relay.ended(lease, now, |_| why));
-            }
-        }
         Then::Finish => finish(lease, rejection),
         // The promise of a request that was withdrawn is rejected here in the page. The
         // lock manager may not have heard of it, and may have granted the lock.
