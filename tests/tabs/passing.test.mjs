@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, hold, known, release, untilPending } from './support.mjs';
+import { browserTests, failure, hold, known, release, untilPending } from './support.mjs';
 
 /** In a page: tasks that come and go, as `crowd`. */
 const crowd = () => {
@@ -289,7 +289,79 @@ describe('a line of tasks', { timeout: 120_000 }, () => {
     const theirs = pending.filter((request) => request.clientId !== clientId);
     assert.deepEqual(theirs.map(({ mode, age }) => ({ mode, age })), [{ mode: 'exclusive', age: undefined }]);
     await release(page);
-    await page.evaluate(() => Promise.all(line));
     await granted;
+    await release(other);
+    await page.evaluate(() => Promise.all(line));
+    assert.deepEqual(await known(page, 'k'), nothing);
   });
+
+  test('a timeout names the own tab and counts those in front, and the line goes on in order', async () => {
+    const page = await tab();
+    await passOn(page, ['a', 'b']);
+    const clientId = await page.evaluate(async () => (await locks.query()).held[0].clientId);
+    const late = failure(page, "locks.lock('k', { timeout: 50 })");
+    await untilPending(page, 'k', 3);
+    await page.evaluate(() => void line.push(locks.request('k', { timeout: 30_000 }, () => void had.push('c'))));
+    const { code, message } = await late;
+    assert.equal(code, 'TIMED_OUT');
+    const words = /^timed out acquiring lock "k" after 50ms: held by client (\S+) for \d+m?s, 2 requests wait in front$/;
+    assert.equal(words.exec(message)?.[1], clientId, message);
+
+    const impatient = await failure(page, "locks.lock('k', { timeout: 0 })");
+    assert.equal(impatient.code, 'TIMED_OUT');
+    assert.match(impatient.message, new RegExp(`held by client ${clientId}`));
+    assert.equal(await page.evaluate(() => locks.tryLock('k')), null);
+    await release(page);
+    assert.deepEqual(await had(page), ['a', 'b', 'c']);
+    assert.deepEqual(await known(page, 'k'), nothing);
+  });
+
+  for (const isSeen of [false, true]) {
+    test(`waits that are aborted leave the line, ${isSeen ? 'also when the browser knows of the head' : 'at once'}`, async () => {
+      const [page, other] = [await tab(), await tab()];
+      await page.evaluate(async () => {
+        globalThis.guard = await locks.lock('k', { timeout: 30_000 });
+        globalThis.had = [];
+        globalThis.controllers = Array.from({ length: 5 }, () => new AbortController());
+        globalThis.line = controllers.map(({ signal }, i) =>
+          locks.request('k', { signal }, () => void had.push(i)).catch((reason) => reason),
+        );
+      });
+      if (isSeen) await untilPending(other, 'k', 1);
+      const { pending, reasons } = await page.evaluate(async () => {
+        const gone = [2, 0];
+        for (const i of gone) controllers[i].abort(`${i} has enough`);
+        const reasons = await Promise.all(gone.map((i) => line[i]));
+        const { pending } = await locks.query();
+        return { pending: pending.length, reasons };
+      });
+      assert.deepEqual([pending, reasons], [3, ['2 has enough', '0 has enough']]);
+      await release(page);
+      assert.deepEqual(await had(page), [1, 3, 4]);
+      assert.deepEqual(await known(page, 'k'), nothing);
+    });
+  }
+
+  for (const order of ['before', 'after']) {
+    test(`the next has it if the head is aborted in the same breath, just ${order} the release`, async () => {
+      const page = await tab();
+      const outcome = await page.evaluate(async (order) => {
+        const controller = new AbortController();
+        const guard = await locks.lock('k', { timeout: 30_000 });
+        const had = [];
+        const head = locks.request('k', { signal: controller.signal }, () => void had.push('head'));
+        const next = locks.request('k', { timeout: 30_000 }, () => void had.push('next'));
+        // They are in the line a few microtasks later.
+        while ((await locks.query()).pending.length < 2);
+        if (order === 'before') controller.abort('enough');
+        const released = guard.release();
+        if (order === 'after') controller.abort('enough');
+        const reason = await head.catch((reason) => reason);
+        await Promise.all([released, next]);
+        return { reason, had };
+      }, order);
+      assert.deepEqual(outcome, { reason: 'enough', had: ['next'] });
+      assert.deepEqual(await known(page, 'k'), nothing);
+    });
+  }
 });
