@@ -208,17 +208,25 @@ export abstract class LockManager {
   /** What it is rejected with is for {@link fromCrate}, for the sake of the stack at the caller's. */
   #ask<T>(question: Question<T>, signal?: AbortSignal, giveBack?: (answer: T) => void): Promise<T> {
     const from = crateAtOnce();
-    if (signal || !from) return this.#askInTime(question, signal, giveBack);
-    return answerTo((this.#manager ??= this.#backend.open(from)), question);
+    return from ? this.#askNow(from, question, signal, giveBack) : this.#askInTime(question, signal, giveBack);
   }
 
   async #askInTime<T>(
     question: Question<T>,
     signal: AbortSignal | undefined,
-    giveBack: (answer: T) => void = () => {},
+    giveBack: ((answer: T) => void) | undefined,
   ): Promise<T> {
     if (signal) throwIfAborted(signal);
-    const from = await crate();
+    return this.#askNow(await crate(), question, signal, giveBack);
+  }
+
+  /** Within the call, with a signal or without: who calls first is first in the queue. */
+  #askNow<T>(
+    from: typeof Manager,
+    question: Question<T>,
+    signal: AbortSignal | undefined,
+    giveBack: (answer: T) => void = () => {},
+  ): Promise<T> {
     const manager = (this.#manager ??= this.#backend.open(from));
     return signal ? unlessAborted(signal, manager, question, giveBack) : answerTo(manager, question);
   }

@@ -52,12 +52,13 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
       await (await writer).release();
     });
 
-    test('serves first come, first served, across managers', async () => {
+    test('serves first come, first served, across managers, with a signal or without', async () => {
       const key = freshKey();
       const first = await locks.lock(key, { timeout: 0 });
       const order = [];
+      const { signal } = new AbortController();
       const waits = Array.from({ length: 20 }, async (_, i) => {
-        const guard = await make().lock(key, { timeout: 30_000 });
+        const guard = await make().lock(key, { timeout: 30_000, ...(i % 3 === 0 && { signal }) });
         order.push(i);
         await guard.release();
       });

@@ -13,12 +13,14 @@ pub(crate) struct Ahead {
     pub(crate) waiting: Option<usize>,
 }
 
-/// A request that the platform does not know of.
+/// A request of which we know more than the platform.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Hidden<'a> {
     pub(crate) name: &'a str,
     pub(crate) mode: LockMode,
     pub(crate) is_held: bool,
+    /// The head of a line, that the platform was asked for: it does not tell since when.
+    pub(crate) is_asked_for: bool,
     /// Since when it is held, or waits.
     pub(crate) since: f64,
 }
@@ -70,22 +72,22 @@ impl<W> Relay<W> {
         line.is_some_and(|&line| !self.lines[line].active.is_empty())
     }
 
-    /// Shows the requests that the platform does not know of: those who share a lease with
-    /// its first holder, and those who wait, but for the heads that it was asked for.
+    /// Shows the requests that the platform does not know of, or not since when: those who
+    /// share a lease with its first holder, and line by line those who wait.
     pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(Hidden<'_>)) {
         for (_, line) in &self.lines {
             let active = line.active.iter();
             let holders = active.map(|&lease| self.leases[lease].holders.iter(&self.requests));
             let sharers = holders.flat_map(|holders| holders.skip(1));
-            let asked_for = usize::from(line.next.is_some());
-            let waiting = line.waiting.iter(&self.requests).skip(asked_for);
-            for slot in sharers.chain(waiting) {
+            let asked_for = line.next.and_then(|_| line.waiting.front());
+            for slot in sharers.chain(line.waiting.iter(&self.requests)) {
                 let held_since = self.held_since(slot);
                 let Request { mode, since, .. } = self.requests[slot];
                 show(Hidden {
                     name: &line.name,
                     mode,
                     is_held: held_since.is_some(),
+                    is_asked_for: asked_for == Some(slot),
                     since: held_since.unwrap_or(since),
                 });
             }

@@ -2,6 +2,8 @@
 //! what the browser has granted once, and those who wait in its lines, behind the one that
 //! the browser knows of.
 
+use std::time::Duration;
+
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -33,24 +35,25 @@ pub(super) async fn query(prefix: &str) -> Result<LockSnapshot, LockError> {
         ours.collect::<Vec<LockInfo>>()
     };
     let mut pending = Vec::new();
-    for info in ours(snapshot.pending()) {
+    for mut info in ours(snapshot.pending()) {
         // Behind the one of ours that the browser knows of, who is the first of them.
         let is_first = |line: &Line| line.key == info.key && info.client == client;
         let line = lines.iter().position(is_first);
+        let line = line.map(|line| lines.remove(line));
+        info.age = line.as_ref().and_then(|line| line.age_of_head);
         pending.push(info);
-        pending.extend(
-            line.map(|line| lines.remove(line).requests)
-                .into_iter()
-                .flatten(),
-        );
+        pending.extend(line.into_iter().flat_map(|line| line.behind));
     }
-    pending.extend(lines.into_iter().flat_map(|line| line.requests));
+    pending.extend(lines.into_iter().flat_map(|line| line.behind));
     let mut held = ours(snapshot.held());
+    for info in &mut held {
+        info.age = age_of_holder(prefix, info);
+    }
     held.extend(sharers);
     Ok(LockSnapshot::new(held, pending))
 }
 
-/// The requests of this context that the browser does not know of.
+/// What the browser does not tell of the requests of this context.
 #[derive(Default)]
 struct Hidden {
     /// Beside the one that the browser takes for the only holder.
@@ -58,10 +61,13 @@ struct Hidden {
     lines: Vec<Line>,
 }
 
-/// Those who wait in one line, behind its head.
+/// Those who wait in one line.
 struct Line {
     key: String,
-    requests: Vec<LockInfo>,
+    /// If the browser knows of the head, which it does not tell.
+    age_of_head: Option<Duration>,
+    /// Those of whom the browser does not know.
+    behind: Vec<LockInfo>,
 }
 
 impl Hidden {
@@ -87,11 +93,17 @@ fn hidden(prefix: &str, client: Option<&str>) -> Hidden {
             }
             let lines = &mut hidden.lines;
             if lines.last().is_none_or(|line| line.key != key) {
-                let (key, requests) = (key.to_owned(), Vec::new());
-                lines.push(Line { key, requests });
+                lines.push(Line {
+                    key: key.to_owned(),
+                    age_of_head: None,
+                    behind: Vec::new(),
+                });
             }
             let line = lines.last_mut().expect("there is one now");
-            line.requests.push(info);
+            match request.is_asked_for {
+                true => line.age_of_head = info.age,
+                false => line.behind.push(info),
+            }
         });
     });
     hidden
@@ -141,15 +153,19 @@ fn describe(prefix: &str, info: &Info) -> Option<LockInfo> {
         "shared" => LockMode::Shared,
         _ => LockMode::Exclusive,
     };
-    // The browser tells no times; but an exclusive lock has one holder, so if we have
-    // it, the entry is ours.
-    let since = match mode {
-        LockMode::Exclusive => Context::here().look(|relay| relay.held_exclusively_since(&name)),
-        LockMode::Shared => None,
-    };
     Some(LockInfo {
-        age: since.map(|since| Stamp::at(since).elapsed()),
         client: info.client_id(),
         ..LockInfo::new(key, mode)
     })
+}
+
+/// The browser tells no times; but an exclusive lock has one holder, so if we have it, the
+/// entry is ours.
+fn age_of_holder(prefix: &str, info: &LockInfo) -> Option<Duration> {
+    let name = format!("{prefix}{}", info.key);
+    let since = match info.mode {
+        LockMode::Exclusive => Context::here().look(|relay| relay.held_exclusively_since(&name)),
+        LockMode::Shared => None,
+    };
+    since.map(|since| Stamp::at(since).elapsed())
 }

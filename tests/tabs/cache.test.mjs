@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, hold, known, release } from './support.mjs';
+import { browserTests, hold, known, release, untilPending } from './support.mjs';
 
 describe('back/forward cache', { timeout: 120_000 }, () => {
   const { tab } = browserTests({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
@@ -25,5 +25,38 @@ describe('back/forward cache', { timeout: 120_000 }, () => {
     await release(other);
     await hold(page, 'k');
     assert.equal(await page.evaluate(() => guard.lost.aborted), false);
+  });
+
+  test('the waits of a page that comes back have ended, those of its own line too, and hold up nobody', async () => {
+    const [page, other] = [await tab(), await tab()];
+    await hold(other, 'theirs');
+    await hold(page, 'ours');
+    await page.evaluate(() => {
+      addEventListener('pageshow', ({ persisted }) => (globalThis.cameBack = persisted));
+      globalThis.granted = [];
+      globalThis.waits = ['theirs', 'theirs', 'ours', 'ours'].map((key) =>
+        locks.request(key, () => void granted.push(key)).catch(({ code, message }) => ({ code, message })),
+      );
+    });
+    for (const key of ['theirs', 'ours']) await untilPending(other, key, 1);
+    await page.goto(page.url().replace('/blank', '/other'));
+    await hold(other, 'ours', { timeout: 10_000 });
+    await release(other);
+    assert.deepEqual(await known(other, 'theirs'), { held: 1, pending: 0 });
+    await page.goBack({ waitUntil: 'commit' });
+    assert.equal(await page.evaluate(() => globalThis.cameBack), true, 'it came from the cache');
+    for (const { code, message } of await page.evaluate(() => Promise.all(waits))) {
+      assert.equal(code, 'UNAVAILABLE');
+      assert.match(message, /the page went into the back\/forward cache/);
+    }
+    assert.deepEqual(await page.evaluate(() => globalThis.granted), []);
+    // And it has a line of its own again.
+    await hold(page, 'ours');
+    await page.evaluate(() => {
+      globalThis.waits = [1, 2].map((i) => locks.request('ours', { timeout: 10_000 }, () => i));
+      void guard.release();
+    });
+    assert.deepEqual(await page.evaluate(() => Promise.all(waits)), [1, 2]);
+    assert.deepEqual(await known(other, 'ours'), { held: 0, pending: 0 });
   });
 });

@@ -213,20 +213,25 @@ impl World {
         let exclusive = exclusive.next().map(|held| held.1);
         assert_eq!(relay.held_exclusively_since(name), exclusive);
 
-        let (mut sharers, mut behind) = (Vec::new(), Vec::new());
+        let (mut sharers, mut waiting) = (Vec::new(), Vec::new());
+        let mut heads_asked_for = 0;
         relay.for_each_hidden(|hidden| {
-            let is_asked_for = hidden.name == name;
+            if hidden.name != name {
+                return;
+            }
             let shown = match hidden.is_held {
                 true => &mut sharers,
-                false => &mut behind,
+                false => &mut waiting,
             };
-            shown.extend(is_asked_for.then_some((hidden.mode, hidden.since)));
+            shown.push((hidden.mode, hidden.since));
+            heads_asked_for += usize::from(hidden.is_asked_for);
         });
         let line: Vec<TaskId> = self.line(tab, name).collect();
-        let waiting = line.iter();
-        let made = waiting.map(|id| (self.want(*id).mode, self.tasks[id].made));
-        let known = usize::from(self.is_asked_for_the_head(tab, name));
-        assert_eq!(behind, made.skip(known).collect::<Vec<_>>());
+        let in_line = line.iter();
+        let made = in_line.map(|id| (self.want(*id).mode, self.tasks[id].made));
+        assert_eq!(waiting, made.collect::<Vec<_>>());
+        let asked_for = usize::from(self.is_asked_for_the_head(tab, name));
+        assert_eq!(heads_asked_for, asked_for);
         // The platform knows of one for each lease.
         assert!(sharers.iter().all(|sharer| holders.contains(sharer)));
         let ours = self.tasks().filter(|&id| self.is_for(id, tab, name));

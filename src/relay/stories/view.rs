@@ -65,12 +65,17 @@ fn readers_are_in_the_way_of_writers_and_of_who_waits_behind_these() {
     assert!(world.relay(0).holds("the lock"));
 }
 
-/// Whether it is held, in which mode, and since when.
-fn hidden(world: &World) -> Vec<(bool, LockMode, f64)> {
+/// Whether it is held, in which mode, since when, and whether the platform was asked for it.
+fn hidden(world: &World) -> Vec<(bool, LockMode, f64, bool)> {
     let mut shown = Vec::new();
     world.relay(0).for_each_hidden(|hidden| {
         assert_eq!(hidden.name, "the lock");
-        shown.push((hidden.is_held, hidden.mode, hidden.since));
+        shown.push((
+            hidden.is_held,
+            hidden.mode,
+            hidden.since,
+            hidden.is_asked_for,
+        ));
     });
     shown
 }
@@ -86,20 +91,22 @@ fn who_is_hidden_from_the_platform_is_shown() {
     world.ask(lock(0));
     // Of this the platform knows.
     let raw = world.ask(alone(lock(0)));
-    let waiting = [
-        (false, LockMode::Exclusive, start),
-        (false, LockMode::Shared, start + 1.0),
-        (false, LockMode::Exclusive, start + 2.0),
+    let mut waiting = [
+        (false, LockMode::Exclusive, start, false),
+        (false, LockMode::Shared, start + 1.0, false),
+        (false, LockMode::Exclusive, start + 2.0, false),
     ];
     assert_eq!(hidden(&world), waiting);
     // By now it knows of the head, too.
     world.pass(MILLIS);
     world.ring(0);
-    assert_eq!(hidden(&world), waiting[1..]);
+    waiting[0].3 = true;
+    assert_eq!(hidden(&world), waiting);
     world.leave(raw);
     world.leave(holder);
     world.settle();
-    assert_eq!(hidden(&world), waiting[2..]);
+    waiting[1].3 = true;
+    assert_eq!(hidden(&world), waiting[1..]);
 }
 
 #[test]
@@ -109,7 +116,7 @@ fn all_readers_of_one_lease_are_shown() {
     assert_eq!(hidden(&world), []);
     world.pass(1.0);
     let second = world.ask(shared(lock(0)));
-    let reader = |since| (true, LockMode::Shared, since);
+    let reader = |since| (true, LockMode::Shared, since, false);
     assert_eq!(hidden(&world), [reader(start + 1.0)]);
     // The platform knows of one still.
     world.leave(first);
