@@ -7,7 +7,8 @@ import { describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { WebLockManager } from '../../pkg/index.js';
-import { freshKey, hasWebLocks, nothing, packageUrl, rejection, requestsFor, runNode, untilPending } from './support.mjs';
+import { freshKey, hasWebLocks, nothing, packageUrl, rejection, requestsFor } from './support.mjs';
+import { runNode, untilPending } from './support.mjs';
 
 const options = { timeout: 60_000, skip: !hasWebLocks && 'this Node has no Web Locks' };
 
@@ -142,7 +143,7 @@ describe('passing on in Node', options, () => {
     }
   });
 
-  test('waits that time out or are aborted leave the line, and the others have their turns in order', async () => {
+  test('waits that time out or are aborted leave the line to the others, in order', async () => {
     const key = freshKey();
     const guard = await locks.lock(key, { timeout: 0 });
     const had = [];

@@ -27,7 +27,7 @@ describe('back/forward cache', { timeout: 120_000 }, () => {
     assert.equal(await page.evaluate(() => guard.lost.aborted), false);
   });
 
-  test('the waits of a page that comes back have ended, those of its own line too, and hold up nobody', async () => {
+  test('the waits of a page that comes back have ended, and held up nobody meanwhile', async () => {
     const [page, other] = [await tab(), await tab()];
     await hold(other, 'theirs');
     await hold(page, 'ours');
