@@ -72,8 +72,8 @@ use context::Context;
 ///
 /// **Node can grant one lock to two of its threads** that ask at the same moment: it looks
 /// whether the lock is free, and takes it, in two steps. (Seen in Node 24.21 and 26.10, with
-/// plain `navigator.locks` as well: under load, one grant in some hundreds of those that
-/// were not to wait, and one in some ten thousands of the others. Chromium never did it.)
+/// plain `navigator.locks` as well: when three threads kept asking for three locks, one
+/// grant in some hundreds to thousands. Chromium never did it.)
 /// Nothing here can prevent it. So between the threads of a Node process these locks
 /// are for what may in rare cases happen twice; among the tasks of one thread they hold.
 ///
