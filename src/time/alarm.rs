@@ -100,14 +100,16 @@ impl Future for Alarm {
             self.slot = Some(slot);
             return Poll::Pending;
         };
-        ALARMS.with_borrow_mut(|alarms| {
+        let (state, unused) = ALARMS.with_borrow_mut(|alarms| {
             let set = &mut alarms.set[slot];
-            if set.rings_at <= now {
-                return Poll::Ready(());
+            match set.rings_at <= now {
+                true => (Poll::Ready(()), waker),
+                false => (Poll::Pending, std::mem::replace(&mut set.waker, waker)),
             }
-            set.waker = waker;
-            Poll::Pending
-        })
+        });
+        // Outside: the last waker of a task drops the task, and with it other alarms.
+        drop(unused);
+        state
     }
 }
 

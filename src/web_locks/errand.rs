@@ -250,12 +250,13 @@ fn on_end(lease: LeaseSlot, rejection: Option<JsValue>) {
 }
 
 fn finish(lease: LeaseSlot, rejection: Option<JsValue>) {
-    with(lease, |errand| {
-        if lease >= KEPT {
-            *errand = None;
-        } else if let Some(errand) = errand {
+    with(lease, |place| {
+        if let Some(errand) = place {
             errand.answered();
             errand.free = None;
+        }
+        if lease >= KEPT {
+            *place = None;
         }
     });
     Context::here().act(|relay, now| {
