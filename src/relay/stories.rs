@@ -363,7 +363,7 @@ fn a_freeze_takes_all_and_leaves_nothing() {
     world.freeze(0);
     assert!(world.is_lost(holder));
     for waiter in waiters {
-        assert!(matches!(world.state(waiter), State::TurnedDown(_)));
+        assert!(world.is_lost(waiter));
     }
     world.settle();
     assert!(world.is_held(other));
