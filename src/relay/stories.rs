@@ -6,6 +6,7 @@ use super::simulation::{Manner, TaskId, Want, World};
 use super::{IfHeld, MILLIS, Passing, State, TURNS};
 use crate::guard::LockMode;
 
+mod platforms;
 mod view;
 
 /// An exclusive lock for a task of `tab`, which waits its turn.
