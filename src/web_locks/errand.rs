@@ -261,7 +261,13 @@ fn hold(lease: LeaseId) -> Option<JsValue> {
 
 /// The promise of the request is settled.
 fn on_settled(lease: LeaseId, how: Settled) {
-    forget(lease);
+    if let Some(errand) = take(lease)
+        && !errand.is_answered
+        && errand.is_queued
+    {
+        // It was rejected, perhaps for the sake of its signal: that is for no other request.
+        drop(place(lease, |place| place.queueing.take()));
+    }
     Context::here().act(|relay, now| relay.settled(lease, how, now));
 }
 
