@@ -55,7 +55,7 @@ const thrower = (message) => () => {
 const odd = {
   'returns undefined': { request: () => undefined, says: /request\(\) returned undefined, and no promise/ },
   'returns a number': { request: () => 42, says: /request\(\) returned 42, and no promise/ },
-  'returns an object that is no promise': { request: () => ({}), says: /ended without calling back/ },
+  'returns an object that is no promise': { request: () => ({}), says: /request\(\) returned no promise \(TypeError: / },
   'returns a symbol': { request: () => Symbol('s'), says: /returned Symbol\(s\), and no promise/ },
   'throws': { request: thrower('broken'), says: /failed with Error: broken/ },
   'throws null': { request: () => { throw null; }, says: /failed with a non-error: null/ },
@@ -66,7 +66,11 @@ const odd = {
     request: () => Promise.reject({ get name() { throw 1; } }),
     says: /failed with a non-error/,
   },
-  'returns something whose then throws': { request: () => ({ get then() { throw new Error('then'); } }), says: /Error: then/ },
+  'returns something whose then throws': { request: () => ({ get then() { throw new Error('then'); } }), says: /returned no promise \(Error: then\)/ },
+  'returns something that calls both and throws': {
+    request: () => ({ then(yes, no) { no(new Error('no')); yes(); no(); throw new Error('then'); } }),
+    says: /failed with Error: no/,
+  },
   'is not there': { request: undefined, says: /is not a function/ },
 };
 
@@ -312,8 +316,16 @@ describe('what it takes beside navigator.locks', options, () => {
     fails((body) => replaced(navigator, 'locks', { value: 'locks' }, body), /has no navigator.locks/));
   test('no Function.prototype.bind', () =>
     fails((body) => replaced(Function.prototype, 'bind', { value: undefined }, body), /is not a function/));
-  test('a Promise.resolve that throws', () =>
-    fails((body) => replaced(Promise, 'resolve', { value: thrower('broken'), writable: true }, body), /broken/));
+  test('a Promise.resolve that throws', async () => {
+    const key = freshKey();
+    await replaced(Promise, 'resolve', { value: thrower('broken'), writable: true }, async () => {
+      const error = await rejection(locks.query());
+      assert.equal(error.code, 'UNAVAILABLE');
+      assert.match(error.message, /broken/);
+      await (await locks.lock(key, { timeout: 0 })).release();
+    });
+    await worksFor(locks, key);
+  });
 
   // An AbortController is made once for many requests: in a process of its own each comes first.
   for (const [what, controller, says] of [
