@@ -394,6 +394,24 @@ describe('what it takes beside navigator.locks', options, () => {
     });
   }
 
+  for (const [name, fake] of [
+    ['Bun (1.3.0)', `process.versions.bun = '1.3.0';`],
+    ['Deno (2.5.0)', `process.versions.deno = '2.5.0';`],
+    ['workerd (Cloudflare-Workers)', `Object.defineProperty(navigator, 'userAgent', { value: 'Cloudflare-Workers' });`],
+  ]) {
+    test(`the error names the runtime that has no locks: ${name}`, async () => {
+      // Their own tests run them (tests/places); here they are imitated, each by what it says of itself.
+      const { stdout } = await runNode(`
+        import { WebLockManager } from 'crosslock';
+        Object.defineProperty(process, 'versions', { value: { ...process.versions } });
+        ${fake}
+        Object.defineProperty(navigator, 'locks', { value: undefined });
+        console.log(await new WebLockManager().tryLock('k').catch(({ message }) => message));
+      `);
+      assert.ok(stdout.includes(`${name} has no navigator.locks`), stdout);
+    });
+  }
+
   // A page cannot be had in Node, so this one is made of the few things that are looked at.
   const page = `
     const listeners = {};
