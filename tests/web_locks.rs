@@ -187,8 +187,8 @@ async fn a_loss_may_be_awaited_again_and_by_many() {
     assert!(guard.is_lost());
 }
 
-/// Counted in pages of the module's memory, which never shrinks. (A hundred thousand of each:
-/// js/tests/web.test.mjs, in Node, where they take less time.)
+/// Counted in pages of the module's memory, which never shrinks. (More of each: js/tests/web.test.mjs,
+/// in Node, where they take less time.)
 #[wasm_bindgen_test]
 async fn waits_and_watches_leave_nothing_behind() {
     let locks = WebLockManager::new();

@@ -137,7 +137,7 @@ function inNode() {
     });
   }
 
-  test('100,000 keys, aborted waits and losses leave nothing behind in the module', async () => {
+  test('100,000 keys, and 10,000 aborted waits and losses, leave nothing behind in the module', async () => {
     const { stdout, stderr } = await runNode(`
       const { Instance } = WebAssembly;
       let memory;
@@ -153,7 +153,8 @@ function inNode() {
         const held = await locks.lock(name, { timeout: 0 });
         // Old enough for the first of those who wait to be asked for.
         await new Promise((resolve) => setTimeout(resolve, 20));
-        for (let i = 0; i < count; i++) {
+        // Fewer: Node keeps them in its queue, which it searches for each, until the release.
+        for (let i = 0; i < count / 10; i++) {
           const controller = new AbortController();
           const wait = locks.lock(i % 100 ? name : 'other' + i, { timeout: Infinity, signal: controller.signal });
           controller.abort();
