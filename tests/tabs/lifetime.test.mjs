@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { browserTests, hold, known, release, untilPending } from './support.mjs';
 
 describe('lifetime', { timeout: 120_000 }, () => {
-  const { tab, errors } = browserTests();
+  const { tab } = browserTests();
 
   /**
    * Has a worker of the page take the lock; resolves when it holds it. It ends itself when it is told to.
@@ -74,19 +74,5 @@ describe('lifetime', { timeout: 120_000 }, () => {
     await granted;
     await release(waiter);
     assert.deepEqual(await known(waiter, 'k'), { held: 0, pending: 0 });
-  });
-
-  test('a guard that is collected unreleased warns once with its key, and keeps its lock', async () => {
-    const page = await tab();
-    await page.evaluate(async () => {
-      await locks.lock('forgotten', { timeout: 0 });
-      await (await locks.lock('released', { timeout: 0 })).release();
-    });
-    while (errors.length === 0) await page.requestGC();
-    for (let i = 0; i < 3; i++) await page.requestGC();
-    assert.deepEqual(errors.splice(0).map(({ message }) => message.split(' without release()')[0]), [
-      'console: crosslock: the guard of lock "forgotten" was garbage-collected',
-    ]);
-    assert.equal(await page.evaluate(() => locks.tryLock('forgotten')), null);
   });
 });

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { act, boardShows, crash, demoTests, logged, nameOf, says, timelineShows } from './demo-support.mjs';
+import { crash } from './crash.mjs';
+import { act, boardShows, demoTests, logged, nameOf, says, timelineShows } from './demo-support.mjs';
 
 const KEY = 'wallet.balance';
 

@@ -1,7 +1,7 @@
 // The demo, as the tests use it.
 
 import { beforeEach } from 'node:test';
-import { browserTests } from './support.mjs';
+import { browserTests } from '../support.mjs';
 
 /** Starts a browser and a server for the tests of a file. Each finds the demo as on a first visit. */
 export function demoTests() {
@@ -95,12 +95,4 @@ export async function payFromEveryTab(page) {
     lost: Number(dataset.lost),
     text: textContent,
   }));
-}
-
-/** Ends the tab in the way of a defect in the browser: its process dies. */
-export async function crash(page) {
-  const crashed = new Promise((resolve) => page.once('crash', resolve));
-  // Never resolved: the page that it goes to is the crash.
-  page.goto('chrome://crash').catch(() => {});
-  await crashed;
 }

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { act, boardShows, crash, demoTests, nameOf, payFromEveryTab, payUnderLock } from './demo-support.mjs';
+import { crash } from './crash.mjs';
+import { act, boardShows, demoTests, nameOf, payFromEveryTab, payUnderLock } from './demo-support.mjs';
 
 /** What is in the database, whatever the page says. */
 const books = (page) =>

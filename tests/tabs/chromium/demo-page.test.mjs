@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import sirv from 'sirv';
-import { root } from '../../tools/run.mjs';
-import { writeSite } from '../../tools/site.mjs';
+import { root } from '../../../tools/run.mjs';
+import { writeSite } from '../../../tools/site.mjs';
 import {
   act,
   boardShows,

@@ -1,0 +1,263 @@
+// Firefox and WebKit for the tests, by selenium-webdriver. A tab has the methods of Playwright's pages
+// that the tests of every engine use.
+//
+// WebDriver runs one command at a time, and its scripts run beside the page's own in Firefox. So it only
+// opens tabs and adds script elements to them. What these run comes from the tests' server, and what
+// becomes of it is told to that server: any number of tabs can be waited for.
+
+import { text } from 'node:stream/consumers';
+import { Capabilities, WebDriver } from 'selenium-webdriver';
+import { Executor, HttpClient } from 'selenium-webdriver/http/index.js';
+import { findFreePort } from 'selenium-webdriver/net/portprober.js';
+import { DriverService } from 'selenium-webdriver/remote/index.js';
+import { firefoxCapabilities, locateGeckodriver } from '../../../tools/firefox.mjs';
+import { locateWebkit, webkitCapabilities } from '../../../tools/webkit.mjs';
+
+/** Where the pages find their scripts and tell of themselves, below the root of the server. */
+const SCRIPTS = '/webdriver/scripts/';
+const ANSWERS = '/webdriver/answers/';
+
+export async function launch({ engine, port, errors, insecureHost }) {
+  const { program, capabilities } = engines[engine];
+  const { driver, stop } = await startDriver(program(), {
+    ...capabilities(),
+    // Both ask it for whatever is not called localhost: so another host can be the tests' server, too.
+    proxy: { proxyType: 'manual', httpProxy: `127.0.0.1:${port}`, noProxy: ['localhost', '127.0.0.1'] },
+  });
+  const messages = new Messages(errors);
+  const home = await driver.getWindowHandle(); // the session ends with its last window
+  const commands = new Queue();
+  const tabs = new Set();
+
+  return {
+    async open() {
+      const handle = await commands.run(async () => {
+        await driver.switchTo().newWindow('tab');
+        return driver.getWindowHandle();
+      });
+      const tab = new Tab({ driver, commands, messages, handle, onClose: () => tabs.delete(tab) });
+      tabs.add(tab);
+      return tab;
+    },
+    frameIn: (tab) => tab.frame(),
+    async closeTabs() {
+      for (const tab of tabs) await tab.close();
+      await commands.run(() => driver.switchTo().window(home));
+    },
+    close: () => commands.run(stop),
+    serve: (request, response) => messages.serve(request, response),
+  };
+}
+
+const engines = {
+  firefox: { program: locateGeckodriver, capabilities: firefoxCapabilities },
+  webkit: { program: () => locateWebkit().webkitDriver, capabilities: webkitCapabilities },
+};
+
+async function startDriver(program, capabilities) {
+  const port = await findFreePort();
+  const service = new DriverService(program, { loopback: true, port, args: [`--port=${port}`], stdio: 'ignore' });
+  try {
+    const client = new HttpClient(await service.start());
+    const driver = WebDriver.createSession(new Executor(client), new Capabilities(capabilities));
+    await driver.getSession();
+    const stop = async () => {
+      await driver.quit();
+      await service.kill();
+    };
+    return { driver, stop };
+  } catch (error) {
+    await service.kill();
+    throw error;
+  }
+}
+
+/** One command after the other: each is about the tab that the one before it switched to. */
+class Queue {
+  #last = Promise.resolve();
+
+  run(command) {
+    const result = this.#last.then(command);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+}
+
+class Tab {
+  #driver;
+  #commands;
+  #messages;
+  #handle;
+  #onClose;
+  /** What the present page is asked for: it is not answered when the page goes. */
+  #asked = new Set();
+  #url;
+
+  constructor({ driver, commands, messages, handle, onClose }) {
+    this.#driver = driver;
+    this.#commands = commands;
+    this.#messages = messages;
+    this.#handle = handle;
+    this.#onClose = onClose;
+  }
+
+  url() {
+    return this.#url;
+  }
+
+  /** Shows the tab, and resolves when its page has loaded. */
+  async goto(url) {
+    await this.#leave(() => this.#driver.get(url));
+    this.#url = url;
+    if (url.startsWith('http')) await this.evaluate(watchForErrors, ANSWERS);
+  }
+
+  async reload() {
+    await this.#leave(() => this.#driver.navigate().refresh());
+    await this.evaluate(watchForErrors, ANSWERS);
+  }
+
+  async close() {
+    this.#onClose();
+    await this.#leave(() => this.#driver.close());
+  }
+
+  /** Calls the function in the page, with a copy of the argument, and resolves to a copy of its result. */
+  evaluate(callback, argument) {
+    return this.#evaluate(callback, argument, async () => {});
+  }
+
+  /** Resolves when the function returns something true in the page. */
+  async waitForFunction(callback, argument) {
+    const untilTrue = `async (argument) => {
+      while (!(await (${callback})(argument))) await new Promise((resolve) => setTimeout(resolve, 20));
+    }`;
+    await this.evaluate(untilTrue, argument);
+  }
+
+  /** The frame of the page, if it has one. */
+  frame() {
+    const enter = () => this.#driver.switchTo().frame(0);
+    return { evaluate: (callback, argument) => this.#evaluate(callback, argument, enter) };
+  }
+
+  async bringToFront() {
+    await this.#run(async () => {});
+  }
+
+  #run(command) {
+    return this.#commands.run(async () => {
+      await this.#driver.switchTo().window(this.#handle);
+      return command();
+    });
+  }
+
+  async #leave(command) {
+    await this.#run(command);
+    for (const giveUp of this.#asked) giveUp(new Error('the page has gone'));
+    this.#asked.clear();
+  }
+
+  #evaluate(callback, argument, enter) {
+    const { url, answer, giveUp } = this.#messages.ask(callback, argument);
+    this.#asked.add(giveUp);
+    this.#run(async () => {
+      await enter();
+      await this.#driver.executeScript(addScript, url);
+    }).catch(giveUp);
+    return answer.finally(() => this.#asked.delete(giveUp));
+  }
+}
+
+/** In a page: adds a script, which runs in the order in which it was added. */
+function addScript(src) {
+  const script = Object.assign(document.createElement('script'), { src, async: false });
+  script.onload = () => script.remove();
+  document.documentElement.append(script);
+}
+
+/** In a page: tells of what goes wrong. (What the browser itself writes into the console is not among it.) */
+function watchForErrors(answers) {
+  const tell = (text) => fetch(`${answers}errors`, { method: 'POST', body: text });
+  const textOf = (error) => (error instanceof Error ? `${error}\n${error.stack}` : String(error));
+  addEventListener('error', ({ error, message }) => tell(textOf(error ?? message)));
+  addEventListener('unhandledrejection', ({ reason }) => tell(textOf(reason)));
+  for (const level of ['error', 'warn']) {
+    const original = console[level];
+    console[level] = (...words) => {
+      tell(`console: ${words.map(textOf).join(' ')}`);
+      original.apply(console, words);
+    };
+  }
+}
+
+const scriptOf = (callback, argument, url) => `{
+  const [encode, decode] = [${encode}, ${decode}];
+  const tell = (answer) => fetch('${url}', { method: 'POST', body: JSON.stringify(answer) });
+  (async () => (${callback})(decode(${JSON.stringify(encode(argument))})))().then(
+    (value) => tell({ value: encode(value) }),
+    (error) => tell({ error: error?.stack ? error + '\\n' + error.stack : String(error) }),
+  );
+}`;
+
+/** JSON, and the numbers that it has not. */
+function encode(value) {
+  return JSON.stringify(value, (_, part) => (typeof part === 'number' && !Number.isFinite(part) ? { $number: `${part}` } : part));
+}
+
+function decode(text) {
+  return text && JSON.parse(text, (_, part) => (part?.$number ? Number(part.$number) : part));
+}
+
+/** What the pages are asked, and what they answer. */
+class Messages {
+  #scripts = new Map();
+  #answers = new Map();
+  #last = 0;
+  #errors;
+
+  constructor(errors) {
+    this.#errors = errors;
+  }
+
+  /** The address of a script that calls the function in a page; what it answers; and how not to wait for that. */
+  ask(callback, argument) {
+    const id = `${++this.#last}`;
+    this.#scripts.set(id, scriptOf(callback, argument, `${ANSWERS}${id}`));
+    let giveUp;
+    const answer = new Promise((resolve, reject) => {
+      giveUp = reject;
+      this.#answers.set(id, ({ value, error }) => (error === undefined ? resolve(decode(value)) : reject(new Error(error))));
+    });
+    return { url: `${SCRIPTS}${id}`, answer, giveUp };
+  }
+
+  serve(request, response) {
+    const served = this.#serve(request, response);
+    if (!served) return false;
+    served.catch((error) => this.#errors.push(error));
+    return true;
+  }
+
+  #serve(request, response) {
+    // A proxy is asked for the whole address.
+    const { pathname } = new URL(request.url, 'http://localhost');
+    if (pathname.startsWith(SCRIPTS)) return this.#script(pathname.slice(SCRIPTS.length), response);
+    if (pathname.startsWith(ANSWERS)) return this.#answer(pathname.slice(ANSWERS.length), request, response);
+    return undefined;
+  }
+
+  async #script(id, response) {
+    response.writeHead(200, { 'Content-Type': 'text/javascript; charset=utf-8', 'Cache-Control': 'no-store' });
+    response.end(this.#scripts.get(id));
+    this.#scripts.delete(id);
+  }
+
+  async #answer(id, request, response) {
+    const body = await text(request);
+    response.writeHead(204).end();
+    if (id === 'errors') return void this.#errors.push(new Error(body));
+    this.#answers.get(id)?.(JSON.parse(body));
+    this.#answers.delete(id);
+  }
+}
