@@ -6,7 +6,7 @@
 // becomes of it is told to that server: any number of tabs can be waited for.
 
 import { text } from 'node:stream/consumers';
-import { Capabilities, WebDriver } from 'selenium-webdriver';
+import { By, Capabilities, WebDriver } from 'selenium-webdriver';
 import { Executor, HttpClient } from 'selenium-webdriver/http/index.js';
 import { findFreePort } from 'selenium-webdriver/net/portprober.js';
 import { DriverService } from 'selenium-webdriver/remote/index.js';
@@ -133,6 +133,78 @@ class Tab {
       while (!(await (${callback})(argument))) await new Promise((resolve) => setTimeout(resolve, 20));
     }`;
     await this.evaluate(untilTrue, argument);
+  }
+
+  /** Resolves when the page has such an element: CSS, with `:has-text("…")` at its end as in Playwright. */
+  async waitForSelector(selector, { state = 'visible' } = {}) {
+    const [, css, text] = selector.match(/^(.+?)(?::has-text\((".*")\))?$/);
+    await this.waitForFunction(
+      ({ css, text, visible }) =>
+        [...document.querySelectorAll(css)].some(
+          (element) => element.textContent.includes(text) && (!visible || element.checkVisibility()),
+        ),
+      { css, text: text ? JSON.parse(text) : '', visible: state === 'visible' },
+    );
+  }
+
+  $$eval(css, callback) {
+    return this.evaluate(`(css) => (${callback})([...document.querySelectorAll(css)])`, css);
+  }
+
+  async $eval(css, callback) {
+    await this.waitForSelector(css, { state: 'attached' });
+    return this.evaluate(`(css) => (${callback})(document.querySelector(css))`, css);
+  }
+
+  getAttribute(css, name) {
+    return this.$eval(css, `(element) => element.getAttribute(${JSON.stringify(name)})`);
+  }
+
+  textContent(css) {
+    return this.$eval(css, (element) => element.textContent);
+  }
+
+  isDisabled(css) {
+    return this.$eval(css, (element) => element.disabled);
+  }
+
+  click(css) {
+    return this.#use(css, (element) => element.click());
+  }
+
+  fill(css, text) {
+    return this.#use(css, async (element) => {
+      await element.clear();
+      await element.sendKeys(text);
+    });
+  }
+
+  selectOption(css, value) {
+    return this.#use(css, async (element) => {
+      const options = await element.findElements(By.css('option'));
+      for (const option of options) if ((await option.getText()) === value) await option.click();
+    });
+  }
+
+  /** Not by the mouse: what is to be seen of a checkbox may be something else. */
+  setChecked(css, checked) {
+    return this.$eval(css, `(element) => void (element.checked !== ${checked} && element.click())`);
+  }
+
+  async #use(css, command) {
+    await this.waitForSelector(`${css}:enabled`);
+    await this.#run(async () => command(await this.#driver.findElement(By.css(css))));
+  }
+
+  /** Gives the page this size. */
+  async setViewportSize({ width, height }) {
+    const inner = await this.evaluate(() => ({ width: innerWidth, height: innerHeight }));
+    await this.#run(async () => {
+      const window = this.#driver.manage().window();
+      const outer = await window.getRect();
+      await window.setRect({ ...outer, width: outer.width + width - inner.width, height: outer.height + height - inner.height });
+    });
+    await this.waitForFunction((width) => innerWidth === width, width);
   }
 
   /** The frame of the page, if it has one. */

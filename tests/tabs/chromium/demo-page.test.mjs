@@ -20,7 +20,7 @@ import {
   ready,
   says,
   timelineShows,
-} from './demo-support.mjs';
+} from '../demo-support.mjs';
 
 const KEY = 'wallet.balance';
 const axe = join(root, 'node_modules/axe-core/axe.min.js');

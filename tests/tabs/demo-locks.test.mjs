@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { crash } from './crash.mjs';
 import { act, boardShows, demoTests, logged, nameOf, says, timelineShows } from './demo-support.mjs';
 
 const KEY = 'wallet.balance';
@@ -142,7 +141,6 @@ describe("the demo's locks", { timeout: 180_000 }, () => {
   });
 
   for (const [how, end] of [
-    ['crashes', crash],
     ['is closed', (page) => page.close()],
     ['goes elsewhere', (page) => page.goto('about:blank')],
   ]) {

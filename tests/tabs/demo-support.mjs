@@ -1,7 +1,7 @@
 // The demo, as the tests use it.
 
 import { beforeEach } from 'node:test';
-import { browserTests } from '../support.mjs';
+import { browserTests } from './support.mjs';
 
 /** Starts a browser and a server for the tests of a file. Each finds the demo as on a first visit. */
 export function demoTests() {
