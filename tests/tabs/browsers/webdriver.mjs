@@ -5,17 +5,13 @@
 // opens tabs and adds script elements to them. What these run comes from the tests' server, and what
 // becomes of it is told to that server: any number of tabs can be waited for.
 
-import { text } from 'node:stream/consumers';
 import { By, Capabilities, WebDriver } from 'selenium-webdriver';
 import { Executor, HttpClient } from 'selenium-webdriver/http/index.js';
 import { findFreePort } from 'selenium-webdriver/net/portprober.js';
 import { DriverService } from 'selenium-webdriver/remote/index.js';
 import { firefoxCapabilities, locateGeckodriver } from '../../../tools/firefox.mjs';
 import { locateWebkit, webkitCapabilities } from '../../../tools/webkit.mjs';
-
-/** Where the pages find their scripts and tell of themselves, below the root of the server. */
-const SCRIPTS = '/webdriver/scripts/';
-const ANSWERS = '/webdriver/answers/';
+import { Messages, watchForErrors } from './messages.mjs';
 
 export async function launch({ engine, port, errors, insecureHost }) {
   const { program, capabilities } = engines[engine];
@@ -35,14 +31,23 @@ export async function launch({ engine, port, errors, insecureHost }) {
         await driver.switchTo().newWindow('tab');
         return driver.getWindowHandle();
       });
-      const tab = new Tab({ driver, commands, messages, handle, onClose: () => tabs.delete(tab) });
+      const tab = new Tab({ driver, commands, messages, handle });
       tabs.add(tab);
       return tab;
     },
     frameIn: (tab) => tab.frame(),
     async closeTabs() {
-      for (const tab of tabs) await tab.close();
-      await commands.run(() => driver.switchTo().window(home));
+      for (const tab of tabs) tab.giveUp();
+      tabs.clear();
+      // Some may have closed themselves, or opened others.
+      await commands.run(async () => {
+        for (const handle of await driver.getAllWindowHandles()) {
+          if (handle === home) continue;
+          await driver.switchTo().window(handle);
+          await driver.close();
+        }
+        await driver.switchTo().window(home);
+      });
     },
     close: () => commands.run(stop),
     serve: (request, response) => messages.serve(request, response),
@@ -88,17 +93,15 @@ class Tab {
   #commands;
   #messages;
   #handle;
-  #onClose;
   /** What the present page is asked for: it is not answered when the page goes. */
   #asked = new Set();
   #url;
 
-  constructor({ driver, commands, messages, handle, onClose }) {
+  constructor({ driver, commands, messages, handle }) {
     this.#driver = driver;
     this.#commands = commands;
     this.#messages = messages;
     this.#handle = handle;
-    this.#onClose = onClose;
   }
 
   url() {
@@ -109,16 +112,15 @@ class Tab {
   async goto(url) {
     await this.#leave(() => this.#driver.get(url));
     this.#url = url;
-    if (url.startsWith('http')) await this.evaluate(watchForErrors, ANSWERS);
+    if (url.startsWith('http')) await this.evaluate(watchForErrors);
   }
 
   async reload() {
     await this.#leave(() => this.#driver.navigate().refresh());
-    await this.evaluate(watchForErrors, ANSWERS);
+    await this.evaluate(watchForErrors);
   }
 
   async close() {
-    this.#onClose();
     await this.#leave(() => this.#driver.close());
   }
 
@@ -226,6 +228,11 @@ class Tab {
 
   async #leave(command) {
     await this.#run(command);
+    this.giveUp();
+  }
+
+  /** Waits no longer for what the page was asked for. */
+  giveUp() {
     for (const giveUp of this.#asked) giveUp(new Error('the page has gone'));
     this.#asked.clear();
   }
@@ -246,90 +253,4 @@ function addScript(src) {
   const script = Object.assign(document.createElement('script'), { src, async: false });
   script.onload = () => script.remove();
   document.documentElement.append(script);
-}
-
-/** In a page: tells of what goes wrong. (What the browser itself writes into the console is not among it.) */
-function watchForErrors(answers) {
-  const tell = (text) => fetch(`${answers}errors`, { method: 'POST', body: text });
-  const textOf = (error) => (error instanceof Error ? `${error}\n${error.stack}` : String(error));
-  addEventListener('error', ({ error, message }) => tell(textOf(error ?? message)));
-  addEventListener('unhandledrejection', ({ reason }) => tell(textOf(reason)));
-  for (const level of ['error', 'warn']) {
-    const original = console[level];
-    console[level] = (...words) => {
-      tell(`console: ${words.map(textOf).join(' ')}`);
-      original.apply(console, words);
-    };
-  }
-}
-
-const scriptOf = (callback, argument, url) => `{
-  const [encode, decode] = [${encode}, ${decode}];
-  const tell = (answer) => fetch('${url}', { method: 'POST', body: JSON.stringify(answer) });
-  (async () => (${callback})(decode(${JSON.stringify(encode(argument))})))().then(
-    (value) => tell({ value: encode(value) }),
-    (error) => tell({ error: error?.stack ? error + '\\n' + error.stack : String(error) }),
-  );
-}`;
-
-/** JSON, and the numbers that it has not. */
-function encode(value) {
-  return JSON.stringify(value, (_, part) => (typeof part === 'number' && !Number.isFinite(part) ? { $number: `${part}` } : part));
-}
-
-function decode(text) {
-  return text && JSON.parse(text, (_, part) => (part?.$number ? Number(part.$number) : part));
-}
-
-/** What the pages are asked, and what they answer. */
-class Messages {
-  #scripts = new Map();
-  #answers = new Map();
-  #last = 0;
-  #errors;
-
-  constructor(errors) {
-    this.#errors = errors;
-  }
-
-  /** The address of a script that calls the function in a page; what it answers; and how not to wait for that. */
-  ask(callback, argument) {
-    const id = `${++this.#last}`;
-    this.#scripts.set(id, scriptOf(callback, argument, `${ANSWERS}${id}`));
-    let giveUp;
-    const answer = new Promise((resolve, reject) => {
-      giveUp = reject;
-      this.#answers.set(id, ({ value, error }) => (error === undefined ? resolve(decode(value)) : reject(new Error(error))));
-    });
-    return { url: `${SCRIPTS}${id}`, answer, giveUp };
-  }
-
-  serve(request, response) {
-    const served = this.#serve(request, response);
-    if (!served) return false;
-    served.catch((error) => this.#errors.push(error));
-    return true;
-  }
-
-  #serve(request, response) {
-    // A proxy is asked for the whole address.
-    const { pathname } = new URL(request.url, 'http://localhost');
-    if (pathname.startsWith(SCRIPTS)) return this.#script(pathname.slice(SCRIPTS.length), response);
-    if (pathname.startsWith(ANSWERS)) return this.#answer(pathname.slice(ANSWERS.length), request, response);
-    return undefined;
-  }
-
-  async #script(id, response) {
-    response.writeHead(200, { 'Content-Type': 'text/javascript; charset=utf-8', 'Cache-Control': 'no-store' });
-    response.end(this.#scripts.get(id));
-    this.#scripts.delete(id);
-  }
-
-  async #answer(id, request, response) {
-    const body = await text(request);
-    response.writeHead(204).end();
-    if (id === 'errors') return void this.#errors.push(new Error(body));
-    this.#answers.get(id)?.(JSON.parse(body));
-    this.#answers.delete(id);
-  }
 }
