@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, hold, known, release, untilPending } from './support.mjs';
+import { browserTests, engine, hold, known, release, untilPending } from './support.mjs';
 
 describe('lifetime', { timeout: 120_000 }, () => {
   const { tab } = browserTests();
@@ -32,15 +32,19 @@ describe('lifetime', { timeout: 120_000 }, () => {
       });
     }, kind);
 
+  const goElsewhere = (page) => page.goto('about:blank');
+
   for (const [how, kind, end] of [
     ['a dedicated worker that is terminated', 'dedicated', (page) => page.evaluate(() => worker.terminate())],
     ['a dedicated worker that closes itself', 'dedicated', (page) => page.evaluate(() => port.postMessage('close'))],
     ['a dedicated worker whose tab is closed', 'dedicated', (page) => page.close()],
     ['a shared worker that closes itself', 'shared', (page) => page.evaluate(() => port.postMessage('close'))],
     ['a shared worker whose last tab is closed', 'shared', (page) => page.close()],
-    ['a shared worker whose last tab goes elsewhere', 'shared', (page) => page.goto('about:blank')],
+    ['a shared worker whose last tab goes elsewhere', 'shared', goElsewhere],
   ]) {
-    test(`${how} leaves nothing held`, async () => {
+    // WebKit keeps a page whose worker holds locks in the back/forward cache, and its worker with it.
+    const skip = engine === 'webkit' && end === goElsewhere && 'its locks stay held in WebKit';
+    test(`${how} leaves nothing held`, { skip }, async () => {
       const [owner, waiter] = [await tab(), await tab()];
       await holdInWorker(owner, kind);
       const granted = hold(waiter, 'k');
