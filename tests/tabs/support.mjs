@@ -36,11 +36,12 @@ export function browserTests({ backForwardCache = false } = {}) {
   before(async () => {
     const demo = site();
     server = createServer((request, response) => {
+      // A proxy is asked for the whole address.
+      const { pathname, search } = new URL(request.url, 'http://localhost');
+      request.url = `${pathname}${search}`;
       if (browser.serve(request, response)) return undefined;
       // A sandboxed frame is of another origin than its scripts.
       response.setHeader('Access-Control-Allow-Origin', '*');
-      // A proxy is asked for the whole address.
-      const { pathname } = new URL(request.url, 'http://localhost');
       if (answers.has(pathname)) return answers.get(pathname)(request, response);
       const headers = pages[pathname];
       if (!headers) return demo(request, response);

@@ -38,10 +38,9 @@ export class Messages {
   }
 
   #serve(request, response) {
-    // A proxy is asked for the whole address.
-    const { pathname } = new URL(request.url, 'http://localhost');
-    if (pathname.startsWith(SCRIPTS)) return this.#script(pathname.slice(SCRIPTS.length), response);
-    if (pathname.startsWith(ANSWERS)) return this.#answer(pathname.slice(ANSWERS.length), request, response);
+    const { url } = request;
+    if (url.startsWith(SCRIPTS)) return this.#script(url.slice(SCRIPTS.length), response);
+    if (url.startsWith(ANSWERS)) return this.#answer(url.slice(ANSWERS.length), request, response);
     return undefined;
   }
 
