@@ -28,6 +28,7 @@ export async function launch({ engine, port, errors, insecureHost }) {
   return {
     async open() {
       const handle = await commands.run(async () => {
+        await driver.switchTo().window(home); // the last one may have been closed
         await driver.switchTo().newWindow('tab');
         return driver.getWindowHandle();
       });
