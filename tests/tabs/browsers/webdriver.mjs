@@ -61,6 +61,7 @@ const engines = {
 };
 
 async function startDriver(program, capabilities) {
+  if (!program) throw new Error('there is no driver for the browser: run the tests by `npm test -- --only engines`');
   const port = await findFreePort();
   const service = new DriverService(program, { loopback: true, port, args: [`--port=${port}`], stdio: 'ignore' });
   try {
