@@ -6,7 +6,7 @@ import { act, boardShows, demoTests, logged, nameOf, says, timelineShows } from 
 
 const KEY = 'wallet.balance';
 
-describe("the demo's locks", { timeout: 180_000 }, () => {
+describe("the demo's locks", { timeout: 600_000 }, () => {
   const { open } = demoTests();
   const openAll = async (count) => {
     const pages = [];

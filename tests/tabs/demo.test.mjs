@@ -22,7 +22,7 @@ const books = (page) =>
     return { balance, paid: payments.reduce((sum, { amount }) => sum + amount, 0) };
   });
 
-describe("the demo's wallet", { timeout: 120_000 }, () => {
+describe("the demo's wallet", { timeout: 600_000 }, () => {
   const { open, tab } = demoTests();
 
   test('over many rounds, money is spent twice without locks and never with them', async (t) => {
