@@ -21,7 +21,7 @@
 //! - what does not wait its turn in the line (a try, a steal, a manager that does not
 //!   pass locks on) has a lease to itself, asked for at once, and the platform decides.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use slab::Slab;
 
@@ -130,7 +130,9 @@ pub(crate) struct Relay<W> {
     by_name: HashMap<String, usize, BuildHasher>,
     requests: Slab<Request<W>>,
     leases: Leases,
-    orders: VecDeque<Order>,
+    orders: Vec<Order>,
+    /// How many of these are being carried out, or were.
+    taken: usize,
     wakes: Vec<W>,
     /// Whether the reminder is set.
     is_reminded: bool,
@@ -143,6 +145,8 @@ pub(crate) struct Relay<W> {
 struct Line {
     name: String,
     waiting: List,
+    /// Those who queue with the platform themselves, each with a lease of its own.
+    alone: List,
     /// Tries that wait until the platform has heard of what we let go.
     trying: List,
     /// The lease that the head will have if none is handed on to it before.
@@ -178,7 +182,7 @@ struct Request<W> {
     /// The lease that it holds, or has to itself and waits for.
     lease: Option<LeaseId>,
     waker: Option<W>,
-    /// In the line's `waiting` or `trying`, or in the lease's `holders`.
+    /// In the line's `waiting`, `alone` or `trying`, or in the lease's `holders`.
     links: Links,
     if_held: IfHeld,
     passing: Passing,
@@ -204,7 +208,8 @@ impl<W> Relay<W> {
             by_name: HashMap::default(),
             requests: Slab::new(),
             leases: Leases::new(),
-            orders: VecDeque::new(),
+            orders: Vec::new(),
+            taken: 0,
             wakes: Vec::new(),
             is_reminded: false,
             is_hidden: false,
@@ -213,7 +218,13 @@ impl<W> Relay<W> {
 
     /// What is to be done next, with the relay unlocked: it runs foreign code.
     pub(crate) fn next_order(&mut self) -> Option<Order> {
-        self.orders.pop_front()
+        let Some(order) = self.orders.get_mut(self.taken) else {
+            self.orders.clear();
+            self.taken = 0;
+            return None;
+        };
+        self.taken += 1;
+        Some(std::mem::replace(order, Order::Remind))
     }
 
     /// Those to be woken since this was last called, once there are no more orders.
@@ -271,7 +282,12 @@ impl<W> Relay<W> {
                 self.settle(line, now);
             }
             (IfHeld::Refuse, _) => self.try_now(slot, now),
-            (IfHeld::Queue, Passing::Off) | (IfHeld::Steal, _) => self.ask_alone(slot),
+            (IfHeld::Queue, Passing::Off) => {
+                let alone = &mut self.lines[line].alone;
+                alone.push_back(slot, &mut self.requests);
+                self.ask_alone(slot);
+            }
+            (IfHeld::Steal, _) => self.ask_alone(slot),
         }
         slot
     }
@@ -306,7 +322,10 @@ impl<W> Relay<W> {
                     self.requests[slot].state = State::Releasing;
                 }
             }
-            Some(lease) => self.end(lease),
+            Some(lease) => {
+                self.waits_no_longer(slot);
+                self.end(lease);
+            }
             None => {
                 let line_ref = &mut self.lines[line];
                 let list = match self.requests[slot].if_held {

@@ -72,13 +72,16 @@ impl<W> Relay<W> {
             // The platform will say so as well, but by then a victim might have handed on
             // what it no longer had.
             for victim in std::mem::take(&mut self.lines[line].active) {
-                self.orders.push_back(Order::Forget(victim));
+                self.orders.push(Order::Forget(victim));
                 self.lose(victim, STOLEN);
             }
         }
         self.lines[line].active.push(id);
         match self.leases[id].request.take() {
-            Some(request) => self.hand_to(request, id, now),
+            Some(request) => {
+                self.waits_no_longer(request);
+                self.hand_to(request, id, now);
+            }
             None => self.lines[line].next = None,
         }
         self.settle(line, now);
@@ -121,7 +124,7 @@ impl<W> Relay<W> {
                     return self.over(id, now);
                 }
                 self.leases[id].phase = Phase::Confirming;
-                self.orders.push_back(Order::Confirm {
+                self.orders.push(Order::Confirm {
                     lease: id,
                     round_trips,
                 });
@@ -142,12 +145,13 @@ impl<W> Relay<W> {
     pub(crate) fn freeze(&mut self, why: &str) {
         for (id, lease) in self.leases.take() {
             if matches!(lease.phase, Phase::Asked | Phase::Active) {
-                self.orders.push_back(Order::End(id));
+                self.orders.push(Order::End(id));
             }
             self.lines[lease.line].known_by -= 1;
         }
         for (_, line) in &mut self.lines {
             line.waiting = List::default();
+            line.alone = List::default();
             line.trying = List::default();
             line.next = None;
             line.active.clear();
@@ -175,8 +179,9 @@ impl<W> Relay<W> {
     fn turn_down(&mut self, id: LeaseId, now: f64, state: impl FnOnce(&Lease) -> State) {
         let lease = self.leases.remove(id);
         let line = lease.line;
-        let request = lease.request.or_else(|| self.take_head(line));
-        if let Some(request) = request {
+        let own = lease.request;
+        own.into_iter().for_each(|own| self.waits_no_longer(own));
+        if let Some(request) = own.or_else(|| self.take_head(line)) {
             self.requests[request].lease = None;
             self.change(request, state(&lease));
         }

@@ -18,6 +18,7 @@ impl<W> Relay<W> {
         let line = self.lines.insert(Line {
             name: name.to_owned(),
             waiting: List::default(),
+            alone: List::default(),
             trying: List::default(),
             next: None,
             active: Vec::new(),
@@ -83,7 +84,7 @@ impl<W> Relay<W> {
             |&lease: &LeaseId| self.leases[lease].mode == mode && self.may_pass_on(lease, now);
         if !self.is_hidden && active.any(may_be_next) {
             if !std::mem::replace(&mut self.is_reminded, true) {
-                self.orders.push_back(Order::Remind);
+                self.orders.push(Order::Remind);
             }
             return;
         }
@@ -209,6 +210,15 @@ impl<W> Relay<W> {
         self.requests[slot].lease = Some(lease);
     }
 
+    /// A request with a lease of its own is pending no more.
+    pub(super) fn waits_no_longer(&mut self, slot: RequestSlot) {
+        let request = &self.requests[slot];
+        if (request.if_held, request.passing) == (IfHeld::Queue, Passing::Off) {
+            let alone = &mut self.lines[request.line].alone;
+            alone.unlink(slot, &mut self.requests);
+        }
+    }
+
     fn ask(
         &mut self,
         line: usize,
@@ -231,7 +241,7 @@ impl<W> Relay<W> {
             is_granted: false,
             epoch: 0,
         });
-        self.orders.push_back(Order::Ask {
+        self.orders.push(Order::Ask {
             lease,
             name: self.lines[line].name.clone(),
             mode,
@@ -249,7 +259,7 @@ impl<W> Relay<W> {
         line.active.retain(|&active| active != slot);
         line.ending.new += 1;
         lease.epoch = line.ending.epoch;
-        self.orders.push_back(Order::End(slot));
+        self.orders.push(Order::End(slot));
     }
 
     /// Tells the holders of a lease that is active no more, and removes it.

@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::Duration;
 
-use wasm_bindgen_futures::spawn_local;
-
 use super::platform::{is_node, lock_manager};
 use super::round_trip::round_trip;
 use super::wakers::Wakers;
 use super::{errand, page};
 use crate::relay::{LeaseId, MILLIS, Order, Quirks, Relay, Settled};
 use crate::sync::{Mutex, MutexGuard, locked};
+use crate::tasks;
 use crate::time::{self, Stamp};
 
 /// Guards are `Send + Sync` and the browser's objects are not, so those are kept apart,
@@ -101,8 +100,8 @@ impl Context {
             }
             Order::End(lease) => errand::end(lease),
             Order::Forget(lease) => errand::forget(lease),
-            Order::Confirm { lease, round_trips } => spawn_local(confirm(lease, round_trips)),
-            Order::Remind => spawn_local(remind()),
+            Order::Confirm { lease, round_trips } => tasks::spawn(confirm(lease, round_trips)),
+            Order::Remind => tasks::spawn(remind()),
         }
     }
 
@@ -127,7 +126,10 @@ async fn confirm(lease: LeaseId, round_trips: u32) {
 
 async fn remind() {
     let millis = Duration::from_millis(MILLIS as u64);
-    // There are timers wherever there are locks.
-    let _ = time::sleep(millis).await;
-    Context::here().act(|relay, now| relay.remind(now));
+    // Without a timer nothing would move the time, and the same reminder be wanted again.
+    let moved = match time::sleep(millis).await {
+        Ok(()) => 0.0,
+        Err(_) => MILLIS,
+    };
+    Context::here().act(|relay, now| relay.remind(now + moved));
 }

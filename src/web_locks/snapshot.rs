@@ -2,8 +2,6 @@
 //! those who share what the browser has granted once, those who wait in its lines behind the
 //! one that the browser knows of, and what has changed since the browser was asked.
 
-use std::collections::VecDeque;
-
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -34,8 +32,7 @@ pub(super) async fn query(prefix: &str) -> Result<LockSnapshot, LockError> {
     if client.is_none() && !own(prefix).is_empty() {
         client = own_client().await?;
     }
-    let mut own = own(prefix);
-    own.sort_by(|a, b| a.since.total_cmp(&b.since));
+    let own = own(prefix);
     let (ours, waiting): (Vec<Own>, Vec<Own>) = own.into_iter().partition(|own| own.is_held);
     let mut lines = Lines::of(waiting);
     let is_own = |info: &LockInfo| info.client.is_some() && info.client == client;
@@ -44,7 +41,7 @@ pub(super) async fn query(prefix: &str) -> Result<LockSnapshot, LockError> {
     for info in answer.pending {
         match is_own(&info) && asked.take(&info, false) {
             // Here is one of ours, as the browser knew it.
-            true => pending.extend(lines.next_of(&info.key)),
+            true => lines.show_next(&info.key, &mut pending),
             false => pending.push(info),
         }
     }
@@ -91,32 +88,40 @@ fn own(prefix: &str) -> Vec<Own> {
 }
 
 /// Those of this context who wait, key by key.
-struct Lines(Vec<VecDeque<Own>>);
+struct Lines(Vec<std::vec::IntoIter<Own>>);
 
 impl Lines {
+    /// `waiting` has those of one key one after the other.
     fn of(waiting: Vec<Own>) -> Self {
-        let mut lines: Vec<VecDeque<Own>> = Vec::new();
+        let mut lines = Vec::new();
+        let mut line: Vec<Own> = Vec::new();
         for own in waiting {
-            let mut known = lines.iter_mut();
-            match known.find(|line| line[0].info.key == own.info.key) {
-                Some(line) => line.push_back(own),
-                None => lines.push(VecDeque::from([own])),
+            if line
+                .last()
+                .is_some_and(|last| last.info.key != own.info.key)
+            {
+                lines.push(std::mem::take(&mut line).into_iter());
             }
+            line.push(own);
         }
+        lines.push(line.into_iter());
         Self(lines)
     }
 
-    /// The next that the browser was asked for, and those who wait behind it in our line.
-    fn next_of(&mut self, key: &str) -> Vec<LockInfo> {
-        let is_of_key = |line: &VecDeque<Own>| line.front().is_some_and(|own| own.info.key == key);
-        let mut next = Vec::new();
-        if let Some(line) = self.0.iter_mut().find(|line| is_of_key(line)) {
-            next.extend(line.pop_front());
-            while line.front().is_some_and(|own| !own.is_asked_for) {
-                next.extend(line.pop_front());
+    /// Shows the next that the browser was asked for, and those who wait behind it in our
+    /// line.
+    fn show_next(&mut self, key: &str, shown: &mut Vec<LockInfo>) {
+        let first =
+            |line: &std::vec::IntoIter<Own>| line.as_slice().first().map(|own| own.info.key == key);
+        let Some(line) = self.0.iter_mut().find(|line| first(line) == Some(true)) else {
+            return;
+        };
+        while let Some(own) = line.next() {
+            shown.push(own.info);
+            if line.as_slice().first().is_none_or(|next| next.is_asked_for) {
+                return;
             }
         }
-        next.into_iter().map(|own| own.info).collect()
     }
 }
 

@@ -229,11 +229,9 @@ impl World {
         assert_eq!(sorted(held), sorted(holders.clone()));
         let line: Vec<TaskId> = self.line(tab, name).collect();
         let made = |id: TaskId| (self.want(id).mode, self.tasks[&id].made);
-        let in_line = line.iter().map(|&id| made(id));
-        let alone = self.alone(tab, name).map(made);
-        assert!(waiting.starts_with(&in_line.clone().collect::<Vec<_>>()));
-        let all = in_line.chain(alone).collect();
-        assert_eq!(sorted(waiting), sorted(all));
+        assert!(waiting.is_sorted_by_key(|&(_, since)| since));
+        let all = line.iter().copied().chain(self.alone(tab, name));
+        assert_eq!(sorted(waiting), sorted(all.map(made).collect()));
         assert_eq!(asked_for, self.asked(tab, name).count());
 
         // Whatever the platform would show of this tab is known to be its own.
