@@ -38,6 +38,8 @@ async function trimGlue(glue) {
   const contents = `export { Manager, cancel, initSync, key, loss, lost, release } from ${JSON.stringify(glue)}`;
   await esbuild.build({
     stdin: { contents, resolveDir: root },
+    // For the globals TextDecoder and TextEncoder, of which the glue makes instances as it is loaded.
+    inject: [join(root, 'js/src/text.ts')],
     outfile: glue,
     allowOverwrite: true,
     bundle: true,
