@@ -2,6 +2,7 @@
 // missing (Jest's jsdom, SES), the import itself would fail. These are made at their first use, and do
 // without the platform's. The build puts them in for its globals.
 
+/** @internal */
 class LazyDecoder {
   #decode: ((bytes: Uint8Array) => string) | undefined;
 
@@ -11,6 +12,7 @@ class LazyDecoder {
   }
 }
 
+/** @internal */
 class LazyEncoder {
   #encode: ((text: string) => Uint8Array) | undefined;
 
