@@ -29,12 +29,8 @@ export class LockGuard {
     this.key = key;
     this.mode = mode;
     this.#held = held;
-    try {
-      this.#endWarning = warnIfHeldTooLong(key, options);
-      warnIfCollected(this, held, options);
-    } catch {
-      // A faked clock may throw. The lock is held, and whoever holds it must have its guard.
-    }
+    this.#endWarning = warnIfHeldTooLong(key, options);
+    warnIfCollected(this, held, options);
   }
 
   /** @internal */
@@ -78,12 +74,8 @@ export class LockGuard {
       // Known before anybody hears of a loss, and perhaps releases in turn.
       this.#released = new Promise((resolved) => (resolve = resolved));
       const failure = crate.release(this.#held, { resolve });
-      try {
-        forget(this, this.#held);
-        this.#endWarning?.();
-      } catch {
-        // A faked clock may throw. The lock is free.
-      }
+      forget(this, this.#held);
+      this.#endWarning?.();
       // It may have been lost without anybody watching.
       if (failure) (this.#loss ??= new Loss()).tell(failure);
     }

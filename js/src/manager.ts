@@ -15,7 +15,7 @@ import {
 import { checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
 import { checkSignal, readReason } from './signal.js';
 import { lockInfo, type Asker, type LockSnapshot } from './snapshot.js';
-import { answerTo, crate, crateAtOnce, unlessAborted, whenLoaded, type Question } from './wasm.js';
+import { answerTo, crate, crateAtOnce, unlessAborted, withCrate, type Question } from './wasm.js';
 
 /**
  * Whom a manager's locks exclude:
@@ -235,7 +235,7 @@ export abstract class LockManager {
   ): Promise<T> {
     const aborted = signal && readReason(signal);
     if (aborted) throw aborted.reason;
-    return whenLoaded((from) => this.#askNow(from, question, signal, giveBack));
+    return withCrate((from) => this.#askNow(from, question, signal, giveBack));
   }
 
   /** Within the call, with a signal or without: who calls first is first in the queue. */

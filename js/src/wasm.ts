@@ -29,7 +29,7 @@ let ours: Promise<Crate> | undefined;
  *
  * @internal
  */
-export async function whenLoaded<T>(ask: (from: Crate) => Promise<T>): Promise<T> {
+export async function withCrate<T>(ask: (from: Crate) => Promise<T>): Promise<T> {
   for (;;) {
     const realm = ofThisRealm();
     const loading = (realm.loading ??= ours = load(realm));
