@@ -180,11 +180,11 @@ describe('where globals are missing', { timeout: 60_000 }, () => {
     assert.equal(await locks.tryLock('k'), null);
     const bad = await locks.tryLock('näïve 😀 \ud800').catch((error) => error);
     assert.equal(bad.code, 'INVALID_KEY');
-    assert.equal(bad.key, 'n\\u{e4}\\u{ef}ve \\u{1f600} \\u{fffd}');
+    assert.equal(bad.key, 'näïve 😀 \\\\u{fffd}');
     await guard.release();
     await locks.request('k', { steal: true }, () => {});
   `;
-  for (const missing of ['TextDecoder', 'TextEncoder', 'DOMException', 'FinalizationRegistry', 'navigator']) {
+  for (const missing of ['TextDecoder', 'TextEncoder', 'DOMException', 'FinalizationRegistry', 'performance', 'navigator']) {
     test(`memory locks work without ${missing}`, async () => {
       const source = `
         import assert from 'node:assert/strict';

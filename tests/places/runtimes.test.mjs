@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { everywhere, execute, memoryOnly, project } from './support.mjs';
+import { everywhere, execute, memoryOnly, project, tool } from './support.mjs';
 
 describe('other runtimes', { timeout: 300_000 }, () => {
   /** Runs the project's script by the program in its npm package for this platform, which needs no install script. */
@@ -27,4 +27,14 @@ describe('other runtimes', { timeout: 300_000 }, () => {
     assert.match(refusal, /Deno/);
     assert.doesNotMatch(refusal, /this Node/);
   });
+});
+
+test('a compartment of SES, after lockdown', { timeout: 300_000 }, async () => {
+  const folder = await project('ses');
+  await tool(folder, 'esbuild', 'crosslock', '--bundle', '--format=iife', '--global-name=crosslock', '--outfile=bundle.js');
+  const { nothing, wasm, timers } = JSON.parse(await execute(folder, process.execPath, ['main.js']));
+  assert.match(nothing.message, /no WebAssembly here .*compartment/);
+  // Without timers, a lock that must be waited for says what is missing.
+  assert.deepEqual(wasm, { isExclusive: true, wait: 'UNAVAILABLE' });
+  assert.deepEqual(timers, { isExclusive: true, wait: 'TIMED_OUT' });
 });
