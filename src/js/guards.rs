@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 
 use super::answer::Answer;
 use super::values::failure;
+use crate::error::LockError;
 use crate::guard::LockGuard;
 use crate::memory::MemoryLockGuard;
 use crate::tasks::{self, TaskNumber};
@@ -29,25 +30,28 @@ pub(super) enum Guard {
 }
 
 struct Held {
-    guard: Rc<Guard>,
+    /// None if it was [discarded](discard).
+    guard: Option<Rc<Guard>>,
     /// The task that watches it for its loss, and shares it while it waits.
     watch: Option<TaskNumber>,
 }
 
 pub(super) fn keep(guard: Guard) -> GuardNumber {
-    let (guard, watch) = (Rc::new(guard), None);
+    let (guard, watch) = (Some(Rc::new(guard)), None);
     let place = GUARDS.with_borrow_mut(|guards| guards.insert(Held { guard, watch }));
     GuardNumber::try_from(place).expect("a pointer has 32 bits")
 }
 
-/// Frees the lock of a guard that JavaScript was not given.
+/// Frees the lock of a guard whose answer threw. JavaScript may have been given it all the
+/// same: its number is never another's, and what it names is lost.
 pub(super) fn discard(guard: GuardNumber) {
+    let guard = GUARDS.with_borrow_mut(|guards| guards.get_mut(guard as usize)?.guard.take());
     // Outside: it wakes others.
-    drop(remove(guard));
+    drop(guard);
 }
 
 fn get(guard: GuardNumber) -> Option<Rc<Guard>> {
-    GUARDS.with_borrow(|guards| Some(Rc::clone(&guards.get(guard as usize)?.guard)))
+    GUARDS.with_borrow(|guards| guards.get(guard as usize)?.guard.clone())
 }
 
 fn remove(guard: GuardNumber) -> Option<Held> {
@@ -77,7 +81,13 @@ pub fn key(guard: GuardNumber) -> Option<String> {
 /// Why the lock was lost, `undefined` while it is held.
 #[wasm_bindgen]
 pub fn loss(guard: GuardNumber) -> JsValue {
-    get(guard).map_or(JsValue::UNDEFINED, |guard| guard.why_lost())
+    match get(guard) {
+        Some(guard) => guard.why_lost(),
+        None => failure(LockError::Lost {
+            key: None,
+            reason: String::from("the promise of its request threw as it was resolved"),
+        }),
+    }
 }
 
 /// Answers with why the lock was lost, when it is; never, if it is released before. To
@@ -102,7 +112,11 @@ pub fn lost(guard: GuardNumber, answer: Answer) {
 /// Frees the lock, and answers when it *is* free. Returns why it was lost, if it was.
 #[wasm_bindgen]
 pub fn release(guard: GuardNumber, answer: Answer) -> JsValue {
-    let Some(Held { guard, watch }) = remove(guard) else {
+    let Some(Held {
+        guard: Some(guard),
+        watch,
+    }) = remove(guard)
+    else {
         answer.done();
         return JsValue::UNDEFINED;
     };
