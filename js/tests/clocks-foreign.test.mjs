@@ -48,7 +48,7 @@ for (const Manager of managers) {
       test(`setTimeout ${what}: who has to wait is told so, and nobody else notices`, async () => {
         const key = freshKey('set');
         await replaced(globalThis, 'setTimeout', setTimeout, async () => {
-          const guard = await locks.lock(key, { timeout: 1000 });
+          const guard = await locks.lock(key, { timeout: 0 });
           const error = await rejection(locks.lock(key, { timeout: 1000 }));
           assert.equal(error.code, 'UNAVAILABLE');
           assert.match(error.message, message);
@@ -56,8 +56,8 @@ for (const Manager of managers) {
           const endless = locks.lock(key, { timeout: Infinity });
           await guard.release();
           await (await endless).release();
-          const both = await locks.lockMany([key, freshKey('set')], { timeout: 1000 });
-          await both.release();
+          // Who is granted at once needs no timer. A browser's answer is to be waited for.
+          if (Manager === MemoryLockManager) await (await locks.lockMany([key, freshKey('set')], { timeout: 1000 })).release();
         });
         assert.deepEqual(await requestsFor(locks, key), nothing);
         await (await locks.lock(key, { timeout: 10_000 })).release();

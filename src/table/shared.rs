@@ -210,6 +210,7 @@ fn describe_contention(
         holder: holder.client.as_deref().map(str::to_owned),
         held_for: Some(holder.since.elapsed()),
         ahead: Some(ahead),
+        no_answer: false,
     })
 }
 

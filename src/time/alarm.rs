@@ -23,16 +23,29 @@ use crate::error::LockError;
 
 #[wasm_bindgen]
 extern "C" {
-    /// <https://developer.mozilla.org/docs/Web/API/Window/setTimeout>. A number; in Node an
-    /// object, which keeps the process alive.
-    #[wasm_bindgen(catch, js_name = setTimeout)]
-    fn set_timeout(callback: &Function, millis: u32) -> Result<JsValue, JsValue>;
+    /// A number; in Node an [object](https://nodejs.org/api/timers.html#class-timeout), which
+    /// keeps the process alive.
+    type Timer;
 
-    /// A function that clears `timer`, by the `clearTimeout` of now: another clock's does not
-    /// know the timer.
+    /// <https://developer.mozilla.org/docs/Web/API/Window/setTimeout>
+    #[wasm_bindgen(catch, js_name = setTimeout)]
+    fn set_timeout(callback: &Function, millis: u32) -> Result<Timer, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = unref)]
+    fn let_process_end(this: &Timer) -> Result<(), JsValue>;
+
+    /// `globalThis`.
+    type Global;
+
     /// <https://developer.mozilla.org/docs/Web/API/Window/clearTimeout>
-    #[wasm_bindgen(catch, js_namespace = clearTimeout, js_name = bind)]
-    fn clear_timeout_of(this: &JsValue, timer: &JsValue) -> Result<Function, JsValue>;
+    #[wasm_bindgen(method, getter, catch, js_name = clearTimeout)]
+    fn clear_timeout(this: &Global) -> Result<ClearTimeout, JsValue>;
+
+    #[derive(PartialEq)]
+    type ClearTimeout;
+
+    #[wasm_bindgen(method, catch)]
+    fn call(this: &ClearTimeout, this_arg: &JsValue, timer: &Timer) -> Result<(), JsValue>;
 
     /// [`ring`] for JavaScript.
     type Bell;
@@ -49,6 +62,8 @@ extern "C" {
 
 thread_local! {
     static ALARMS: RefCell<Alarms> = RefCell::default();
+
+    static GLOBAL: Global = js_sys::global().unchecked_into();
 
     /// For as long as the thread lives.
     static BELL: Bell = Closure::<dyn Fn(u32, u32)>::new(ring)
@@ -92,8 +107,8 @@ pub(super) struct Alarm {
 
 struct Set {
     place: usize,
-    /// Clears the timer; `None` where that is not possible. Then it fires for nobody.
-    clear: Option<Function>,
+    /// With what clears it; `None` where that is not possible. Then it fires for nobody.
+    timer: Option<(Timer, ClearTimeout)>,
 }
 
 impl Alarm {
@@ -105,14 +120,14 @@ impl Alarm {
     fn start(&mut self, waker: Waker) -> Result<(), LockError> {
         let rings_at = clock::now() + f64::from(self.millis);
         let (place, serial) = ALARMS.with_borrow_mut(|alarms| alarms.insert(rings_at));
-        let set = self.set.insert(Set { place, clear: None });
+        let set = self.set.insert(Set { place, timer: None });
         let callback = BELL.with(|bell| bell.of(&JsValue::UNDEFINED, place as u32, serial));
         let timer = set_timeout(&callback, self.millis)
             .map_err(|thrown| no_timer(&format!("threw {}", shown(&thrown))))?;
-        set.clear = clear_timeout_of(&JsValue::UNDEFINED, &timer).ok();
         if !timer.is_object() && timer.as_f64().is_none() {
             return Err(no_timer(&format!("returned {}", shown(&timer))));
         }
+        set.timer = clear_timeout().map(|clear| (timer, clear));
         let waits = ALARMS.with_borrow_mut(|alarms| {
             let state = &mut alarms.places[place].state;
             let waits = matches!(state, State::BeingSet);
@@ -123,6 +138,23 @@ impl Alarm {
             true => Ok(()),
             false => Err(no_timer("called back at once")),
         }
+    }
+}
+
+/// That of now.
+fn clear_timeout() -> Option<ClearTimeout> {
+    GLOBAL.with(|global| global.clear_timeout().ok())
+}
+
+/// By the clock that it was set in, as no other knows it. What that throws is of no use to
+/// anybody: the timer will find that nobody waits.
+fn clear(timer: &Timer, clear: &ClearTimeout) {
+    // But not in Node if that is not the clock of now. The mock timers of node:test, once they
+    // were reset, take out one of their next timers instead (seen in Node 20 and 26).
+    if timer.is_object() && clear_timeout().is_none_or(|now| now != *clear) {
+        let _ = timer.let_process_end();
+    } else {
+        let _ = clear.call(&JsValue::UNDEFINED, timer);
     }
 }
 
@@ -166,15 +198,14 @@ impl Future for Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        let Some(Set { place, clear }) = self.set.take() else {
+        let Some(Set { place, timer }) = self.set.take() else {
             return;
         };
         let Place { state, .. } = ALARMS.with_borrow_mut(|alarms| alarms.remove(place));
         if !matches!(state, State::Rang)
-            && let Some(clear) = clear
+            && let Some((timer, clear_timeout)) = timer
         {
-            // What it throws is of no use to anybody: the timer will find that nobody waits.
-            let _ = clear.call0(&JsValue::UNDEFINED);
+            clear(&timer, &clear_timeout);
         }
     }
 }
