@@ -62,7 +62,9 @@ export async function shortenLocals(file) {
   const imports = code.match(/^import .*;$/gm) ?? [];
   const script = imports.reduce((script, statement) => script.replace(statement, ''), code.slice(0, -exports.length));
   const { code: shorter } = await esbuild.transform(script, { minify: true, target: 'es2022' });
-  writeFileSync(file, imports.join('') + shorter.trimEnd() + exports.replace(/\s+/g, ' '));
+  // Node shows the line of what threw an uncaught error: not with all of the wasm in it.
+  const lines = shorter.trimEnd().replace(/"[^"]{10000,}"/, '\n$&\n');
+  writeFileSync(file, imports.join('') + lines + exports.replace(/\s+/g, ' '));
 }
 
 /**
