@@ -27,6 +27,7 @@ class LazyEncoder {
   }
 }
 
+/** @internal */
 export { LazyDecoder as TextDecoder, LazyEncoder as TextEncoder };
 
 const sample = { text: 'aä€😀', bytes: [97, 195, 164, 226, 130, 172, 240, 159, 152, 128] };
