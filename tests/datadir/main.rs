@@ -16,9 +16,13 @@ mod waiting;
 #[cfg(unix)]
 mod fork;
 #[cfg(target_os = "linux")]
+mod intercept;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(unix)]
 mod loss;
+#[cfg(target_os = "linux")]
+mod server;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
