@@ -50,14 +50,16 @@ impl AcquireOptions {
 
 /// Named locks with one reach: the [scope](Self::scope) that the backend covers.
 ///
-/// The backends of this crate promise, and the conformance suite shows:
+/// The backends of this crate promise, and `tests/conformance` shows for each of them:
 ///
 /// - **Exclusion.** At most one exclusive holder of a key in the backend's
 ///   scope, or any number of shared ones.
 /// - **Fairness.** First come, first served, as the [Web Locks specification]
 ///   has it: a request is granted when no earlier request for its key, held or
 ///   pending, conflicts with it. Writers do not starve.
-/// - **No polling.** The release itself wakes the next waiter.
+/// - **No polling for a lock.** The release itself wakes the next waiter. (Node needs to
+///   be asked something now and then to do so, and the default body of
+///   [`lock`](Self::lock), for a backend that has no queue, tries again and again.)
 /// - **Cancel safety.** Dropping a pending future leaves the queue as if it had
 ///   never been polled; a grant that races with the drop goes to the next waiter.
 /// - **Nothing left behind.** A key costs nothing once nobody holds it or waits for it.
