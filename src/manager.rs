@@ -117,6 +117,13 @@ pub trait LockManager: Send + Sync + Debug {
     /// [`LockError::InvalidKey`] at once, [`LockError::TimedOut`] after `timeout`,
     /// and what the backend adds, such as [`LockError::Unavailable`].
     ///
+    /// Natively, whoever has to wait with a timeout needs the timer of a tokio runtime:
+    /// [`LockError::Unavailable`] if it is called outside of one, or in one that was built
+    /// without `enable_time` or `enable_all`. (Tokio can only be asked by a panic, which is
+    /// caught; the panic hook prints it all the same, and a program that aborts on panics
+    /// ends.) A lock that is free needs no timer, nor do `Duration::ZERO` and
+    /// `Duration::MAX`.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future gives up the place in the queue and leaves nothing behind.
