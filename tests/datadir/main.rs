@@ -13,6 +13,8 @@ mod setup;
 mod spawning;
 mod waiting;
 
+#[cfg(target_os = "linux")]
+mod filter;
 #[cfg(unix)]
 mod fork;
 #[cfg(target_os = "linux")]

@@ -2,8 +2,8 @@
 //! calls are real, but the test says what comes of some of them.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,12 @@ use crosslock::{LockError, LockGuard};
 use crate::folder;
 use crate::intercept::{Call, Reply, intercept};
 use crate::loss::{NOTICED, use_until_lost};
-use crate::managers::{Kind, Manager, with_each_manager};
+use crate::managers::{Kind, LONG, Manager, with_each_manager};
 
 with_each_manager! {
     a_server_that_refuses_a_write_has_forgotten_the_lock
     a_full_server_has_not
+    a_server_that_hangs_holds_up_nobody_else
 }
 
 /// Calls that reach the server, and may fail there.
@@ -129,4 +130,44 @@ fn a_full_server_has_not(kind: Kind) {
         }
         guard.ensure_held().unwrap();
     });
+}
+
+/// One thread opens a datadir on a server that does not answer, or gives one back; others
+/// have theirs elsewhere.
+fn a_server_that_hangs_holds_up_nobody_else(kind: Kind) {
+    // In opening, and in the blanking of the record at the end.
+    for hanging in [libc::SYS_fstatfs, libc::SYS_pwrite64] {
+        let (here, elsewhere) = (folder::new(), folder::new());
+        let (called, calls) = mpsc::channel();
+        let (answer, answers) = mpsc::channel::<()>();
+        let held = kind.open(elsewhere.path()).unwrap();
+        let datadir = here.path().to_owned();
+        let stuck = thread::spawn(move || {
+            let opened = (hanging != libc::SYS_fstatfs).then(|| kind.open(&datadir).unwrap());
+            let intercepted = intercept(&[hanging], move |_| {
+                called.send(()).unwrap();
+                // Until the end of the test, however that comes.
+                let _ = answers.recv();
+                Reply::Continue
+            });
+            if intercepted && opened.is_none() {
+                drop(kind.open(&datadir));
+            }
+        });
+        // An error where calls cannot be intercepted.
+        if calls.recv_timeout(LONG).is_err() {
+            return;
+        }
+        let (done, ended) = mpsc::channel();
+        let path = elsewhere.path().to_owned();
+        thread::spawn(move || {
+            drop(held);
+            drop(kind.open(path).unwrap());
+            done.send(()).unwrap();
+        });
+        let ended = ended.recv_timeout(LONG / 4);
+        drop(answer);
+        ended.expect("the others go on");
+        stuck.join().unwrap();
+    }
 }

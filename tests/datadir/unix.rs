@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,6 +18,8 @@ with_each_manager! {
     a_link_is_not_followed
     a_fifo_is_refused_at_once
     a_directory_that_may_not_be_written_is_no_holder
+    the_umask_decides_who_may_open_it
+    a_limit_to_the_size_of_files_ends_no_process
 }
 
 fn a_path_need_not_be_utf8(kind: Kind) {
@@ -119,5 +122,66 @@ fn write_only_where_allowed() {
         if libc::geteuid() == 0 {
             assert_eq!((libc::setegid(NOBODY), libc::seteuid(NOBODY)), (0, 0));
         }
+    }
+}
+
+/// A group shares a datadir of mode 2775 with umask 002.
+fn the_umask_decides_who_may_open_it(kind: Kind) {
+    for umask in [0o000, 0o002, 0o022, 0o077_u32] {
+        let folder = folder::new();
+        let mut command = child::command(child::OPEN, kind, folder.path());
+        // SAFETY: after the fork, the closure makes one system call.
+        unsafe {
+            command.pre_exec(move || {
+                libc::umask(umask as libc::mode_t);
+                Ok(())
+            });
+        }
+        assert_eq!(open_by(command), Answer::Opened);
+        let lock = fs::metadata(folder.path().join("LOCK")).unwrap();
+        let expected = 0o666 & !umask;
+        let mode = lock.permissions().mode() & 0o777;
+        assert_eq!(mode, expected, "{mode:o} with umask {umask:o}");
+    }
+}
+
+/// `ulimit -f 0`: a write beyond the limit is answered by a signal that ends the process.
+fn a_limit_to_the_size_of_files_ends_no_process(kind: Kind) {
+    for (limit, left_over) in [
+        (0, None),
+        (1, None),
+        (1, Some("21791     \n")),
+        (1 << 20, None),
+    ] {
+        let folder = folder::new();
+        let lock = folder.path().join("LOCK");
+        if let Some(left_over) = left_over {
+            fs::write(&lock, left_over).unwrap();
+        }
+        let mut command = child::command(child::OPEN, kind, folder.path());
+        // SAFETY: after the fork, the closure makes one system call, which reads what it
+        // has on its stack.
+        unsafe {
+            command.pre_exec(move || {
+                let limit = libc::rlimit {
+                    rlim_cur: limit,
+                    rlim_max: limit,
+                };
+                match libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            });
+        }
+        let first = child::holder_by(command);
+        // Where it could not write its number, nobody else's is taken for it.
+        let named = (limit > 1).then_some(first.id());
+        assert_eq!(
+            open_elsewhere(kind, folder.path()),
+            Answer::Held(named),
+            "{limit}"
+        );
+        first.finish();
+        assert_eq!(open_elsewhere(kind, folder.path()), Answer::Opened);
     }
 }
