@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use wasm_bindgen_futures::spawn_local;
-
 use super::{errand, page};
 use crate::relay::{Effects, LeaseSlot, MILLIS, Order, Relay};
 use crate::sync::{Mutex, MutexGuard, locked};
+use crate::tasks;
 use crate::time::{self, Stamp};
 
 /// All who wait for one request to change: each looks for itself.
@@ -70,7 +69,7 @@ impl Context {
             }
             effects.wakes.into_iter().flatten().for_each(Waker::wake);
             if effects.remind {
-                spawn_local(remind());
+                tasks::spawn(remind());
             }
             if refused.is_empty() {
                 return;
@@ -95,7 +94,10 @@ impl Context {
 
 async fn remind() {
     let millis = Duration::from_millis(MILLIS as u64);
-    // There are timers wherever there are locks.
-    let _ = time::sleep(millis).await;
-    Context::here().act(|relay, now| relay.remind(now));
+    // Without a timer nothing would move the time, and the same reminder be wanted again.
+    let moved = match time::sleep(millis).await {
+        Ok(()) => 0.0,
+        Err(_) => MILLIS,
+    };
+    Context::here().act(|relay, now| relay.remind(now + moved));
 }

@@ -9,7 +9,6 @@ use std::cell::RefCell;
 
 use js_sys::{Function, JsString, Object, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
 use super::bindings::RequestOptions;
@@ -19,6 +18,7 @@ use super::round_trip::round_trip;
 use super::{ghosts, nudge};
 use crate::guard::LockMode;
 use crate::relay::{IfHeld, LeaseSlot};
+use crate::tasks;
 
 /// More than these are not kept for another lease.
 const KEPT: usize = 16;
@@ -236,13 +236,13 @@ fn on_end(lease: LeaseSlot, rejection: Option<JsValue>) {
         Then::Finish => finish(lease, rejection),
         // The promise of a request that was withdrawn is rejected here in the page. The
         // lock manager may not have heard of it, and may have granted the lock.
-        Then::MakeSure => spawn_local(async move {
+        Then::MakeSure => tasks::spawn(async move {
             if let Ok(locks) = lock_manager() {
                 round_trip(&locks).await;
             }
             finish(lease, None);
         }),
-        Then::WaitForGhosts => spawn_local(async move {
+        Then::WaitForGhosts => tasks::spawn(async move {
             ghosts::gone().await;
             finish(lease, None);
         }),
