@@ -158,16 +158,18 @@ fn on_a_read_only_file_system() {
     }
 }
 
+/// Runs `command` with processes of its own, of which it is the first.
+const CONTAINER: &[&str] = &[
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--pid",
+    "--fork",
+    "--kill-child",
+];
+
 /// In a container a process has a number that means another process outside, or none.
 fn a_process_of_another_container_is_not_taken_for_one_of_ours(kind: Kind) {
-    const CONTAINER: &[&str] = &[
-        "unshare",
-        "--user",
-        "--map-root-user",
-        "--pid",
-        "--fork",
-        "--kill-child",
-    ];
     let folder = folder::new();
     let Some(command) = command_under(CONTAINER, child::OPEN, kind, folder.path()) else {
         return;
@@ -184,20 +186,12 @@ fn a_process_of_another_container_is_not_taken_for_one_of_ours(kind: Kind) {
 /// Both have a process with the number that stands in `LOCK`: the one that asks itself, or
 /// one beside it that has nothing to do with the datadir.
 fn between_containers_nobody_is_named(kind: Kind) {
-    let container = [
-        "unshare",
-        "--user",
-        "--map-root-user",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-    ];
+    let container = [CONTAINER, &["--mount-proc"]].concat();
     let behind_another = ["sh", "-c", r#""$@"; exit $?"#, "sh"];
-    let crowded: Vec<_> = container.into_iter().chain(behind_another).collect();
-    for wrapper in [&container[..], &crowded] {
+    let crowded = [&container[..], &behind_another].concat();
+    for wrapper in [&container, &crowded] {
         let folder = folder::new();
-        let command = |wrapper| command_under(wrapper, child::OPEN, kind, folder.path());
+        let command = |wrapper: &[_]| command_under(wrapper, child::OPEN, kind, folder.path());
         let (Some(first), Some(second)) = (command(&container), command(wrapper)) else {
             return;
         };
