@@ -40,7 +40,7 @@ use context::Context;
 /// The browser frees the locks of a tab that is closed, reloaded or has crashed,
 /// and hands them to the next in its queue.
 ///
-/// There is no polling. Nothing here falls back to a narrower lock: where the
+/// Nobody polls for a lock. Nothing here falls back to a narrower lock: where the
 /// API is missing, every operation fails with [`LockError::Unavailable`] and the
 /// reason.
 ///
