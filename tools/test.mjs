@@ -114,8 +114,7 @@ const suites = {
   async tabs() {
     await makePackage();
     await chromium();
-    await nodeTests('tests/tabs');
-    await nodeTests('tests/tabs/chromium');
+    await nodeTests(['tests/tabs', 'tests/tabs/chromium']);
   },
 
   /** The other engines: the crate's wasm tests, and the tests with tabs that need nothing of Chromium. */
@@ -158,11 +157,14 @@ async function wasmTests(name, capabilities, browser, wrap = (...command) => com
   await run(program, args, { env });
 }
 
-/** Runs the test files in a folder with this Node, or another. */
-async function nodeTests(folder, { node = process.execPath, env = {}, wrap = (...command) => command } = {}) {
-  const names = existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [];
-  const tests = names.filter((name) => name.endsWith('.test.mjs')).map((name) => join(folder, name));
-  if (tests.length === 0) throw new Problem(`there are no tests in ${folder}`);
+/** Runs the test files in a folder, or in several, with this Node or another. */
+async function nodeTests(folders, { node = process.execPath, env = {}, wrap = (...command) => command } = {}) {
+  const tests = [folders].flat().flatMap((folder) => {
+    const names = existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [];
+    const tests = names.filter((name) => name.endsWith('.test.mjs')).map((name) => join(folder, name));
+    if (tests.length === 0) throw new Problem(`there are no tests in ${folder}`);
+    return tests;
+  });
   const [program, ...args] = wrap(node, '--test', '--test-reporter', 'spec', ...tests);
   await run(program, args, { env });
 }
