@@ -133,6 +133,11 @@ class Tab {
     await this.evaluate(watchForErrors);
   }
 
+  /** Resolves when the browser has gone back, to a page of its cache or to one that it loads again. */
+  async goBack() {
+    await this.#leave(() => this.#driver.navigate().back());
+  }
+
   async close() {
     await this.#leave(() => this.#driver.close());
   }
