@@ -27,4 +27,27 @@ describe("the demo's layout", { timeout: 120_000 }, () => {
     const isTooWide = () => document.scrollingElement.scrollWidth > document.documentElement.clientWidth;
     assert.equal(await page.evaluate(isTooWide), false);
   });
+
+  test('what waits is hatched all over', async () => {
+    const page = await open();
+    await page.evaluate(() => {
+      const bar = Object.assign(document.createElement('div'), { className: 'waits', style: 'position: fixed; inset: 0 auto auto 0; z-index: 2; width: 400px; height: 20px; background-color: white' });
+      document.body.append(bar);
+    });
+    await page.bringToFront();
+    const png = (await page.screenshot()).toString('base64');
+    const stripes = await page.evaluate(async (png) => {
+      const image = new Image();
+      image.src = `data:image/png;base64,${png}`;
+      await image.decode();
+      const [width, middle] = [400, 10].map((pixels) => Math.round(pixels * devicePixelRatio));
+      const context = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height }).getContext('2d');
+      context.drawImage(image, 0, 0);
+      const { data } = context.getImageData(0, middle, width, 1);
+      const isDark = Array.from({ length: width }, (_, x) => data[4 * x] + data[4 * x + 1] + data[4 * x + 2] < 3 * 225);
+      return isDark.filter((dark, x) => dark && !isDark[x - 1]).length;
+    }, png);
+    // One in ten pixels.
+    assert.ok(stripes >= 38 && stripes <= 42, `${stripes}`);
+  });
 });

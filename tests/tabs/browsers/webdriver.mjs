@@ -227,6 +227,11 @@ class Tab {
     await this.waitForFunction((width) => innerWidth === width, width);
   }
 
+  /** What is to be seen of the page, as a PNG. */
+  async screenshot() {
+    return Buffer.from(await this.#run(() => this.#driver.takeScreenshot()), 'base64');
+  }
+
   /** The frame of the page, if it has one. */
   frame() {
     const enter = () => this.#driver.switchTo().frame(0);
