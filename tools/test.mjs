@@ -123,12 +123,13 @@ const suites = {
     await webkit();
     await makePackage();
 
-    say('with Firefox');
-    await wasmTests('firefox', firefoxCapabilities(), ['--firefox', '--geckodriver', env.GECKODRIVER]);
-    await nodeTests('tests/tabs', { env: { ...env, CROSSLOCK_TEST_BROWSER: 'firefox' } });
-    say('with WebKit');
-    await wasmTests('webkit', webkitCapabilities(), ['--safari', '--safaridriver', locateWebkit().webkitDriver], onScreen);
-    await nodeTests('tests/tabs', { env: { CROSSLOCK_TEST_BROWSER: 'webkit' }, wrap: onScreen });
+    const inBrowser = (browser) => ({ CROSSLOCK_TEST_BROWSER: browser });
+    await every({
+      'the crate in Firefox': () => wasmTests('firefox', firefoxCapabilities(), ['--firefox', '--geckodriver', env.GECKODRIVER]),
+      'tabs in Firefox': () => nodeTests('tests/tabs', { env: { ...env, ...inBrowser('firefox') } }),
+      'the crate in WebKit': () => wasmTests('webkit', webkitCapabilities(), ['--safari', '--safaridriver', locateWebkit().webkitDriver], onScreen),
+      'tabs in WebKit': () => nodeTests('tests/tabs', { env: inBrowser('webkit'), wrap: onScreen }),
+    });
   },
 
   /** The packed package, installed into projects of their own. With a Node that all of their tools support. */
@@ -138,6 +139,21 @@ const suites = {
     await nodeTests('tests/places', { node: await node(24) });
   },
 };
+
+/** Runs all of the parts, whatever the ones before them did, and fails if one failed. */
+async function every(parts) {
+  const failed = [];
+  for (const [name, run] of Object.entries(parts)) {
+    say(name);
+    try {
+      await run();
+    } catch (error) {
+      console.error(error instanceof Problem ? error.message : error);
+      failed.push(name);
+    }
+  }
+  if (failed.length > 0) throw new Problem(`failed: ${failed.join(', ')}`);
+}
 
 /** Runs the crate's tests in a browser. */
 async function wasmTests(name, capabilities, browser, wrap = (...command) => command) {

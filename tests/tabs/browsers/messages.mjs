@@ -61,7 +61,7 @@ export class Messages {
 
 const scriptOf = (callback, argument, url) => `{
   const [encode, decode] = [${encode}, ${decode}];
-  // What was told may have the page left before it hears so.
+  // The test goes on with the answer, and may leave the page before the fetch is over.
   const tell = (answer) => fetch('${url}', { method: 'POST', body: JSON.stringify(answer) }).catch(() => {});
   (async () => (${callback})(decode(${JSON.stringify(encode(argument))})))().then(
     (value) => tell({ value: encode(value) }),
