@@ -14,7 +14,7 @@ const inline = join(glue, 'inline.js'); // the compiled crate as a string
 const stamp = join(root, 'target/pkg.stamp');
 const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const inputs = [
-  ...['Cargo.toml', 'Cargo.lock', 'src', 'js/src', 'js/tsconfig.json', 'pkg-template', ...licences],
+  ...['Cargo.toml', 'Cargo.lock', 'src', 'js/crate', 'js/src', 'js/tsconfig.json', 'pkg-template', ...licences],
   ...['package-lock.json', 'tools/package.mjs', 'tools/shrink.mjs', 'tools/tsconfig.declarations.json'],
 ];
 
@@ -45,7 +45,7 @@ async function compileCrate() {
   say('compiling the crate to WebAssembly');
   rmSync(glue, { recursive: true, force: true });
   const options = ['--target', 'web', '--release', '--mode', 'no-install', '--no-pack', '--no-opt', '--out-dir', glue, '--out-name', 'crosslock'];
-  await run('wasm-pack', ['build', ...options, '.', '--features', 'js'], { env });
+  await run('wasm-pack', ['build', ...options, 'js/crate'], { env });
 
   mkdirSync(pkg);
   // Not by wasm-pack, which would take its options from Cargo.toml, where they are out of sight here.
