@@ -47,10 +47,7 @@ impl LockKey {
     pub fn new(key: &str) -> Result<Self, InvalidKey> {
         match broken_rule(key) {
             None => Ok(Self(Text::from(key))),
-            Some(rule) => Err(InvalidKey {
-                shown: shown(key),
-                rule,
-            }),
+            Some(rule) => Err(InvalidKey::new(key, rule)),
         }
     }
 
@@ -112,6 +109,16 @@ pub struct InvalidKey {
 }
 
 impl InvalidKey {
+    /// Every refusal is written down, because `try_lock` can tell its caller no more
+    /// than "not granted".
+    #[cold]
+    fn new(key: &str, rule: KeyRule) -> Self {
+        let shown = shown(key);
+        let refused = Self { shown, rule };
+        log::debug!(target: "crosslock", "{refused}");
+        refused
+    }
+
     /// The refused key, escaped and cut to a length that fits a log line.
     pub fn key(&self) -> &str {
         &self.shown

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use crate::error::{Contention, LockError};
 use crate::guard::{LockGuard, LockMode};
 use crate::key::{InvalidKey, LockKey};
-use crate::manager::{AcquireOptions, LockManager};
+use crate::manager::{AcquireOptions, LockManager, only_if_granted};
 use crate::relay::{IfHeld, Passing};
 use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
@@ -131,15 +131,17 @@ impl WebLockManager {
         self
     }
 
-    /// Checks that there is a `navigator.locks` to work with.
+    /// Checks that there is a `navigator.locks` to work with, and that the namespace
+    /// keeps the rules.
     ///
     /// A document that has one may still be refused its use (an opaque origin):
     /// only a request shows.
     ///
     /// # Errors
     ///
-    /// [`LockError::Unavailable`] with the reason.
+    /// [`LockError::Unavailable`] with the reason, or [`LockError::InvalidNamespace`].
     pub fn check_available(&self) -> Result<(), LockError> {
+        self.prefix()?;
         platform::lock_manager()
             .map(drop)
             .map_err(platform::unavailable)
@@ -256,7 +258,7 @@ impl Default for WebLockManager {
 #[async_trait(?Send)]
 impl LockManager for WebLockManager {
     async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
-        self.try_acquire(key, LockMode::Exclusive).await.ok()?
+        only_if_granted(key, self.try_acquire(key, LockMode::Exclusive).await)
     }
 
     async fn lock(&self, key: &str, timeout: Duration) -> Result<Box<dyn LockGuard>, LockError> {

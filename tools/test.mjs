@@ -3,7 +3,11 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { checkApi } from './api.mjs';
+import { checkLicences } from './licences.mjs';
 import { makePackage } from './package.mjs';
+import { publish } from './publish.mjs';
+import { checkGrowth } from './growth.mjs';
 import { Problem, bin, root, run, say, script } from './run.mjs';
 import { chromium, node, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, wine } from './setup.mjs';
 
@@ -48,6 +52,26 @@ const suites = {
   async doc() {
     await rust();
     await run('cargo', ['doc', '--no-deps'], { env: { RUSTDOCFLAGS: '-D warnings' } });
+  },
+
+  /** The public API, compared with what docs/api/ has of it. */
+  async api({ 'accept-api': accept }) {
+    await checkApi({ accept });
+  },
+
+  async licences() {
+    await rust();
+    checkLicences();
+  },
+
+  /** What would be published, by cargo and by npm. */
+  async publish() {
+    await publish();
+  },
+
+  /** By how much our locks make the wasm of a Rust application grow. */
+  async growth() {
+    await checkGrowth();
   },
 
   async rust() {
@@ -143,10 +167,10 @@ async function nodeTests(folder, node = process.execPath) {
 }
 
 await script(async () => {
-  const chosen = choose();
+  const { chosen, switches } = choose();
   const results = [];
   for (const name of Object.keys(suites)) {
-    results.push(chosen.has(name) ? await attempt(name) : { name, status: 'skipped' });
+    results.push(chosen.has(name) ? await attempt(name, switches) : { name, status: 'skipped' });
   }
   console.log();
   for (const { name, status, seconds, note = '' } of results) {
@@ -158,12 +182,12 @@ await script(async () => {
   if (count('FAILED')) process.exitCode = 1;
 });
 
-async function attempt(name) {
+async function attempt(name, switches) {
   const start = performance.now();
   const result = (status, note) => ({ name, status, note, seconds: `${((performance.now() - start) / 1000).toFixed(1)} s` });
   console.log(`\n--- ${name}`);
   try {
-    await suites[name]();
+    await suites[name](switches);
     return result('ok');
   } catch (error) {
     console.error(error instanceof Problem ? `crosslock: ${name}: ${error.message}` : error);
@@ -174,13 +198,14 @@ async function attempt(name) {
 function choose() {
   const all = Object.keys(suites);
   try {
-    const { values } = parseArgs({ options: { only: { type: 'string' }, skip: { type: 'string' } } });
+    const options = { only: { type: 'string' }, skip: { type: 'string' }, 'accept-api': { type: 'boolean' } };
+    const { values } = parseArgs({ options });
     const only = values.only?.split(',') ?? all;
     const skip = values.skip?.split(',') ?? [];
     const unknown = [...only, ...skip].find((name) => !all.includes(name));
     if (unknown !== undefined) throw new Error(`there is no suite "${unknown}"`);
-    return new Set(only.filter((name) => !skip.includes(name)));
+    return { chosen: new Set(only.filter((name) => !skip.includes(name))), switches: values };
   } catch (error) {
-    throw new Problem(`${error.message}. Usage: npm test -- [--only a,b] [--skip a,b], with suites out of ${all.join(', ')}`);
+    throw new Problem(`${error.message}. Usage: npm test -- [--only a,b] [--skip a,b] [--accept-api], with suites out of ${all.join(', ')}`);
   }
 }
