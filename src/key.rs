@@ -79,6 +79,9 @@ pub enum KeyRule {
     Start,
     /// The last character is a letter or a digit.
     End,
+    /// A prefix for the names of locks begins neither with `-`, which browsers refuse,
+    /// nor with `crosslock:`, which is for namespaces.
+    Prefix,
 }
 
 impl fmt::Display for KeyRule {
@@ -96,6 +99,7 @@ impl fmt::Display for KeyRule {
             ),
             Self::Start => f.write_str("the first character must be an ASCII letter or digit"),
             Self::End => f.write_str("the last character must be an ASCII letter or digit"),
+            Self::Prefix => f.write_str("a prefix must not begin with '-' or \"crosslock:\""),
         }
     }
 }
@@ -112,7 +116,7 @@ impl InvalidKey {
     /// Every refusal is written down, because `try_lock` can tell its caller no more
     /// than "not granted".
     #[cold]
-    fn new(key: &str, rule: KeyRule) -> Self {
+    pub(crate) fn new(key: &str, rule: KeyRule) -> Self {
         let shown = shown(key);
         let refused = Self { shown, rule };
         log::debug!(target: "crosslock", "{refused}");
@@ -128,6 +132,12 @@ impl InvalidKey {
     pub fn rule(&self) -> KeyRule {
         self.rule
     }
+}
+
+/// Whether `key` keeps the rules: for what was found, and not asked for.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub(crate) fn is_valid(key: &str) -> bool {
+    broken_rule(key).is_none()
 }
 
 #[cfg_attr(not(target_family = "wasm"), inline(always))]

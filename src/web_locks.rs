@@ -8,6 +8,7 @@ mod claim;
 mod context;
 mod errand;
 mod ghosts;
+mod names;
 mod nudge;
 mod page;
 mod platform;
@@ -86,7 +87,14 @@ use context::Context;
 /// # Names
 ///
 /// The browser calls a lock `crosslock:<namespace>:<key>`. Neither part can
-/// contain `:`, so two namespaces never share a lock.
+/// contain `:`, so two namespaces never share a lock. [`with_prefix`](Self::with_prefix)
+/// is for applications whose users have tabs open that call it otherwise.
+///
+/// No other lock of ours is there for others to see, but for one: a context that waits or
+/// shares, and has never yet been seen to hold a lock exclusively, has to learn its own
+/// client id before it can say in [`query`](LockManager::query) which requests are its
+/// own. For that it holds a lock of a name like `crosslock:client?123` for the length of
+/// one round trip, once in its life. No manager shows it.
 #[derive(Debug, Clone)]
 pub struct WebLockManager {
     /// The start of every lock's name; an invalid namespace is reported by every
@@ -99,7 +107,7 @@ impl WebLockManager {
     /// Locks in the empty namespace.
     pub fn new() -> Self {
         Self {
-            prefix: Ok(prefix("")),
+            prefix: names::in_namespace(""),
             passing: Passing::On,
         }
     }
@@ -111,13 +119,34 @@ impl WebLockManager {
     /// breaks them makes every operation fail with
     /// [`LockError::InvalidNamespace`].
     pub fn with_namespace(namespace: impl AsRef<str>) -> Self {
-        let namespace = namespace.as_ref();
-        if namespace.is_empty() {
-            return Self::new();
-        }
-        let checked = LockKey::new(namespace);
         Self {
-            prefix: checked.map(|namespace| prefix(namespace.as_str())),
+            prefix: names::in_namespace(namespace.as_ref()),
+            ..Self::new()
+        }
+    }
+
+    /// Locks that the browser calls `<prefix><key>`: for a web wallet that has shipped
+    /// names of its own, such as `bark.<fingerprint>.<key>`, so that its old tabs and its
+    /// new ones exclude each other. Anyone else takes a
+    /// [namespace](Self::with_namespace).
+    ///
+    /// ```
+    /// # #[cfg(target_family = "wasm")]
+    /// let locks = crosslock::web_locks::WebLockManager::with_prefix("bark.01abcdef.");
+    /// ```
+    ///
+    /// **What keeps two prefixes apart:** they share no lock if neither is the start of
+    /// the other, as with fingerprints of one length, or if the longer one ends in a
+    /// character that keys cannot have, such as `:` or `/`. Otherwise some of their keys
+    /// name one lock, as `a.b` under `bark.` and `b` under `bark.a.` do: they then exclude
+    /// each other more than they need to, never less.
+    ///
+    /// A prefix may be empty, and may have any characters. It must not begin with `-`,
+    /// which browsers refuse, or with `crosslock:`, which is for namespaces: such a one
+    /// makes every operation fail with [`LockError::InvalidNamespace`].
+    pub fn with_prefix(prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: names::with_prefix(prefix.into()),
             ..Self::new()
         }
     }
@@ -314,8 +343,4 @@ impl LockManager for WebLockManager {
             false => LockScope::Origin,
         }
     }
-}
-
-fn prefix(namespace: &str) -> String {
-    format!("crosslock:{namespace}:")
 }

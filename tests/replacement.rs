@@ -98,7 +98,11 @@ fn every_cause_of_a_failed_setup_is_printed_once() {
         let system = source.get_ref().and_then(|ours| ours.source());
         parts.extend(system.map(ToString::to_string));
         // Not even in other words.
-        if let Some((words, _number)) = system.map(ToString::to_string).unwrap_or_default().split_once(" (os error") {
+        if let Some((words, _number)) = system
+            .map(ToString::to_string)
+            .unwrap_or_default()
+            .split_once(" (os error")
+        {
             parts.push(words.to_owned());
         }
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -152,7 +156,10 @@ async fn options_are_built_and_may_grow() {
     let shared = AcquireOptions::new(Duration::ZERO).with_mode(LockMode::Shared);
     let one = locks.acquire("replacement.shared", shared).await.unwrap();
     let two = locks.acquire("replacement.shared", shared).await.unwrap();
-    assert_eq!((one.mode(), two.mode()), (LockMode::Shared, LockMode::Shared));
+    assert_eq!(
+        (one.mode(), two.mode()),
+        (LockMode::Shared, LockMode::Shared)
+    );
     let long = shared.with_timeout(Duration::from_secs(7));
     assert_eq!(long.timeout, Duration::from_secs(7));
 }

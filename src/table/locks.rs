@@ -37,7 +37,10 @@ impl<O: Owner> TableLocks<O> {
     /// The same locks, taken in the name of `client`.
     #[cfg_attr(
         not(any(unix, windows)),
-        expect(dead_code, reason = "for datadir locks, which are opened without a name")
+        expect(
+            dead_code,
+            reason = "for datadir locks, which are opened without a name"
+        )
     )]
     pub(crate) fn in_the_name_of(self, client: Arc<str>) -> Self {
         let client = Some(client);
