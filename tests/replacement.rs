@@ -163,3 +163,16 @@ async fn options_are_built_and_may_grow() {
     let long = shared.with_timeout(Duration::from_secs(7));
     assert_eq!(long.timeout, Duration::from_secs(7));
 }
+
+/// What an application keeps in its structs, and moves between threads.
+#[test]
+fn everything_that_is_kept_may_move_between_threads() {
+    fn moves<T: Send + Sync + 'static>() {}
+    moves::<Box<dyn LockManager>>();
+    moves::<Box<dyn crosslock::LockGuard>>();
+    moves::<MemoryLockManager>();
+    moves::<crosslock::memory::MemoryLockGuard>();
+    moves::<crosslock::LockSnapshot>();
+    moves::<(LockError, PidLockError, crosslock::InvalidKey)>();
+    moves::<(LockKey, AcquireOptions, PlatformOptions, LockScope)>();
+}

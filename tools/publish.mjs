@@ -1,6 +1,6 @@
 // What `cargo publish` and `npm publish` would upload, up to the upload itself.
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makePackage } from './package.mjs';
 import { Problem, output, root, run } from './run.mjs';
@@ -15,9 +15,25 @@ export async function publish() {
   // It builds what it has packed. What is not committed yet is tried as well.
   await run('cargo', ['publish', '--dry-run', '--allow-dirty', '--package', 'crosslock']);
   checkFiles();
-  await buildDependant();
+  const crate = manifest();
+  checkFields('Cargo.toml', crate, ['description', 'license', 'readme', 'keywords', 'categories', 'rust_version']);
+  if (crate.metadata?.docs?.rs === undefined) throw new Problem('Cargo.toml does not say how docs.rs is to build it');
+  await buildDependant(crate.version);
   await makePackage();
+  const published = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
+  checkFields('pkg-template/package.json', published, ['description', 'license', 'keywords', 'engines', 'files', 'exports']);
   await run('npm', ['publish', '--dry-run'], { cwd: pkg });
+}
+
+/** What registries show, and their users look for. */
+function checkFields(file, manifest, names) {
+  const missing = names.filter((name) => Object.keys(Object(manifest[name])).length === 0);
+  if (missing.length) throw new Problem(`${file} lacks ${missing.join(', ')}`);
+}
+
+function manifest() {
+  const { packages } = JSON.parse(output('cargo', 'metadata', '--format-version', '1', '--no-deps'));
+  return packages.find(({ name }) => name === 'crosslock');
 }
 
 /** Sources, and what users read: neither tests nor the crate that wasm-pack builds. */
@@ -29,8 +45,7 @@ function checkFiles() {
 }
 
 /** Whoever builds on the packed crate links nothing of ours, for which there may be no linker. */
-async function buildDependant() {
-  const { version } = JSON.parse(output('cargo', 'metadata', '--format-version', '1', '--no-deps')).packages.find(({ name }) => name === 'crosslock');
+async function buildDependant(version) {
   const folder = join(root, 'target/dependant');
   const packed = join(root, 'target/package', `crosslock-${version}`);
   rmSync(folder, { recursive: true, force: true });
