@@ -33,6 +33,13 @@
 //! See [`LockManager`]; in short: exclusion, first come first served, no polling, a
 //! timeout on every wait, cancel safety, and no lock that outlives its holder.
 //!
+//! # What is logged
+//!
+//! To the [`log`](https://docs.rs/log) facade, with the target `crosslock`: as a warning,
+//! once for each manager, that its datadir was lost; for debugging, every key that was
+//! refused and every other failure that [`LockManager::try_lock`] could only answer with
+//! `None`.
+//!
 //! # Where to read on
 //!
 //! [`LockManager`] and [`LockGuard`] are the contract, [`LockKey`] the rules for

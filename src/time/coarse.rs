@@ -1,11 +1,8 @@
 //! A cheap clock, good to some milliseconds: every lock notes when it was granted, and
 //! an exact clock would cost as much as the lock.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-#[path = "coarse/linux.rs"]
-mod clock;
-#[cfg(target_vendor = "apple")]
-#[path = "coarse/apple.rs"]
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+#[path = "coarse/unix.rs"]
 mod clock;
 #[cfg(windows)]
 #[path = "coarse/windows.rs"]

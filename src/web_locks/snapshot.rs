@@ -11,6 +11,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::bindings::{Info, Snapshot};
 use super::claim::Claim;
 use super::context::Context;
+use super::names;
 use super::platform::{lock_manager, unavailable, why_turned_down};
 use crate::error::LockError;
 use crate::guard::LockMode;
@@ -80,7 +81,7 @@ fn hidden(prefix: &str, client: Option<&str>) -> Hidden {
     let mut hidden = Hidden::default();
     Context::here().look(|relay| {
         relay.for_each_hidden(|request| {
-            let Some(key) = request.name.strip_prefix(prefix) else {
+            let Some(key) = names::key_of(prefix, request.name) else {
                 return;
             };
             let info = LockInfo {
@@ -148,7 +149,7 @@ async fn answer(asked: js_sys::Promise) -> Result<Snapshot, LockError> {
 /// An entry of the browser's snapshot, if it is one of those asked for.
 fn describe(prefix: &str, info: &Info) -> Option<LockInfo> {
     let name = info.name();
-    let key = name.strip_prefix(prefix)?;
+    let key = names::key_of(prefix, &name)?;
     let mode = match info.mode().as_str() {
         "shared" => LockMode::Shared,
         _ => LockMode::Exclusive,
