@@ -54,6 +54,10 @@ pub struct PlatformOptions {
     /// the same origin: see `WebLockManager::with_namespace`. Natively it is ignored:
     /// there, datadirs are apart, and memory is one keyspace for the whole process.
     pub namespace: Option<String>,
+    /// On the web, the start of all lock names, in the place of a namespace; where both
+    /// are given, this one counts. See `WebLockManager::with_prefix`. Natively it is
+    /// ignored.
+    pub prefix: Option<String>,
     /// Natively, what the requests carry in [`query`](LockManager::query) and in the
     /// errors of those who time out behind them. On the web it is ignored: there the
     /// browser names its clients itself.
@@ -77,6 +81,13 @@ impl PlatformOptions {
     #[must_use]
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// The same, with lock names that begin like this.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
         self
     }
 

@@ -48,3 +48,14 @@ fn a_bad_namespace_fails_at_once_with_the_one_type_of_error() {
     };
     assert_eq!(format!("{error:#}").matches("no/namespace").count(), 1);
 }
+
+#[wasm_bindgen_test]
+async fn a_prefix_takes_the_place_of_the_namespace() {
+    let options = PlatformOptions::new()
+        .with_namespace("01abcdef")
+        .with_prefix("bark.01abcdef.");
+    let locks = platform_default_with(options).unwrap();
+    let _guard = locks.lock("k", Duration::ZERO).await.unwrap();
+    let same = WebLockManager::with_prefix("bark.");
+    assert!(same.try_lock("01abcdef.k").await.is_none());
+}
