@@ -175,7 +175,7 @@ await script(async () => {
   console.log();
   for (const { name, status, seconds, note = '' } of results) {
     const outcome = seconds ? `${status.padEnd(8)}${seconds.padStart(8)}  ${note}` : 'skipped by request';
-    console.log(`${name.padEnd(8)}${outcome}`.trimEnd());
+    console.log(`${name.padEnd(10)}${outcome}`.trimEnd());
   }
   const count = (status) => results.filter((result) => result.status === status).length;
   console.log(`${count('ok')} passed, ${count('FAILED')} failed, ${count('skipped')} skipped`);
