@@ -3,7 +3,7 @@
 //! Rust users would miss.
 //!
 //! To cross over costs as much as a lock, so what crosses is numbers: those of the
-//! [tasks] that wait and of the [guards] that are held. Results go to an
+//! [tasks](crate::tasks) that wait and of the [guards] that are held. Results go to an
 //! [`Answer`](answer::Answer), the two functions of a promise that TypeScript made.
 
 #![expect(unreachable_pub, reason = "wasm-bindgen exports nothing less")]
@@ -11,5 +11,4 @@
 mod answer;
 mod guards;
 mod manager;
-mod tasks;
 mod values;

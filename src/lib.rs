@@ -68,6 +68,8 @@ mod scope;
 mod snapshot;
 mod sync;
 mod table;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+mod tasks;
 mod time;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 pub mod web_locks;

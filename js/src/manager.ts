@@ -15,7 +15,7 @@ import {
 } from './options.js';
 import { checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
 import { lockInfo, type Asker, type LockSnapshot } from './snapshot.js';
-import { answerTo, crate, crateAtOnce, unlessAborted, type Question } from './wasm.js';
+import { answerTo, crateAtOnce, unlessAborted, withCrate, type Question } from './wasm.js';
 
 /**
  * Whom a manager's locks exclude:
@@ -217,7 +217,7 @@ export abstract class LockManager {
     giveBack: ((answer: T) => void) | undefined,
   ): Promise<T> {
     if (signal) throwIfAborted(signal);
-    return this.#askNow(await crate(), question, signal, giveBack);
+    return withCrate((from) => this.#askNow(from, question, signal, giveBack));
   }
 
   /** Within the call, with a signal or without: who calls first is first in the queue. */

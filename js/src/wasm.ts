@@ -6,30 +6,36 @@ import { LockError, throwIfAborted, unavailable } from './errors.js';
 
 let loading: Promise<typeof Manager> | undefined;
 let ready: typeof Manager | undefined;
+/** How many await it. */
+let waiting = 0;
 
 /**
- * The crate, compiled and ready. Loaded at the first call and never again, so that importing the
- * package does nothing.
+ * Runs `use` with the crate, compiled and ready. It is loaded at the first call and never again, so
+ * that importing the package does nothing.
  *
  * Those who await it go on in the order in which they began to, which is the order in which requests
  * reach the crate.
  *
  * @internal
  */
-export function crate(): Promise<typeof Manager> {
-  loading ??= load().then(
+export function withCrate<T>(use: (from: typeof Manager) => Promise<T>): Promise<T> {
+  loading ??= load().catch((error) => {
+    // A page that was short of memory, or offline, may try again.
+    loading = undefined;
+    throw error;
+  });
+  waiting++;
+  // Counted out in the very step that goes on: in between, another call would overtake it.
+  return loading.then(
     (loaded) => {
-      // Not before everyone who awaits it has gone on.
-      setTimeout(() => (ready = loaded), 0);
-      return loaded;
+      waiting--;
+      return use((ready = loaded));
     },
     (error) => {
-      // A page that was short of memory, or offline, may try again.
-      loading = undefined;
+      waiting--;
       throw error;
     },
   );
-  return loading;
 }
 
 /**
@@ -38,7 +44,7 @@ export function crate(): Promise<typeof Manager> {
  * @internal
  */
 export function crateAtOnce(): typeof Manager | undefined {
-  return ready;
+  return waiting === 0 ? ready : undefined;
 }
 
 async function load(): Promise<typeof Manager> {

@@ -8,10 +8,10 @@ use slab::Slab;
 use wasm_bindgen::prelude::*;
 
 use super::answer::Answer;
-use super::tasks::{self, TaskNumber};
 use super::values::failure;
 use crate::guard::LockGuard;
 use crate::memory::MemoryLockGuard;
+use crate::tasks::{self, TaskNumber};
 use crate::web_locks::WebLockGuard;
 
 /// Names a guard to JavaScript, until it is released.

@@ -8,12 +8,18 @@ use wasm_bindgen::prelude::*;
 
 use super::answer::Answer;
 use super::guards::{self, Guard};
-use super::tasks::{self, TaskNumber};
 use super::values;
 use crate::guard::LockMode;
 use crate::manager::{AcquireOptions, LockManager};
 use crate::memory::MemoryLockManager;
+use crate::tasks::{self, TaskNumber};
 use crate::web_locks::WebLockManager;
+
+/// Drops a task that waits, which withdraws what it waits for.
+#[wasm_bindgen]
+pub fn cancel(task: TaskNumber) {
+    tasks::cancel(task);
+}
 
 /// Every method is answered with a promise's two functions, and returns the number of
 /// the task that will do so, unless that was done already.

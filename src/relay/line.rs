@@ -1,8 +1,10 @@
 //! How a line comes to rest: who of those who wait has which lease, and what is asked of
 //! the platform for the others.
 
+use std::collections::HashMap;
+
 use super::{
-    IfHeld, Lease, LeaseSlot, Line, MILLIS, Order, Passing, Phase, Relay, Reminder, Request,
+    Endings, IfHeld, KEPT, Lease, LeaseId, Line, MILLIS, Order, Passing, Phase, Relay, Request,
     RequestSlot, State, TURNS,
 };
 use crate::guard::LockMode;
@@ -16,10 +18,12 @@ impl<W> Relay<W> {
         let line = self.lines.insert(Line {
             name: name.to_owned(),
             waiting: List::default(),
+            alone: List::default(),
             trying: List::default(),
             next: None,
             active: Vec::new(),
-            ending: 0,
+            ending: Endings::default(),
+            withdrawn: 0,
             known_by: 0,
         });
         self.by_name.insert(name.to_owned(), line);
@@ -30,8 +34,16 @@ impl<W> Relay<W> {
     pub(super) fn leave(&mut self, line: usize) {
         self.lines[line].known_by -= 1;
         if self.lines[line].known_by == 0 {
-            let Line { name, .. } = self.lines.remove(line);
-            self.by_name.remove(&name);
+            self.remove_line(line);
+        }
+    }
+
+    pub(super) fn remove_line(&mut self, line: usize) {
+        let Line { name, .. } = self.lines.remove(line);
+        self.by_name.remove(&name);
+        if self.lines.is_empty() && self.lines.capacity() > KEPT {
+            self.lines = Default::default();
+            self.by_name = HashMap::default();
         }
     }
 
@@ -68,9 +80,11 @@ impl<W> Relay<W> {
             return;
         };
         let mut active = self.lines[line].active.iter();
-        if active.any(|&lease| self.leases[lease].mode == mode && self.may_pass_on(lease, now)) {
-            if self.reminder == Reminder::None {
-                self.reminder = Reminder::Wanted;
+        let may_be_next =
+            |&lease: &LeaseId| self.leases[lease].mode == mode && self.may_pass_on(lease, now);
+        if !self.is_hidden && active.any(may_be_next) {
+            if !std::mem::replace(&mut self.is_reminded, true) {
+                self.orders.push(Order::Remind);
             }
             return;
         }
@@ -79,7 +93,7 @@ impl<W> Relay<W> {
     }
 
     /// An active lease that may be given to one more, as of now.
-    fn lease_to_share(&self, line: usize, mode: LockMode, now: f64) -> Option<LeaseSlot> {
+    fn lease_to_share(&self, line: usize, mode: LockMode, now: f64) -> Option<LeaseId> {
         let mut active = self.lines[line].active.iter().copied();
         active.find(|&slot| {
             let lease = &self.leases[slot];
@@ -89,18 +103,18 @@ impl<W> Relay<W> {
     }
 
     /// Whether a lease is young, and nobody's own.
-    fn may_pass_on(&self, lease: LeaseSlot, now: f64) -> bool {
+    fn may_pass_on(&self, lease: LeaseId, now: f64) -> bool {
         let lease = &self.leases[lease];
         let is_young = lease.turns < TURNS && now - lease.granted < MILLIS;
         is_young && lease.passing == Passing::On
     }
 
-    fn idle_lease(&self, line: usize) -> Option<LeaseSlot> {
+    fn idle_lease(&self, line: usize) -> Option<LeaseId> {
         let mut active = self.lines[line].active.iter().copied();
         active.find(|&lease| self.leases[lease].holders.is_empty())
     }
 
-    pub(super) fn hand_to(&mut self, request: RequestSlot, lease: LeaseSlot, now: f64) {
+    pub(super) fn hand_to(&mut self, request: RequestSlot, lease: LeaseId, now: f64) {
         let holders = &mut self.leases[lease].holders;
         holders.push_back(request, &mut self.requests);
         self.leases[lease].turns += 1;
@@ -109,6 +123,20 @@ impl<W> Relay<W> {
     }
 
     pub(super) fn try_now(&mut self, slot: RequestSlot, now: f64) {
+        let Some(slot) = self.try_here(slot, now) else {
+            return;
+        };
+        if self.lines[self.requests[slot].line].ending.is_any() {
+            // What we have let go of ourselves is free as far as our caller can know, but
+            // the platform may not have heard of it.
+            return self.park(slot);
+        }
+        self.ask_alone(slot);
+    }
+
+    /// What this context can say to a try itself. Returns it if it is for the platform to
+    /// decide.
+    fn try_here(&mut self, slot: RequestSlot, now: f64) -> Option<RequestSlot> {
         let Request {
             line,
             mode,
@@ -117,19 +145,27 @@ impl<W> Relay<W> {
         } = self.requests[slot];
         if self.conflicts(line, mode) {
             // The platform would say no more: it has our requests before this one.
-            return self.change(slot, State::Busy);
+            self.change(slot, State::Busy);
+            return None;
         }
         let lease = (passing == Passing::On).then(|| self.lease_to_share(line, mode, now));
-        if let Some(lease) = lease.flatten() {
-            return self.hand_to(slot, lease, now);
+        match lease.flatten() {
+            Some(lease) => {
+                self.hand_to(slot, lease, now);
+                None
+            }
+            None => Some(slot),
         }
-        if self.lines[line].ending > 0 {
-            // What we have let go of ourselves is free as far as our caller can know, but
-            // the platform may not have heard of it.
-            let trying = &mut self.lines[line].trying;
-            return trying.push_back(slot, &mut self.requests);
+    }
+
+    fn park(&mut self, slot: RequestSlot) {
+        let Line { trying, ending, .. } = &mut self.lines[self.requests[slot].line];
+        if trying.is_empty() {
+            ending.begin_batch();
         }
-        self.ask_alone(slot);
+        // Those that began to end after the present batch came are in the way of this one.
+        self.requests[slot].epoch = ending.epoch + u64::from(ending.new > 0);
+        trying.push_back(slot, &mut self.requests);
     }
 
     /// Whether somebody in `line` holds or waits for what leaves no room for `mode`.
@@ -143,12 +179,21 @@ impl<W> Relay<W> {
         before.any(|other| [mode, other].contains(&LockMode::Exclusive))
     }
 
-    /// For the tries that waited for what we had let go of.
+    /// For the tries that waited for what we had let go of. They wait once: what was let go
+    /// of since is as good a reason as any to refuse them.
     pub(super) fn try_again(&mut self, line: usize, now: f64) {
-        while let Some(slot) = self.lines[line].trying.front() {
-            let trying = &mut self.lines[line].trying;
+        while self.lines[line].ending.old == 0
+            && let Some(slot) = self.lines[line].trying.front()
+        {
+            let Line { trying, ending, .. } = &mut self.lines[line];
+            if self.requests[slot].epoch > ending.epoch {
+                ending.begin_batch();
+                continue;
+            }
             trying.unlink(slot, &mut self.requests);
-            self.try_now(slot, now);
+            if let Some(slot) = self.try_here(slot, now) {
+                self.ask_alone(slot);
+            }
         }
     }
 
@@ -165,6 +210,15 @@ impl<W> Relay<W> {
         self.requests[slot].lease = Some(lease);
     }
 
+    /// A request with a lease of its own is pending no more.
+    pub(super) fn waits_no_longer(&mut self, slot: RequestSlot) {
+        let request = &self.requests[slot];
+        if (request.if_held, request.passing) == (IfHeld::Queue, Passing::Off) {
+            let alone = &mut self.lines[request.line].alone;
+            alone.unlink(slot, &mut self.requests);
+        }
+    }
+
     fn ask(
         &mut self,
         line: usize,
@@ -172,17 +226,20 @@ impl<W> Relay<W> {
         if_held: IfHeld,
         passing: Passing,
         request: Option<RequestSlot>,
-    ) -> LeaseSlot {
+    ) -> LeaseId {
         self.lines[line].known_by += 1;
         let lease = self.leases.insert(Lease {
             line,
             mode,
             phase: Phase::Asked,
             holders: List::default(),
+            if_held,
             request,
             passing,
             turns: 0,
             granted: 0.0,
+            is_granted: false,
+            epoch: 0,
         });
         self.orders.push(Order::Ask {
             lease,
@@ -194,24 +251,38 @@ impl<W> Relay<W> {
     }
 
     /// Withdraws or lets go of a lease that nobody holds.
-    pub(super) fn end(&mut self, slot: LeaseSlot) {
+    pub(super) fn end(&mut self, slot: LeaseId) {
         let lease = &mut self.leases[slot];
         lease.phase = Phase::Ending;
         lease.request = None;
         let line = &mut self.lines[lease.line];
         line.active.retain(|&active| active != slot);
-        line.ending += 1;
+        line.ending.new += 1;
+        lease.epoch = line.ending.epoch;
         self.orders.push(Order::End(slot));
     }
 
-    /// Tells the holders of a lease that is active no more.
-    pub(super) fn lose(&mut self, lease: LeaseSlot, why: &str) {
-        self.leases[lease].phase = Phase::Forgotten;
+    /// Tells the holders of a lease that is active no more, and removes it.
+    pub(super) fn lose(&mut self, lease: LeaseId, why: &str) {
         while let Some(holder) = self.leases[lease].holders.front() {
             let holders = &mut self.leases[lease].holders;
             holders.unlink(holder, &mut self.requests);
             self.requests[holder].lease = None;
             self.change(holder, State::Lost(why.to_owned()));
         }
+        let line = self.leases.remove(lease).line;
+        self.leave(line);
+    }
+}
+
+impl Endings {
+    fn is_any(&self) -> bool {
+        self.old + self.new > 0
+    }
+
+    /// From now on, all that end are waited for, and none that will.
+    fn begin_batch(&mut self) {
+        self.epoch += 1;
+        self.old += std::mem::take(&mut self.new);
     }
 }

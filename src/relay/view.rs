@@ -1,6 +1,6 @@
 //! What can be seen of a relay from outside, beside the [`State`] of a request.
 
-use super::{IfHeld, Lease, LeaseSlot, Passing, Phase, Relay, Request, RequestSlot, State};
+use super::{IfHeld, Line, Passing, Relay, Request, RequestSlot, State};
 use crate::guard::LockMode;
 
 /// Who of our own context is in the way of a request.
@@ -13,16 +13,26 @@ pub(crate) struct Ahead {
     pub(crate) waiting: Option<usize>,
 }
 
-/// A request of which we know more than the platform.
+/// A request of this context that holds or waits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Hidden<'a> {
+pub(crate) struct Own<'a> {
     pub(crate) name: &'a str,
     pub(crate) mode: LockMode,
     pub(crate) is_held: bool,
-    /// The head of a line, that the platform was asked for: it does not tell since when.
+    /// Of those who wait: whether the platform was asked for this one itself, and not for
+    /// one in front of it.
     pub(crate) is_asked_for: bool,
     /// Since when it is held, or waits.
     pub(crate) since: f64,
+}
+
+/// What the platform may show of this context.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Asked<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) mode: LockMode,
+    /// Whether it is a lock that was granted, and not a request.
+    pub(crate) is_granted: bool,
 }
 
 impl<W> Relay<W> {
@@ -56,52 +66,53 @@ impl<W> Relay<W> {
         })
     }
 
-    /// Since when this context holds `name` exclusively.
-    pub(crate) fn held_exclusively_since(&self, name: &str) -> Option<f64> {
-        let line = &self.lines[*self.by_name.get(name)?];
-        line.active.iter().find_map(|&lease| {
-            let Lease { mode, holders, .. } = &self.leases[lease];
-            let holder = (*mode == LockMode::Exclusive).then(|| holders.front())?;
-            self.held_since(holder?)
-        })
-    }
-
     /// Whether this context holds `name` in any mode.
     pub(crate) fn holds(&self, name: &str) -> bool {
         let line = self.by_name.get(name);
         line.is_some_and(|&line| !self.lines[line].active.is_empty())
     }
 
-    /// Shows the requests that the platform does not know of, or not since when: those who
-    /// share a lease with its first holder, and line by line those who wait.
-    pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(Hidden<'_>)) {
+    /// Shows all that this context holds and waits for, as of now: those who wait for one
+    /// lock in the order in which they came. Not what is not to wait.
+    pub(crate) fn for_each_own(&self, mut show: impl FnMut(Own<'_>)) {
+        let mut show = |line: &Line, slot: RequestSlot, is_asked_for| {
+            let held_since = self.held_since(slot);
+            let Request { mode, since, .. } = self.requests[slot];
+            show(Own {
+                name: &line.name,
+                mode,
+                is_held: held_since.is_some(),
+                is_asked_for,
+                since: held_since.unwrap_or(since),
+            });
+        };
         for (_, line) in &self.lines {
-            let active = line.active.iter();
-            let holders = active.map(|&lease| self.leases[lease].holders.iter(&self.requests));
-            let sharers = holders.flat_map(|holders| holders.skip(1));
-            let asked_for = line.next.and_then(|_| line.waiting.front());
-            for slot in sharers.chain(line.waiting.iter(&self.requests)) {
-                let held_since = self.held_since(slot);
-                let Request { mode, since, .. } = self.requests[slot];
-                show(Hidden {
-                    name: &line.name,
-                    mode,
-                    is_held: held_since.is_some(),
-                    is_asked_for: asked_for == Some(slot),
-                    since: held_since.unwrap_or(since),
-                });
+            for &lease in &line.active {
+                let holders = self.leases[lease].holders.iter(&self.requests);
+                holders.for_each(|slot| show(line, slot, false));
             }
+            let head = line.next.and_then(|_| line.waiting.front());
+            let mut alone = line.alone.iter(&self.requests).peekable();
+            for slot in line.waiting.iter(&self.requests) {
+                let since = self.requests[slot].since;
+                while let Some(slot) = alone.next_if(|&alone| self.requests[alone].since < since) {
+                    show(line, slot, true);
+                }
+                show(line, slot, head == Some(slot));
+            }
+            alone.for_each(|slot| show(line, slot, true));
         }
     }
 
-    /// What `lease` is, or was to be, a lock on.
-    pub(crate) fn name_of(&self, lease: LeaseSlot) -> &str {
-        &self.lines[self.leases[lease].line].name
-    }
-
-    /// Whether the end of `lease` was [ordered](super::Order::End).
-    pub(crate) fn is_ending(&self, lease: LeaseSlot) -> bool {
-        self.leases[lease].phase == Phase::Ending
+    /// Shows what the platform may have to show of this context, as of now.
+    pub(crate) fn for_each_asked(&self, mut show: impl FnMut(Asked<'_>)) {
+        for lease in self.leases.iter() {
+            show(Asked {
+                name: &self.lines[lease.line].name,
+                mode: lease.mode,
+                is_granted: lease.is_granted,
+            });
+        }
     }
 
     #[cfg(all(test, not(any(loom, target_family = "wasm"))))]

@@ -1,4 +1,5 @@
-//! Tasks: what JavaScript asks for, until it is answered.
+//! Tasks: what runs by itself in browsers and Node: what JavaScript asks for, until it is
+//! answered, and what the Web Locks backend does on the side.
 //!
 //! A task is polled when it is started, and again by whatever wakes it, in the same
 //! breath: a lock that is free is granted within the call that asks for it, and a
@@ -6,8 +7,11 @@
 //! wasm-bindgen-futures takes two of those, a promise and two closures, which is more
 //! than all that a lock costs here.)
 //!
-//! The npm package has no threads: each worker loads a module of its own, and all that
-//! wakes a task is on its thread.
+//! And those of wasm-bindgen-futures run by `queueMicrotask`, which test suites replace like
+//! `setTimeout`: once it has lost a callback, none of them ever runs again.
+//!
+//! All that wakes a task must be on its thread: promises, timers and, as the npm package has
+//! no threads (each worker loads a module of its own), whatever JavaScript asks for.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -16,10 +20,9 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
 use slab::Slab;
-use wasm_bindgen::prelude::*;
 
 /// Names a task that waits.
-pub(super) type TaskNumber = u32;
+pub(crate) type TaskNumber = u32;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -47,7 +50,7 @@ enum Place {
 const KEPT: usize = 64;
 
 /// Runs `task`. Returns its number if it has to wait.
-pub(super) fn start(task: impl Future<Output = ()> + 'static) -> Option<TaskNumber> {
+pub(crate) fn start(task: impl Future<Output = ()> + 'static) -> Option<TaskNumber> {
     let (place, waker) = TASKS.with_borrow_mut(|tasks| {
         let place = tasks.places.insert(Place::Polled { woken: false });
         (place, tasks.waker(place))
@@ -56,9 +59,17 @@ pub(super) fn start(task: impl Future<Output = ()> + 'static) -> Option<TaskNumb
     (!is_done).then(|| TaskNumber::try_from(place).expect("a pointer has 32 bits"))
 }
 
+/// Runs `task`, which nobody will [cancel].
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
+    let _ = start(task);
+}
+
 /// Drops a task that waits, which withdraws what it waits for.
-#[wasm_bindgen]
-pub fn cancel(task: TaskNumber) {
+#[cfg_attr(
+    not(feature = "js"),
+    expect(dead_code, reason = "for JavaScript, which cannot drop a future")
+)]
+pub(crate) fn cancel(task: TaskNumber) {
     let task = TASKS.with_borrow_mut(|tasks| tasks.remove(task as usize));
     // Outside: it may wake others.
     drop(task);

@@ -1,0 +1,233 @@
+//! What the platform says, and what becomes of it, in whatever order it comes.
+//!
+//! By the specification a request is called back once, and then its promise is settled,
+//! once; or it is rejected without a callback. WebKit (2.50) rejects a request that is
+//! stolen while its grant is on the way, and then calls back all the same. So nothing is
+//! taken for granted here: a lease that has had its say is removed, and whatever is said
+//! of it later is about nobody.
+
+use super::{IfHeld, Lease, LeaseId, Order, Phase, Relay, RequestSlot, State};
+use crate::table::list::List;
+
+/// How the promise of a request was settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Resolved,
+    /// Rejected with an `AbortError`. The specification has that for a signal and for a
+    /// steal, and for nothing else; it does not tell a lock that was stolen from one
+    /// whose grant was still on the way.
+    Aborted,
+    /// Rejected with something else, or never made: why.
+    Failed(String),
+}
+
+impl Settled {
+    /// What this says to one who waited.
+    fn while_pending(self) -> State {
+        match self {
+            Self::Resolved => State::TurnedDown(String::from(
+                "navigator.locks.request() ended without calling back",
+            )),
+            Self::Aborted => State::Lost(String::from(STOLEN)),
+            Self::Failed(why) => State::TurnedDown(why),
+        }
+    }
+
+    /// What this says to one who held.
+    fn while_held(self) -> String {
+        match self {
+            Self::Resolved => String::from("the browser ended it"),
+            Self::Aborted => String::from(STOLEN),
+            Self::Failed(why) => format!("the browser took it away: {why}"),
+        }
+    }
+}
+
+const STOLEN: &str = "it was stolen";
+
+impl<W> Relay<W> {
+    /// The platform has called back, with a lock or without. Returns whether to keep the
+    /// lock: it may come too late, or for nobody.
+    pub(crate) fn called_back(&mut self, id: LeaseId, has_lock: bool, now: f64) -> bool {
+        let Some(lease) = self.leases.get(id) else {
+            return false;
+        };
+        let (line, phase) = (lease.line, lease.phase);
+        if phase != Phase::Asked {
+            return false;
+        }
+        if !has_lock {
+            self.turn_down(id, now, |lease| match lease.if_held {
+                IfHeld::Refuse => State::Busy,
+                IfHeld::Queue | IfHeld::Steal => State::TurnedDown(String::from(
+                    "navigator.locks.request() called back without a lock",
+                )),
+            });
+            return false;
+        }
+        self.leases[id].phase = Phase::Active;
+        self.leases[id].is_granted = true;
+        self.leases[id].granted = now;
+        if self.leases[id].if_held == IfHeld::Steal {
+            // The platform will say so as well, but by then a victim might have handed on
+            // what it no longer had.
+            for victim in std::mem::take(&mut self.lines[line].active) {
+                self.orders.push(Order::Forget(victim));
+                self.lose(victim, STOLEN);
+            }
+        }
+        self.lines[line].active.push(id);
+        match self.leases[id].request.take() {
+            Some(request) => {
+                self.waits_no_longer(request);
+                self.hand_to(request, id, now);
+            }
+            None => self.lines[line].next = None,
+        }
+        self.settle(line, now);
+        true
+    }
+
+    /// The promise of a request is settled, or there was none.
+    pub(crate) fn settled(&mut self, id: LeaseId, how: Settled, now: f64) {
+        let Some(&Lease {
+            line,
+            phase,
+            is_granted,
+            ..
+        }) = self.leases.get(id)
+        else {
+            return;
+        };
+        match phase {
+            Phase::Asked => self.turn_down(id, now, |_| how.while_pending()),
+            Phase::Active => {
+                self.lines[line].active.retain(|&active| active != id);
+                self.lose(id, &how.while_held());
+                self.settle(line, now);
+            }
+            Phase::Ending => {
+                let round_trips = match (how, is_granted) {
+                    (Settled::Resolved, _) => self.withdrawn_before(line),
+                    // It was stolen before the platform heard of the release.
+                    (_, true) => 0,
+                    // It was withdrawn, and the promise is rejected here, by the signal. The
+                    // lock manager may not have heard of that, and may have granted the lock.
+                    (_, false) => {
+                        let queues_withdrawn = self.quirks.queues_withdrawn;
+                        let line = &mut self.lines[line];
+                        line.withdrawn += u32::from(queues_withdrawn);
+                        1
+                    }
+                };
+                if round_trips == 0 {
+                    return self.over(id, now);
+                }
+                self.leases[id].phase = Phase::Confirming;
+                self.orders.push(Order::Confirm {
+                    lease: id,
+                    round_trips,
+                });
+            }
+            Phase::Confirming => {}
+        }
+    }
+
+    /// What was [ordered](Order::Confirm) is done.
+    pub(crate) fn confirmed(&mut self, id: LeaseId, now: f64) {
+        let lease = self.leases.get(id);
+        if lease.is_some_and(|lease| lease.phase == Phase::Confirming) {
+            self.over(id, now);
+        }
+    }
+
+    /// This context loses all that it has and waits for, at once.
+    pub(crate) fn freeze(&mut self, why: &str) {
+        for (id, lease) in self.leases.take() {
+            if matches!(lease.phase, Phase::Asked | Phase::Active) {
+                self.orders.push(Order::End(id));
+            }
+            self.lines[lease.line].known_by -= 1;
+        }
+        for (_, line) in &mut self.lines {
+            line.waiting = List::default();
+            line.alone = List::default();
+            line.trying = List::default();
+            line.next = None;
+            line.active.clear();
+            line.ending = Default::default();
+        }
+        for (_, request) in &mut self.requests {
+            request.lease = None;
+            request.state = match request.state {
+                State::Pending | State::Held(_) => State::Lost(why.to_owned()),
+                // The promise that would say so may never be settled, and nobody is to
+                // wait for it for ever.
+                State::Releasing => State::Freed,
+                _ => continue,
+            };
+            self.wakes.extend(request.waker.take());
+        }
+        let lines = self.lines.iter();
+        let unknown = lines.filter(|(_, line)| line.known_by == 0);
+        let unknown: Vec<usize> = unknown.map(|(line, _)| line).collect();
+        unknown.into_iter().for_each(|line| self.remove_line(line));
+    }
+
+    /// A request was not granted, and will not be. `state` is what becomes of the task that
+    /// it was made for.
+    fn turn_down(&mut self, id: LeaseId, now: f64, state: impl FnOnce(&Lease) -> State) {
+        let lease = self.leases.remove(id);
+        let line = lease.line;
+        let own = lease.request;
+        own.into_iter().for_each(|own| self.waits_no_longer(own));
+        if let Some(request) = own.or_else(|| self.take_head(line)) {
+            self.requests[request].lease = None;
+            self.change(request, state(&lease));
+        }
+        self.settle(line, now);
+        self.leave(line);
+    }
+
+    /// The head of a line whose `next` lease will not be granted.
+    fn take_head(&mut self, line: usize) -> Option<RequestSlot> {
+        let line = &mut self.lines[line];
+        line.next = None;
+        let head = line.waiting.front()?;
+        line.waiting.unlink(head, &mut self.requests);
+        Some(head)
+    }
+
+    /// How many that were withdrawn the platform may come across, before what is released
+    /// in `line` is free.
+    fn withdrawn_before(&mut self, line: usize) -> u32 {
+        let line = &mut self.lines[line];
+        match line.active.is_empty() {
+            true => std::mem::take(&mut line.withdrawn),
+            // They stay where they are until the last holder releases.
+            false => 0,
+        }
+    }
+
+    /// The platform is done with a lease that was ended.
+    fn over(&mut self, id: LeaseId, now: f64) {
+        let Lease {
+            line,
+            request,
+            epoch,
+            ..
+        } = self.leases.remove(id);
+        if let Some(request) = request {
+            self.requests[request].lease = None;
+            self.change(request, State::Freed);
+        }
+        let ending = &mut self.lines[line].ending;
+        match epoch == ending.epoch {
+            true => ending.new -= 1,
+            false => ending.old -= 1,
+        }
+        self.try_again(line, now);
+        self.settle(line, now);
+        self.leave(line);
+    }
+}
