@@ -36,9 +36,9 @@
 //! # What is logged
 //!
 //! To the [`log`](https://docs.rs/log) facade, with the target `crosslock`: as a warning,
-//! once for each manager, that its datadir was lost; for debugging, every key that was
-//! refused and every other failure that [`LockManager::try_lock`] could only answer with
-//! `None`.
+//! once for each manager, that its datadir was lost, and on the web, that a page lost its
+//! locks to the back/forward cache; for debugging, every key that was refused and every
+//! other failure that [`LockManager::try_lock`] could only answer with `None`.
 //!
 //! # Where to read on
 //!

@@ -77,6 +77,26 @@ mod web {
     }
 
     #[wasm_bindgen_test]
+    async fn the_loss_of_a_pages_locks_is_written_down_once() {
+        listen();
+        let locks = WebLockManager::new();
+        let one = locks.try_lock("web.lost.1").await.unwrap();
+        let two = locks.try_lock("web.lost.2").await.unwrap();
+        let hide = "dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))";
+        js_sys::Function::new_no_args(hide)
+            .call0(&wasm_bindgen::JsValue::NULL)
+            .unwrap();
+        assert!(one.is_lost() && two.is_lost());
+        assert_eq!(
+            logged("back/forward cache"),
+            [(
+                Level::Warn,
+                "the page went into the back/forward cache: 2 locks are lost".into()
+            )]
+        );
+    }
+
+    #[wasm_bindgen_test]
     async fn what_makes_a_none_of_a_failure_is_written_down() {
         listen();
         let locks = WebLockManager::with_namespace("no/namespace");

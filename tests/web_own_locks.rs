@@ -43,5 +43,8 @@ async fn none_of_our_own_is_seen_beside_those_asked_for() {
 
     let names: Vec<String> = names.iter().filter_map(|name| name.as_string()).collect();
     assert!(!names.is_empty());
-    assert!(names.iter().all(|name| name == "crosslock:own:k"), "{names:?}");
+    assert!(
+        names.iter().all(|name| name == "crosslock:own:k"),
+        "{names:?}"
+    );
 }
