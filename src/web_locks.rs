@@ -93,12 +93,16 @@ use context::Context;
 /// contain `:`, so two namespaces never share a lock. [`with_prefix`](Self::with_prefix)
 /// is for applications whose users have tabs open that call it otherwise.
 ///
-/// No other lock of ours is there for others to see, but for one. To tell its own
-/// requests from those of others, [`query`](LockManager::query) has to know the browser's
-/// client id for this page or worker, which no call tells. Where an exclusive lock is
-/// held, it is seen by that. Only a context that has nothing but waits and shared locks
-/// takes a lock of a name like `crosslock:client?123`, once in its life and for one round
-/// trip. No manager shows it.
+/// Beside the locks that were asked for, others can see two of ours in the browser, for a
+/// moment. No manager shows them, and nobody ever waits for them:
+///
+/// - `crosslock:round-trip`, shared. When its answer is here, so is everything that the
+///   browser had to say before. It is asked for when a wait was given up or a lock was lost,
+///   and in Node about once a second while somebody waits, for else Node forgets them.
+/// - `crosslock:client?123`. To tell its own requests from those of others,
+///   [`query`](LockManager::query) has to know the browser's client id for this page or
+///   worker, which no call tells. Where an exclusive lock is held, it is seen by that. Only a
+///   context that has nothing but waits and shared locks takes this one, once in its life.
 #[derive(Clone)]
 pub struct WebLockManager {
     /// The start of every lock's name; an invalid namespace is reported by every

@@ -27,24 +27,41 @@ fn note_requests() -> Array {
     names.unwrap().unchecked_into()
 }
 
+/// The names that are no name of `crosslock:own:k`.
+fn others(names: &Array) -> Vec<String> {
+    let names = names.iter().filter_map(|name| name.as_string());
+    names.filter(|name| name != "crosslock:own:k").collect()
+}
+
 #[wasm_bindgen_test]
 async fn none_of_our_own_is_seen_beside_those_asked_for() {
     let names = note_requests();
     let locks = WebLockManager::with_namespace("own");
     let held = locks.lock("k", Duration::ZERO).await.unwrap();
-    let timed_out = locks.lock("k", Duration::from_millis(20)).await;
-    let error = timed_out.unwrap_err().to_string();
-    assert!(error.contains("held by client "), "{error}");
-
-    let seen = locks.query().await.unwrap().held;
-    let client = seen[0].client.clone().expect("it is known");
-    assert!(error.contains(&client), "{error}: {client}");
-    held.release().await;
-
-    let names: Vec<String> = names.iter().filter_map(|name| name.as_string()).collect();
-    assert!(!names.is_empty());
+    let client = locks.query().await.unwrap().held[0].client.clone();
+    let client = client.expect("it is known");
+    let line = async {
+        let timed_out = locks.lock("k", Duration::from_millis(20)).await;
+        timed_out.unwrap_err().to_string()
+    };
+    let (error, seen) = futures::join!(line, async { locks.query().await.unwrap() });
     assert!(
-        names.iter().all(|name| name == "crosslock:own:k"),
-        "{names:?}"
+        error.contains(&format!("held by client {client}")),
+        "{error}"
     );
+    assert_eq!(seen.held[0].client, Some(client));
+    held.release().await;
+    assert_eq!(names.get(0).as_string().as_deref(), Some("crosslock:own:k"));
+
+    // What is asked after a wait was given up is shared, free at once, and documented.
+    let mut others = others(&names);
+    others.retain(|name| name != "crosslock:round-trip");
+    assert_eq!(others, [""; 0]);
+    for manager in [
+        WebLockManager::with_prefix(""),
+        WebLockManager::with_prefix("crosslock"),
+    ] {
+        let seen = manager.query().await.unwrap();
+        assert!(seen.held.is_empty() && seen.pending.is_empty(), "{seen:?}");
+    }
 }
