@@ -26,7 +26,7 @@ const withoutExamples = ['--lib', '--tests'];
 const suites = {
   async fmt() {
     await rustComponent('rustfmt');
-    await run('cargo', ['fmt', '--check']);
+    await run('cargo', ['fmt', '--all', '--check']);
   },
 
   async clippy() {
@@ -37,6 +37,9 @@ const suites = {
     await run('cargo', ['clippy', '--all-targets', ...strict]);
     await run('cargo', ['clippy', '--all-targets', '--target', browser, ...strict]);
     await run('cargo', ['clippy', '--all-targets', '--target', browser, '--features', 'js', ...strict]);
+    // The crates that are no part of the published one.
+    const others = ['--package', 'crosslock-js', '--package', 'size-crate', '--features', 'size-crate/locks'];
+    await run('cargo', ['clippy', ...others, '--target', browser, ...strict]);
     // A wasm without a browser has the memory backend alone.
     await run('cargo', ['check', '--target', 'wasm32-wasip1']);
   },

@@ -185,41 +185,41 @@ pub(super) async fn own_client(prefix: &str) -> Result<Option<String>, LockError
     if known.is_some() {
         return Ok(known);
     }
-    let mut client = None;
-    if let Some(ours) = held_exclusively(prefix, |_| true) {
-        let holder = holder_of(prefix, &ours.info.key).await?;
-        // By one request before the question and after the answer: whenever the browser
-        // answered, it was of us.
-        let still = |own: &Own| own.info.key == ours.info.key && own.since == ours.since;
-        client = held_exclusively(prefix, still).and(holder);
+    for ours in [held_exclusively(prefix), None] {
+        let (prefix, key, _held) = match &ours {
+            Some(ours) => (prefix, ours.info.key.clone(), None),
+            None => {
+                // No name that another lock of ours can have, or that a manager would show.
+                // (An integer: the code that prints floats is larger than this module.)
+                let random = (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
+                let (prefix, key) = ("crosslock:client?", random.to_string());
+                let name = format!("{prefix}{key}");
+                let claim = Claim::new(&name, LockMode::Exclusive, IfHeld::Refuse, Passing::Off);
+                claim.answer_of_try(&name).await?;
+                (prefix, key, Some(claim))
+            }
+        };
+        let held = answer(ask()?, prefix).await?.held;
+        let holder = held.into_iter().find(|info| info.key == key);
+        let client = holder.and_then(|info| info.client);
+        // Held by one request before the question and after the answer: whenever the
+        // browser answered, it was of us.
+        let is_ours = ours.is_none_or(|ours| {
+            held_exclusively(prefix)
+                .is_some_and(|own| own.since == ours.since && own.info.key == ours.info.key)
+        });
+        if is_ours && client.is_some() {
+            OWN.set(client.clone());
+            return Ok(client);
+        }
     }
-    if client.is_none() {
-        // No name that another lock of ours can have, or that a manager would show. (An
-        // integer: the code that prints floats is larger than all of this module.)
-        let random = (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
-        let (prefix, key) = ("crosslock:client?", random.to_string());
-        let name = format!("{prefix}{key}");
-        let claim = Claim::new(&name, LockMode::Exclusive, IfHeld::Refuse, Passing::Off);
-        claim.answer_of_try(&name).await?;
-        client = holder_of(prefix, &key).await?;
-    }
-    OWN.set(client.clone());
-    Ok(client)
+    Ok(None)
 }
 
-/// A lock that this context holds exclusively, if it holds one like that.
-fn held_exclusively(prefix: &str, like: impl Fn(&Own) -> bool) -> Option<Own> {
-    let is_exclusive = |own: &Own| own.is_held && own.info.mode == LockMode::Exclusive;
-    own(prefix)
-        .into_iter()
-        .find(|own| is_exclusive(own) && like(own))
-}
-
-/// The client that holds a lock.
-async fn holder_of(prefix: &str, key: &str) -> Result<Option<String>, LockError> {
-    let held = answer(ask()?, prefix).await?.held;
-    let holder = held.into_iter().find(|info| info.key == key);
-    Ok(holder.and_then(|info| info.client))
+/// The first lock that this context holds exclusively, if it holds one.
+fn held_exclusively(prefix: &str) -> Option<Own> {
+    let mut all = own(prefix).into_iter();
+    all.find(|own| own.is_held && own.info.mode == LockMode::Exclusive)
 }
 
 fn ask() -> Result<JsValue, LockError> {
