@@ -28,12 +28,12 @@ export async function checkApi({ accept = false } = {}) {
       changes.push(`in ${file}:`, ...difference(before, now));
     }
   }
-  if (changes.length) {
-    throw new Problem(
-      `the public API is not what was accepted. A line that is gone or changed breaks those who build on it; ` +
-        `a method that is new in a trait must have a default body. If it is meant: npm test -- --only api --accept-api\n${changes.join('\n')}`,
-    );
-  }
+  if (changes.length === 0) return;
+  console.log(changes.join('\n'));
+  throw new Problem(
+    'the public API is not what was accepted. A line that is gone or changed breaks those who build on it, and so does ' +
+      'a new method of a trait without a default body. If it is meant: npm test -- --only api --accept-api',
+  );
 }
 
 async function list(target) {
