@@ -8,8 +8,8 @@ import { npmPackages, wasmPack } from './setup.mjs';
 import { features } from './shrink.mjs';
 
 /**
- * In bytes: a little more than was measured, 105,015 and 44,169. The aim is 37,500 and 17,500. Two
- * fifths are futures and what drops them (the trait's methods, of which a `dyn LockManager` brings all),
+ * In bytes: a little more than was measured, 105,015 and 44,169. The aim is 37,500 and 17,500. About
+ * half are futures and what drops them (the trait's methods, of which a `dyn LockManager` brings all),
  * a fifth the bindings that trust no answer of the browser, a tenth the core with its maps, a tenth
  * texts.
  */
