@@ -135,6 +135,8 @@ impl InvalidKey {
 }
 
 /// Whether `key` keeps the rules: for what was found, and not asked for.
+// Once is enough of it: the loop is unrolled wherever it is inlined.
+#[inline(never)]
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 pub(crate) fn is_valid(key: &str) -> bool {
     broken_rule(key).is_none()
