@@ -30,8 +30,8 @@
 //!
 //! # What every backend promises
 //!
-//! See [`LockManager`]; in short: exclusion, first come first served, no polling, a
-//! timeout on every wait, cancel safety, and no lock that outlives its holder.
+//! See [`LockManager`]; in short: exclusion, first come first served, no polling for a
+//! lock, a timeout on every wait, cancel safety, and no lock that outlives its holder.
 //!
 //! # What is logged
 //!

@@ -69,14 +69,16 @@ impl AcquireOptions {
 
 /// Named locks with one reach: the [scope](Self::scope) that the backend covers.
 ///
-/// The backends of this crate promise, and the conformance suite shows:
+/// The backends of this crate promise, and `tests/conformance` shows for each of them:
 ///
 /// - **Exclusion.** At most one exclusive holder of a key in the backend's
 ///   scope, or any number of shared ones.
 /// - **Fairness.** First come, first served, as the [Web Locks specification]
 ///   has it: a request is granted when no earlier request for its key, held or
 ///   pending, conflicts with it. Writers do not starve.
-/// - **No polling.** The release itself wakes the next waiter.
+/// - **No polling for a lock.** The release itself wakes the next waiter. (Node needs to
+///   be asked something now and then to do so, and the default body of
+///   [`lock`](Self::lock), for a backend that has no queue, tries again and again.)
 /// - **Cancel safety.** Dropping a pending future leaves the queue as if it had
 ///   never been polled; a grant that races with the drop goes to the next waiter.
 /// - **Nothing left behind.** A key costs nothing once nobody holds it or waits for it.
@@ -166,6 +168,13 @@ pub trait LockManager: Send + Sync + Debug {
     ///
     /// [`LockError::InvalidKey`] at once, [`LockError::TimedOut`] after `timeout`,
     /// and what the backend adds, such as [`LockError::Unavailable`].
+    ///
+    /// Natively, whoever has to wait with a timeout needs the timer of a tokio runtime:
+    /// [`LockError::Unavailable`] if it is called outside of one, or in one that was built
+    /// without `enable_time` or `enable_all`. (Tokio can only be asked by a panic, which is
+    /// caught; the panic hook prints it all the same, and a program that aborts on panics
+    /// ends.) A lock that is free needs no timer, nor do `Duration::ZERO` and
+    /// `Duration::MAX`.
     ///
     /// # Cancel safety
     ///

@@ -40,10 +40,23 @@ struct Tasks {
 
 enum Place {
     Waiting(Task),
-    /// Taken out, so that it may start, wake and cancel others.
-    Polled {
-        woken: bool,
-    },
+    /// Taken out, so that it may start, wake and cancel others, and itself.
+    Polled(Meanwhile),
+}
+
+/// What happened to a task while it was polled.
+#[derive(Clone, Copy)]
+enum Meanwhile {
+    Nothing,
+    Woken,
+    Cancelled,
+}
+
+/// What follows when a task was polled and is not done.
+enum Next {
+    Wait,
+    PollAgain(Task),
+    Drop(Task),
 }
 
 /// More places than these are not kept for other tasks.
@@ -52,7 +65,7 @@ const KEPT: usize = 64;
 /// Runs `task`. Returns its number if it has to wait.
 pub(crate) fn start(task: impl Future<Output = ()> + 'static) -> Option<TaskNumber> {
     let (place, waker) = TASKS.with_borrow_mut(|tasks| {
-        let place = tasks.places.insert(Place::Polled { woken: false });
+        let place = tasks.places.insert(Place::Polled(Meanwhile::Nothing));
         (place, tasks.waker(place))
     });
     let is_done = run(place, Box::pin(task), &waker);
@@ -64,13 +77,14 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
     let _ = start(task);
 }
 
-/// Drops a task that waits, which withdraws what it waits for.
+/// Drops a task that waits, which withdraws what it waits for. One that is being polled
+/// is dropped after that.
 #[cfg_attr(
     not(feature = "js"),
     expect(dead_code, reason = "for JavaScript, which cannot drop a future")
 )]
 pub(crate) fn cancel(task: TaskNumber) {
-    let task = TASKS.with_borrow_mut(|tasks| tasks.remove(task as usize));
+    let task = TASKS.with_borrow_mut(|tasks| tasks.cancel(task as usize));
     // Outside: it may wake others.
     drop(task);
 }
@@ -102,8 +116,13 @@ fn run(place: usize, mut task: Task, waker: &Waker) -> bool {
             return true;
         }
         match TASKS.with_borrow_mut(|tasks| tasks.put_back(place, task)) {
-            None => return false,
-            Some(woken) => task = woken,
+            Next::Wait => return false,
+            Next::PollAgain(woken) => task = woken,
+            Next::Drop(cancelled) => {
+                drop(cancelled);
+                TASKS.with_borrow_mut(|tasks| tasks.remove(place));
+                return true;
+            }
         }
     }
 }
@@ -119,24 +138,47 @@ impl Tasks {
 
     /// The task at `place`, unless there is none or it is being polled.
     fn take(&mut self, place: usize) -> Option<(Task, Waker)> {
-        let polled = Place::Polled { woken: false };
-        match std::mem::replace(self.places.get_mut(place)?, polled) {
-            Place::Waiting(task) => Some((task, self.waker(place))),
-            Place::Polled { .. } => {
-                self.places[place] = Place::Polled { woken: true };
+        match self.places.get_mut(place)? {
+            Place::Polled(meanwhile) => {
+                if let Meanwhile::Nothing = meanwhile {
+                    *meanwhile = Meanwhile::Woken;
+                }
                 None
+            }
+            waiting => {
+                let taken = std::mem::replace(waiting, Place::Polled(Meanwhile::Nothing));
+                let Place::Waiting(task) = taken else {
+                    return None;
+                };
+                Some((task, self.waker(place)))
             }
         }
     }
 
-    /// Gives the task back if it was woken while it was polled.
-    fn put_back(&mut self, place: usize, task: Task) -> Option<Task> {
-        if let Place::Polled { woken: true } = self.places[place] {
-            self.places[place] = Place::Polled { woken: false };
-            return Some(task);
+    /// What is to be done with a task that was polled and is not done.
+    fn put_back(&mut self, place: usize, task: Task) -> Next {
+        match self.places[place] {
+            Place::Polled(Meanwhile::Woken) => {
+                self.places[place] = Place::Polled(Meanwhile::Nothing);
+                Next::PollAgain(task)
+            }
+            Place::Polled(Meanwhile::Cancelled) => Next::Drop(task),
+            _ => {
+                self.places[place] = Place::Waiting(task);
+                Next::Wait
+            }
         }
-        self.places[place] = Place::Waiting(task);
-        None
+    }
+
+    /// The task at `place`, if it waits there.
+    fn cancel(&mut self, place: usize) -> Option<Place> {
+        match self.places.get_mut(place)? {
+            Place::Polled(meanwhile) => {
+                *meanwhile = Meanwhile::Cancelled;
+                None
+            }
+            Place::Waiting(_) => Some(self.remove(place)),
+        }
     }
 
     fn remove(&mut self, place: usize) -> Place {

@@ -61,11 +61,13 @@ function sources() {
   return [crates, library];
 }
 
-/** The entries of the package, and where each has the wasm from. */
+/** The entries of the package: the module that each is of, and where it has the wasm from. */
 const entries = {
   // The bytes go into the bundle, so that no page, worker or bundler has a file to find.
-  index: 'js/src/source-inline.ts',
-  'wasm-url': 'js/src/source-url.ts',
+  index: { module: 'js/src/index.ts', source: 'js/src/source-inline.ts' },
+  'wasm-url': { module: 'js/src/wasm-url.ts', source: 'js/src/source-url.ts' },
+  // The file is imported like a module, for Cloudflare's workerd, which compiles no bytes.
+  workerd: { module: 'js/src/index.ts', source: 'js/src/source-module.ts' },
 };
 
 /**
@@ -76,15 +78,16 @@ async function bundle(entry) {
   const esbuild = await import('esbuild');
   await esbuild.build({
     absWorkingDir: root,
-    entryPoints: [`js/src/${entry}.ts`],
-    outdir: 'pkg',
+    entryPoints: [entries[entry].module],
+    outfile: `pkg/${entry}.js`,
     bundle: true,
     format: 'esm',
     platform: 'neutral',
     target: 'es2022',
-    external: ['node:*'],
+    external: ['node:*', './crosslock_bg.wasm'],
+    define: { CROSSLOCK_VERSION: JSON.stringify(version()) },
     alias: {
-      '#wasm-source': join(root, entries[entry]),
+      '#wasm-source': join(root, entries[entry].source),
       '#wasm-glue': join(glue, 'crosslock.js'),
       '#wasm-inline': inline,
     },
@@ -105,12 +108,14 @@ function copyTemplate() {
   cpSync(join(root, 'pkg-template'), pkg, { recursive: true });
   for (const licence of licences) copyFileSync(join(root, licence), join(pkg, licence));
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
-  const said = { version: inCargoToml('version'), homepage: inCargoToml('homepage'), repository: inCargoToml('repository') };
+  const said = { version: version(), homepage: inCargoToml('homepage'), repository: inCargoToml('repository') };
   writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, ...said }, null, 2)}\n`);
 }
 
 /** What the crate's manifest says, so that it stands in one place; undefined if it says nothing. */
 const inCargoToml = (field) => readFileSync(join(root, 'Cargo.toml'), 'utf8').match(new RegExp(`^${field} = "(.+)"$`, 'm'))?.[1];
+
+const version = () => inCargoToml('version');
 
 function hashOf(paths) {
   const hash = createHash('sha256').update(output('rustc', '--version') ?? '');

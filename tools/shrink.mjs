@@ -38,6 +38,8 @@ async function trimGlue(glue) {
   const contents = `export { Manager, cancel, initSync, key, loss, lost, release } from ${JSON.stringify(glue)}`;
   await esbuild.build({
     stdin: { contents, resolveDir: root },
+    // For the globals TextDecoder and TextEncoder, of which the glue makes instances as it is loaded.
+    inject: [join(root, 'js/src/text.ts')],
     outfile: glue,
     allowOverwrite: true,
     bundle: true,
@@ -55,11 +57,14 @@ async function trimGlue(glue) {
 export async function shortenLocals(file) {
   const esbuild = await import('esbuild');
   const code = readFileSync(file, 'utf8');
-  // What exports nothing is no module to esbuild, and the top-level names of other scripts are fixed.
+  // What neither exports nor imports is no module to esbuild, and the top-level names of other scripts are fixed.
   const [exports] = code.match(/export \{[^}]*\};\s*$/);
-  const script = code.slice(0, -exports.length);
+  const imports = code.match(/^import .*;$/gm) ?? [];
+  const script = imports.reduce((script, statement) => script.replace(statement, ''), code.slice(0, -exports.length));
   const { code: shorter } = await esbuild.transform(script, { minify: true, target: 'es2022' });
-  writeFileSync(file, shorter.trimEnd() + exports.replace(/\s+/g, ' '));
+  // Node shows the line of what threw an uncaught error: not with all of the wasm in it.
+  const lines = shorter.trimEnd().replace(/"[^"]{10000,}"/, '\n$&\n');
+  writeFileSync(file, imports.join('') + lines + exports.replace(/\s+/g, ' '));
 }
 
 /**

@@ -4,12 +4,14 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkApi } from './api.mjs';
+import { firefoxCapabilities } from './firefox.mjs';
+import { checkGrowth } from './growth.mjs';
 import { checkLicences } from './licences.mjs';
 import { makePackage } from './package.mjs';
 import { publish } from './publish.mjs';
-import { checkGrowth } from './growth.mjs';
 import { Problem, bin, root, run, say, script } from './run.mjs';
-import { chromium, node, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, wine } from './setup.mjs';
+import { chromium, firefox, node, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, webkit, wine } from './setup.mjs';
+import { locateWebkit, onScreen, webkitCapabilities } from './webkit.mjs';
 
 const browser = 'wasm32-unknown-unknown';
 const windows = 'x86_64-pc-windows-gnu';
@@ -117,19 +119,8 @@ const suites = {
   async wasm() {
     await chromium();
     const { executablePath, chromedriver, args } = await import('./chromium.mjs?installed');
-    const capabilities = join(root, 'target/webdriver.json');
-    mkdirSync(join(root, 'target'), { recursive: true });
-    writeFileSync(capabilities, JSON.stringify({ 'goog:chromeOptions': { binary: executablePath, args } }));
-    const env = {
-      ...(await wasmPack()),
-      WASM_BINDGEN_TEST_WEBDRIVER_JSON: capabilities,
-      // In seconds. The defaults are too short for a busy machine.
-      WASM_BINDGEN_TEST_TIMEOUT: '120',
-      WASM_BINDGEN_TEST_DRIVER_TIMEOUT: '60',
-    };
-    // Without the examples in the documentation: they show native programs, and the suite `rust` runs them.
-    const options = ['--headless', '--chrome', '--chromedriver', chromedriver, '--mode', 'no-install', '--lib', '--test', '*'];
-    await run('wasm-pack', ['test', ...options], { env });
+    const capabilities = { 'goog:chromeOptions': { binary: executablePath, args } };
+    await wasmTests('chromium', capabilities, ['--chrome', '--chromedriver', chromedriver]);
   },
 
   async types() {
@@ -143,7 +134,7 @@ const suites = {
     await makePackage();
     for (const node of new Set([process.execPath, await nodeWithWebLocks()])) {
       say(`with ${node}`);
-      await nodeTests('js/tests', node);
+      await nodeTests('js/tests', { node });
     }
   },
 
@@ -151,22 +142,56 @@ const suites = {
     await makePackage();
     await chromium();
     await nodeTests('tests/tabs');
+    await nodeTests('tests/tabs/chromium');
+  },
+
+  /** The other engines: the crate's wasm tests, and the tests with tabs that need nothing of Chromium. */
+  async engines() {
+    const env = await firefox();
+    await webkit();
+    await makePackage();
+
+    say('with Firefox');
+    await wasmTests('firefox', firefoxCapabilities(), ['--firefox', '--geckodriver', env.GECKODRIVER]);
+    await nodeTests('tests/tabs', { env: { ...env, CROSSLOCK_TEST_BROWSER: 'firefox' } });
+    say('with WebKit');
+    await wasmTests('webkit', webkitCapabilities(), ['--safari', '--safaridriver', locateWebkit().webkitDriver], onScreen);
+    await nodeTests('tests/tabs', { env: { CROSSLOCK_TEST_BROWSER: 'webkit' }, wrap: onScreen });
   },
 
   /** The packed package, installed into projects of their own. With a Node that all of their tools support. */
   async places() {
     await makePackage();
     await chromium();
-    await nodeTests('tests/places', await node(24));
+    await nodeTests('tests/places', { node: await node(24) });
   },
 };
 
+/** Runs the crate's tests in a browser. */
+async function wasmTests(name, capabilities, browser, wrap = (...command) => command) {
+  const file = join(root, `target/webdriver-${name}.json`);
+  mkdirSync(join(root, 'target'), { recursive: true });
+  writeFileSync(file, JSON.stringify(capabilities));
+  const env = {
+    ...(await wasmPack()),
+    WASM_BINDGEN_TEST_WEBDRIVER_JSON: file,
+    // In seconds. The defaults are too short for a busy machine.
+    WASM_BINDGEN_TEST_TIMEOUT: '120',
+    WASM_BINDGEN_TEST_DRIVER_TIMEOUT: '60',
+  };
+  // Without the examples in the documentation: they show native programs, and the suite `rust` runs them.
+  const options = ['--headless', ...browser, '--mode', 'no-install', '--lib', '--test', '*'];
+  const [program, ...args] = wrap('wasm-pack', 'test', ...options);
+  await run(program, args, { env });
+}
+
 /** Runs the test files in a folder with this Node, or another. */
-async function nodeTests(folder, node = process.execPath) {
+async function nodeTests(folder, { node = process.execPath, env = {}, wrap = (...command) => command } = {}) {
   const names = existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [];
   const tests = names.filter((name) => name.endsWith('.test.mjs')).map((name) => join(folder, name));
   if (tests.length === 0) throw new Problem(`there are no tests in ${folder}`);
-  await run(node, ['--test', '--test-reporter', 'spec', ...tests]);
+  const [program, ...args] = wrap(node, '--test', '--test-reporter', 'spec', ...tests);
+  await run(program, args, { env });
 }
 
 await script(async () => {

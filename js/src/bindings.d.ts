@@ -47,13 +47,29 @@ declare module '#wasm-glue' {
     query(answer: Answer<Requests>): TaskNumber | undefined;
   }
 
+  /** What the copies of one version share: an instance of the compiled crate. */
+  export interface Crate {
+    readonly Manager: typeof Manager;
+    readonly cancel: typeof cancel;
+    readonly key: typeof key;
+    readonly loss: typeof loss;
+    readonly lost: typeof lost;
+    readonly release: typeof release;
+  }
+
   export function cancel(task: TaskNumber): void;
-  export function key(guard: GuardNumber): string;
+  export function key(guard: GuardNumber): string | undefined;
   export function loss(guard: GuardNumber): Failure | undefined;
   export function lost(guard: GuardNumber, answer: Pick<Answer<Failure>, 'resolve'>): void;
   export function release(guard: GuardNumber, answer: Pick<Answer<void>, 'resolve'>): Failure | undefined;
 
   export function initSync(options: { module: WebAssembly.Module }): unknown;
+}
+
+declare module '*.wasm' {
+  /** What bundlers for Cloudflare Workers make of the file. */
+  const module: WebAssembly.Module;
+  export default module;
 }
 
 declare module '#wasm-source' {
@@ -66,3 +82,6 @@ declare module '#wasm-inline' {
   const encoded: string;
   export default encoded;
 }
+
+/** The version of the package, which the build puts in. */
+declare const CROSSLOCK_VERSION: string;

@@ -9,7 +9,7 @@ import type { Failure } from '#wasm-glue';
  * | `INVALID_KEY` | The key breaks the rules: 1 to 200 ASCII letters, digits, `-`, `_` and `.`, the first and the last a letter or digit. |
  * | `INVALID_NAMESPACE` | The namespace breaks the rules, which are those for keys. |
  * | `UNAVAILABLE` | Locks do not work here: no `navigator.locks`, no WebAssembly, a content security policy that forbids it, a file that could not be loaded. The message says which. Nothing was locked. |
- * | `ABORTED` | The signal was aborted and gave no reason of its own. (An `AbortSignal` of the platform always gives one, and that is what you catch.) |
+ * | `ABORTED` | The signal was aborted and gave no reason of its own, where there is no `DOMException` either. (An `AbortSignal` of the platform always gives one, and that is what you catch.) |
  * | `LOST` | The lock was held and then taken away. What it protected may be in use by someone else. |
  * | `ALREADY_HELD` | Another process has the whole dataset. (For backends outside browsers.) |
  * | `UNSUPPORTED` | The backend has no such operation. |
@@ -45,6 +45,45 @@ export class LockError extends Error {
     this.code = code;
     this.key = options.key;
   }
+
+  /**
+   * What {@link LockError.from} makes the error of again, in another realm or thread. `postMessage` and
+   * `structuredClone` are sure to keep the message of an error, and not its class or `code` (HTML,
+   * "StructuredSerializeInternal"); of this plain object they keep all. `JSON.stringify` calls it.
+   */
+  toJSON(): LockErrorData {
+    const { name, code, key, message } = this;
+    return key === undefined ? { name, code, message } : { name, code, key, message };
+  }
+
+  /**
+   * The error that `value` is, or was: a `LockError` of this copy of the package, as it is; one of
+   * another copy; or the plain object of {@link LockError.toJSON}. `undefined` for anything else.
+   *
+   * ```ts
+   * worker.postMessage({ failed: LockError.from(error)?.toJSON() }); // there
+   * const error = LockError.from(event.data.failed); // here
+   * ```
+   */
+  static from(value: unknown): LockError | undefined {
+    if (value instanceof LockError) return value;
+    const { name, code, key, message, cause } = Object(value) as Partial<LockError>;
+    if (name !== 'LockError' || typeof code !== 'string' || typeof message !== 'string') return undefined;
+    const options = cause === undefined ? {} : { cause };
+    return new LockError(code, message, { ...options, key: typeof key === 'string' ? key : undefined });
+  }
+}
+
+/** A {@link LockError} as a plain object. */
+export interface LockErrorData {
+  /** Always `'LockError'`. */
+  name: 'LockError';
+  /** {@link LockError.code}. */
+  code: LockErrorCode;
+  /** {@link LockError.key}, if there is one. */
+  key?: string;
+  /** What the error says. */
+  message: string;
 }
 
 /** @internal A failure of the crate as an error, with the stack of whoever sees it. */
@@ -57,10 +96,19 @@ export function unavailable(reason: string, cause?: unknown): LockError {
   return new LockError('UNAVAILABLE', `locks are unavailable: ${reason}`, cause === undefined ? {} : { cause });
 }
 
-/** @internal What a call into the crate was rejected with. */
+/**
+ * What a call into the crate was rejected with. Nobody else has this class, so it is not taken for a
+ * signal's reason, which may be any value.
+ *
+ * @internal
+ */
+export class Rejected {
+  constructor(readonly failure: Failure) {}
+}
+
+/** @internal What is to be thrown for what a call into the crate was rejected with. */
 export function fromCrate(thrown: unknown): unknown {
-  const isFailure = typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'code' in thrown;
-  return isFailure ? lockError(thrown as Failure) : thrown;
+  return thrown instanceof Rejected ? lockError(thrown.failure) : thrown;
 }
 
 /** @internal For what a call into the crate was rejected with. */
@@ -68,11 +116,14 @@ export function throwFromCrate(thrown: unknown): never {
   throw fromCrate(thrown);
 }
 
-/**
- * Unlike the method of `AbortSignal`, it does with a polyfill that is older than `reason`.
- *
- * @internal
- */
-export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw signal.reason ?? new LockError('ABORTED', 'the signal was aborted');
+/** @internal The same with the errors of the Web Locks API: a request whose lock is taken away is aborted. */
+export function fromRequest(thrown: unknown): unknown {
+  const isLost = thrown instanceof Rejected && thrown.failure.code === 'LOST';
+  return isLost ? domException(thrown.failure.message, 'AbortError') : fromCrate(thrown);
+}
+
+/** @internal A `DOMException`, or an error of that name where there is no such class (compartments of SES). */
+export function domException(message: string, name: string): Error {
+  if (typeof DOMException === 'function') return new DOMException(message, name);
+  return Object.defineProperty(new Error(message), 'name', { value: name, configurable: true, writable: true });
 }

@@ -1,9 +1,10 @@
-import { loss, lost, release, type Failure, type GuardNumber } from '#wasm-glue';
+import type { Failure, GuardNumber } from '#wasm-glue';
 import { asyncDispose, dispose } from './dispose.js';
-import { lockError } from './errors.js';
+import { lockError, unavailable } from './errors.js';
 import { forget, warnIfCollected, warnIfHeldTooLong } from './leaks.js';
 import type { LockManagerOptions } from './manager.js';
 import type { LockMode } from './options.js';
+import { crate } from './wasm.js';
 
 /**
  * A held lock. It is held until {@link LockGuard.release | release()}; a guard that is forgotten
@@ -59,7 +60,7 @@ export class LockGuard {
   get lost(): AbortSignal {
     const controller = (this.#lost ??= abortOn(this.#watch()));
     // The watch may be a moment behind.
-    if (!this.#released) this.#watch().tell(loss(this.#held));
+    if (!this.#released) this.#watch().tell(crate.loss(this.#held));
     return controller.signal;
   }
 
@@ -68,13 +69,17 @@ export class LockGuard {
    * call returns the same promise.
    */
   release(): Promise<void> {
-    return (this.#released ??= new Promise((resolve) => {
+    if (!this.#released) {
+      let resolve!: () => void;
+      // Known before anybody hears of a loss, and perhaps releases in turn.
+      this.#released = new Promise((resolved) => (resolve = resolved));
+      const failure = crate.release(this.#held, { resolve });
       forget(this, this.#held);
       this.#endWarning?.();
-      const failure = release(this.#held, { resolve });
       // It may have been lost without anybody watching.
       if (failure) (this.#loss ??= new Loss()).tell(failure);
-    }));
+    }
+    return this.#released;
   }
 
   /** For `await using`: {@link LockGuard.release | release()}, awaited. */
@@ -87,6 +92,11 @@ export class LockGuard {
     void this.release();
   }
 
+  /** @internal Why the lock was lost, if it was. */
+  static lossOf(guard: LockGuard): Failure | undefined {
+    return crate.loss(guard.#held);
+  }
+
   /** @internal Calls back when the lock is lost. */
   static whenLost(guard: LockGuard, listener: Listener): void {
     guard.#watch().listen(listener);
@@ -95,7 +105,11 @@ export class LockGuard {
   #watch(): Loss {
     if (!this.#loss) {
       const watched = (this.#loss = new Loss());
-      if (!this.#released) lost(this.#held, { resolve: (failure) => watched.tell(failure) });
+      if (!this.#released) {
+        // By a promise: listeners may do anything, and the crate is in the middle of its work.
+        const failure = new Promise<Failure>((resolve) => crate.lost(this.#held, { resolve }));
+        void failure.then((failure) => watched.tell(failure));
+      }
     }
     return this.#loss;
   }
@@ -111,7 +125,15 @@ class Loss {
   tell(failure: Failure | undefined): void {
     if (!failure || this.#failure) return;
     this.#failure = failure;
-    for (const listener of this.#listeners.splice(0)) listener(failure);
+    for (const listener of this.#listeners.splice(0)) {
+      try {
+        listener(failure);
+      } catch (error) {
+        // The AbortController of a polyfill may throw what its listeners throw: for the platform to
+        // report, and nothing to the others.
+        void Promise.reject(error);
+      }
+    }
   }
 
   listen(listener: Listener): void {
@@ -121,6 +143,7 @@ class Loss {
 }
 
 function abortOn(loss: Loss): AbortController {
+  if (typeof AbortController !== 'function') throw unavailable('there is no AbortController here, which `lost` needs');
   const controller = new AbortController();
   loss.listen((failure) => controller.abort(lockError(failure)));
   return controller;
@@ -128,5 +151,5 @@ function abortOn(loss: Loss): AbortController {
 
 /** @internal Frees a lock that nobody was given. */
 export function free(held: GuardNumber): void {
-  release(held, { resolve() {} });
+  crate.release(held, { resolve() {} });
 }

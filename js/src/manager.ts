@@ -1,12 +1,11 @@
-import { key as keyOf, type GuardNumber, type Manager, type Requests } from '#wasm-glue';
-import { fromCrate, throwFromCrate, throwIfAborted } from './errors.js';
+import type { Crate, GuardNumber, Manager, Requests } from '#wasm-glue';
+import { fromCrate, fromRequest, throwFromCrate } from './errors.js';
 import { group, type LockGuards } from './group.js';
 import { free, LockGuard } from './guard.js';
 import {
   checkKey,
   checkMode,
   checkOptions,
-  checkSignal,
   checkTimeout,
   type LockMode,
   type LockOptions,
@@ -14,8 +13,9 @@ import {
   type WaitOptions,
 } from './options.js';
 import { checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
+import { checkSignal, readReason } from './signal.js';
 import { lockInfo, type Asker, type LockSnapshot } from './snapshot.js';
-import { answerTo, crateAtOnce, unlessAborted, withCrate, type Question } from './wasm.js';
+import { answerTo, crate, crateAtOnce, unlessAborted, withCrate, type Question } from './wasm.js';
 
 /**
  * Whom a manager's locks exclude:
@@ -41,9 +41,12 @@ export interface LockManagerOptions {
   warnAfter?: number | undefined;
 }
 
+/** The name of a member that nobody outside of this package can write down. */
+export declare const sealed: unique symbol;
+
 /** How a manager comes by its locks. */
 interface Backend {
-  open(from: typeof Manager): Manager;
+  open(from: Crate['Manager']): Manager;
   asker: Asker;
 }
 
@@ -63,6 +66,12 @@ interface Backend {
  * of code `UNAVAILABLE`.
  */
 export abstract class LockManager {
+  /**
+   * Not there: it keeps the types from being extended, as only the managers of this package can open
+   * locks. A manager of your own can have one of these inside.
+   */
+  protected abstract readonly [sealed]: never;
+
   /** Whom this manager's locks exclude. */
   abstract readonly scope: LockScope;
 
@@ -126,7 +135,7 @@ export abstract class LockManager {
       checkSignal(signal),
       (held) => held.forEach(free),
     ).catch(throwFromCrate);
-    return group(held.map((guard) => this.#guard(guard, keyOf(guard), 'exclusive')));
+    return group(held.map((guard) => this.#guard(guard, crate.key(guard) ?? '', 'exclusive')));
   }
 
   /**
@@ -140,8 +149,8 @@ export abstract class LockManager {
    * @throws what the callback throws.
    * @throws {@link LockError} as {@link LockManager.lock}, if the lock was not acquired.
    * @throws DOMException `NotSupportedError` for options that exclude each other and for a key that
-   * begins with `-`, `AbortError` if the lock was lost while the callback ran (the callback is not
-   * interrupted: look at `lost`).
+   * begins with `-`, `AbortError` if the lock was lost: before the callback had its turn, which then is
+   * not run, or while it ran (it is not interrupted: look at `lost`).
    * @throws TypeError for arguments of the wrong kind.
    */
   request<T>(key: string, callback: LockCallback<T>): Promise<Awaited<T>>;
@@ -154,10 +163,10 @@ export abstract class LockManager {
   async request<T>(...args: unknown[]): Promise<Awaited<T>> {
     const { key, mode, ifAvailable, steal, signal, timeout, callback } = checkRequest<T>(...args);
     if (ifAvailable) {
-      const guard = await this.#try(key, mode);
+      const guard = await this.#try(key, mode, fromRequest);
       return guard ? holdDuring(guard, callback) : await callback(null);
     }
-    const guard = steal ? await this.#steal(key) : await this.#wait(key, mode, timeout, signal);
+    const guard = steal ? await this.#steal(key) : await this.#wait(key, mode, timeout, signal, fromRequest);
     return holdDuring(guard, callback);
   }
 
@@ -175,29 +184,37 @@ export abstract class LockManager {
     };
   }
 
-  async #wait(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined): Promise<LockGuard> {
+  async #wait(
+    key: string,
+    mode: LockMode,
+    timeout: number,
+    signal: AbortSignal | undefined,
+    toThrow = fromCrate,
+  ): Promise<LockGuard> {
     const acquire: Question<GuardNumber> = (manager, answer) =>
       manager.acquire(key, mode === 'shared', timeout, answer);
     try {
       return this.#guard(await this.#ask(acquire, signal, free), key, mode);
     } catch (thrown) {
-      throw fromCrate(thrown);
+      throw toThrow(thrown);
     }
   }
 
-  async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
+  async #try(key: string, mode: LockMode, toThrow = fromCrate): Promise<LockGuard | null> {
     const tryAcquire: Question<GuardNumber | undefined> = (manager, answer) =>
       manager.tryAcquire(key, mode === 'shared', answer);
     try {
       const held = await this.#ask(tryAcquire);
       return held === undefined ? null : this.#guard(held, key, mode);
     } catch (thrown) {
-      throw fromCrate(thrown);
+      throw toThrow(thrown);
     }
   }
 
   async #steal(key: string): Promise<LockGuard> {
-    const held = await this.#ask<GuardNumber>((manager, answer) => manager.steal(key, answer)).catch(throwFromCrate);
+    const held = await this.#ask<GuardNumber>((manager, answer) => manager.steal(key, answer)).catch((thrown) => {
+      throw fromRequest(thrown);
+    });
     return this.#guard(held, key, 'exclusive');
   }
 
@@ -216,18 +233,19 @@ export abstract class LockManager {
     signal: AbortSignal | undefined,
     giveBack: ((answer: T) => void) | undefined,
   ): Promise<T> {
-    if (signal) throwIfAborted(signal);
+    const aborted = signal && readReason(signal);
+    if (aborted) throw aborted.reason;
     return withCrate((from) => this.#askNow(from, question, signal, giveBack));
   }
 
   /** Within the call, with a signal or without: who calls first is first in the queue. */
   #askNow<T>(
-    from: typeof Manager,
+    from: Crate,
     question: Question<T>,
     signal: AbortSignal | undefined,
     giveBack: (answer: T) => void = () => {},
   ): Promise<T> {
-    const manager = (this.#manager ??= this.#backend.open(from));
+    const manager = (this.#manager ??= this.#backend.open(from.Manager));
     return signal ? unlessAborted(signal, manager, question, giveBack) : answerTo(manager, question);
   }
 }

@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 
 use super::answer::Answer;
 use super::values::failure;
+use crate::error::LockError;
 use crate::guard::LockGuard;
 use crate::memory::MemoryLockGuard;
 use crate::tasks::{self, TaskNumber};
@@ -29,68 +30,111 @@ pub(super) enum Guard {
 }
 
 struct Held {
-    guard: Rc<Guard>,
-    /// The task that watches it for its loss, and shares it.
+    /// None if it was [discarded](discard).
+    guard: Option<Rc<Guard>>,
+    /// The task that watches it for its loss, and shares it while it waits.
     watch: Option<TaskNumber>,
 }
 
 pub(super) fn keep(guard: Guard) -> GuardNumber {
-    let (guard, watch) = (Rc::new(guard), None);
+    let (guard, watch) = (Some(Rc::new(guard)), None);
     let place = GUARDS.with_borrow_mut(|guards| guards.insert(Held { guard, watch }));
     GuardNumber::try_from(place).expect("a pointer has 32 bits")
 }
 
+/// Frees the lock of a guard whose answer threw. JavaScript may have been given it all the
+/// same: its number is never another's, and what it names is lost.
+pub(super) fn discard(guard: GuardNumber) {
+    let guard = GUARDS.with_borrow_mut(|guards| guards.get_mut(guard as usize)?.guard.take());
+    // Outside: it wakes others.
+    drop(guard);
+}
+
+fn get(guard: GuardNumber) -> Option<Rc<Guard>> {
+    GUARDS.with_borrow(|guards| guards.get(guard as usize)?.guard.clone())
+}
+
+fn remove(guard: GuardNumber) -> Option<Held> {
+    GUARDS.with_borrow_mut(|guards| {
+        let held = guards.try_remove(guard as usize);
+        if guards.is_empty() && guards.capacity() > KEPT {
+            *guards = Slab::new();
+        }
+        held
+    })
+}
+
+fn set_watch(guard: GuardNumber, watch: Option<TaskNumber>) {
+    GUARDS.with_borrow_mut(|guards| {
+        if let Some(held) = guards.get_mut(guard as usize) {
+            held.watch = watch;
+        }
+    });
+}
+
 /// The key that a guard locks.
 #[wasm_bindgen]
-pub fn key(guard: GuardNumber) -> String {
-    GUARDS.with_borrow(|guards| guards[guard as usize].guard.get().key().to_owned())
+pub fn key(guard: GuardNumber) -> Option<String> {
+    Some(get(guard)?.get().key().to_owned())
 }
 
 /// Why the lock was lost, `undefined` while it is held.
 #[wasm_bindgen]
 pub fn loss(guard: GuardNumber) -> JsValue {
-    GUARDS.with_borrow(|guards| guards[guard as usize].guard.why_lost())
+    match get(guard) {
+        Some(guard) => guard.why_lost(),
+        None => failure(LockError::Lost {
+            key: None,
+            reason: String::from("the promise of its request threw as it was resolved"),
+        }),
+    }
 }
 
 /// Answers with why the lock was lost, when it is; never, if it is released before. To
 /// be asked once.
 #[wasm_bindgen]
 pub fn lost(guard: GuardNumber, answer: Answer) {
-    let shared = GUARDS.with_borrow(|guards| Rc::clone(&guards[guard as usize].guard));
+    let Some(shared) = get(guard) else { return };
     let watch = tasks::start(async move {
         shared.get().lost().await;
-        // Its number may be another task's from now on.
-        GUARDS.with_borrow_mut(|guards| guards[guard as usize].watch = None);
-        answer.resolve(&shared.why_lost());
+        let loss = shared.why_lost();
+        // Its number may be another task's from now on, and who is answered may release
+        // the guard, which nobody shares by then.
+        set_watch(guard, None);
+        drop(shared);
+        answer.value(Ok(loss));
     });
-    GUARDS.with_borrow_mut(|guards| guards[guard as usize].watch = watch);
+    if watch.is_some() {
+        set_watch(guard, watch);
+    }
 }
 
 /// Frees the lock, and answers when it *is* free. Returns why it was lost, if it was.
 #[wasm_bindgen]
 pub fn release(guard: GuardNumber, answer: Answer) -> JsValue {
-    let held = GUARDS.with_borrow_mut(|guards| {
-        let held = guards.remove(guard as usize);
-        if guards.is_empty() && guards.capacity() > KEPT {
-            *guards = Slab::new();
-        }
-        held
-    });
-    let Held { guard, watch } = held;
+    let Some(Held {
+        guard: Some(guard),
+        watch,
+    }) = remove(guard)
+    else {
+        answer.done();
+        return JsValue::UNDEFINED;
+    };
     if let Some(watch) = watch {
         tasks::cancel(watch);
     }
     let loss = guard.why_lost();
-    let guard = Rc::into_inner(guard).expect("only the cancelled watch shared it");
-    match guard {
+    match Rc::into_inner(guard) {
         // To drop it frees it.
-        Guard::Memory(guard) => {
+        Some(Guard::Memory(guard)) => {
             drop(guard);
-            answer.resolve(&JsValue::UNDEFINED);
+            answer.done();
         }
-        Guard::Web(guard) if guard.let_go() => answer.resolve(&JsValue::UNDEFINED),
-        Guard::Web(guard) => release_in_time(Box::new(guard), answer),
-        Guard::Boxed(guard) => release_in_time(guard, answer),
+        Some(Guard::Web(guard)) if guard.let_go() => answer.done(),
+        Some(Guard::Web(guard)) => release_in_time(Box::new(guard), answer),
+        Some(Guard::Boxed(guard)) => release_in_time(guard, answer),
+        // The watch is being polled further down the stack, and drops it as it ends.
+        None => answer.done(),
     }
     loss
 }
@@ -101,7 +145,7 @@ const KEPT: usize = 64;
 fn release_in_time(guard: Box<dyn LockGuard>, answer: Answer) {
     tasks::start(async move {
         guard.release().await;
-        answer.resolve(&JsValue::UNDEFINED);
+        answer.done();
     });
 }
 

@@ -7,7 +7,7 @@ use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use super::answer::Answer;
-use super::guards::{self, Guard};
+use super::guards::Guard;
 use super::values;
 use crate::guard::LockMode;
 use crate::manager::{AcquireOptions, LockManager};
@@ -120,14 +120,7 @@ impl Manager {
             let keys: Vec<String> = keys.iter().filter_map(|key| key.as_string()).collect();
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             let guards = ask!(backend, lock_many(&keys, duration(timeout)));
-            answer.value(guards.map(|guards| {
-                let numbers = guards
-                    .into_iter()
-                    .map(Guard::Boxed)
-                    .map(guards::keep)
-                    .map(JsValue::from);
-                numbers.collect::<Array>().into()
-            }));
+            answer.guards(guards.map(|guards| guards.into_iter().map(Guard::Boxed).collect()));
         })
     }
 

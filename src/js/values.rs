@@ -47,6 +47,11 @@ extern "C" {
     fn set_pending(this: &Snapshot, pending: Array);
 }
 
+/// An object that inherits no setters, which would be code of the application's.
+fn plain() -> Object {
+    Object::create(JsValue::NULL.unchecked_ref())
+}
+
 pub(super) fn failure(error: LockError) -> JsValue {
     let (code, key) = match &error {
         LockError::InvalidKey(invalid) => ("INVALID_KEY", Some(invalid.key())),
@@ -57,7 +62,7 @@ pub(super) fn failure(error: LockError) -> JsValue {
         LockError::Unsupported { .. } => ("UNSUPPORTED", None),
         LockError::Io { .. } => ("IO", None),
     };
-    let object: Failure = Object::new().unchecked_into();
+    let object: Failure = plain().unchecked_into();
     object.set_code(code);
     object.set_message(&error.to_string());
     object.set_key(key);
@@ -66,14 +71,14 @@ pub(super) fn failure(error: LockError) -> JsValue {
 
 pub(super) fn snapshot(snapshot: LockSnapshot) -> JsValue {
     let all = |requests: Vec<LockInfo>| requests.iter().map(request).collect();
-    let object: Snapshot = Object::new().unchecked_into();
+    let object: Snapshot = plain().unchecked_into();
     object.set_held(all(snapshot.held));
     object.set_pending(all(snapshot.pending));
     object.into()
 }
 
 fn request(info: &LockInfo) -> JsValue {
-    let object: Request = Object::new().unchecked_into();
+    let object: Request = plain().unchecked_into();
     object.set_request_key(&info.key);
     object.set_mode(info.mode.as_str());
     object.set_age(info.age.map(|age| age.as_secs_f64() * 1000.0));

@@ -1,5 +1,6 @@
 //! Tokio's timer, so that `tokio::time::pause` works in applications' tests.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -23,18 +24,27 @@ impl Stamp {
 }
 
 pub(crate) async fn sleep(duration: Duration) -> Result<(), LockError> {
-    // Without this, tokio panics. With a runtime whose timer is off it still
-    // does; there is no way to ask.
-    if Handle::try_current().is_err() {
-        return Err(LockError::Unavailable {
-            reason: String::from(
-                "waiting with a timeout needs a tokio runtime with its timer on \
-                 (`Builder::enable_time`); `try_lock`, and `lock` with \
-                 `Duration::MAX`, work without",
-            ),
-        });
-    }
-    // Centuries overflow the clock; tokio takes that as "far future".
-    tokio::time::sleep(duration).await;
+    let Ok(_runtime) = Handle::try_current() else {
+        return Err(no_timer("there is no runtime here"));
+    };
+    // Without a timer tokio panics, and there is no other way to ask a runtime for one. It
+    // panics before it has changed anything, so nothing is left half done.
+    // (Centuries overflow the clock; tokio takes that as "far future".)
+    let timer = catch_unwind(AssertUnwindSafe(|| tokio::time::sleep(duration)));
+    let Ok(timer) = timer else {
+        return Err(no_timer(
+            "this one was built without: call `enable_time` or `enable_all` on its `Builder`",
+        ));
+    };
+    timer.await;
     Ok(())
+}
+
+fn no_timer(missing: &str) -> LockError {
+    LockError::Unavailable {
+        reason: format!(
+            "waiting with a timeout needs a tokio runtime with its timer on, and {missing}; \
+             `try_lock`, and `lock` with `Duration::MAX`, work without"
+        ),
+    }
 }

@@ -1,0 +1,57 @@
+// What all copies of one version of this package share within a realm: one instance of the crate, and
+// with it one keyspace in memory. A bundler, `jest.resetModules()`, or `import` beside `require` of two
+// installations make several copies, and whoever locks does not know of the others.
+
+import type { Crate } from '#wasm-glue';
+
+/** @internal The state of the crate in a realm. */
+export interface Realm {
+  /** The instance, while it loads and afterwards. */
+  loading: Promise<Crate> | undefined;
+  /** How many callers await it: whoever asks meanwhile stands behind them. */
+  awaiting: number;
+  /** Names this page, worker or thread in `query()` of its memory locks. */
+  clientId: string | undefined;
+}
+
+const name = Symbol.for(`crosslock/${CROSSLOCK_VERSION}`);
+
+let realm: Realm | undefined;
+
+/**
+ * The state of this realm. It is made at the first use, so that an import changes nothing. Where the
+ * global object takes nothing new, or something else stands there, this copy has a state of its own.
+ *
+ * @internal
+ */
+export function ofThisRealm(): Realm {
+  return (realm ??= find() ?? { loading: undefined, awaiting: 0, clientId: undefined });
+}
+
+/** @internal What stood in the realm turned out to be of no use. */
+export function onItsOwn(): Realm {
+  return (realm = { loading: undefined, awaiting: 0, clientId: undefined });
+}
+
+function find(): Realm | undefined {
+  try {
+    const global = globalThis as { [name]?: unknown };
+    if (!(name in global)) {
+      const value: Realm = { loading: undefined, awaiting: 0, clientId: undefined };
+      Object.defineProperty(global, name, { value: Object.seal(value) });
+    }
+    const found = global[name] as Realm;
+    return Number.isInteger(found.awaiting) && !Object.isFrozen(found) ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @internal Whether this is an instance of the crate, with all that this version calls. */
+export function isCrate(loaded: unknown): loaded is Crate {
+  const { Manager, ...functions } = Object(loaded) as Partial<Crate>;
+  return (
+    typeof Manager?.memory === 'function' &&
+    (['cancel', 'key', 'loss', 'lost', 'release'] as const).every((name) => typeof functions[name] === 'function')
+  );
+}
