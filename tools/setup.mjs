@@ -12,6 +12,7 @@ import { locateWebkit } from './webkit.mjs';
 
 const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
 const GECKODRIVER = { minimum: [0, 34], version: '0.37.1' };
+const PUBLIC_API = { version: '0.52.0', rust: '1.95.0' }; // what rustdoc writes for it changes from one Rust to the next
 const NODE = {
   withWebLocks: [24, 5],
   latest: 26,
@@ -66,6 +67,22 @@ export const wasmPack = once(async () => {
     await cargoTool('wasm-pack', WASM_PACK.version, 'wasm-pack', (found) => atLeast(found, WASM_PACK.minimum), ['--locked']),
   ];
   return { PATH: [...dirs, process.env.PATH].join(delimiter) };
+});
+
+/** cargo-public-api, and how to call the cargo whose rustdoc it understands, with the standard library for a target. */
+export const publicApi = once(async (target) => {
+  await rust();
+  const { version, rust: release } = PUBLIC_API;
+  const program = join(await cargoTool('cargo-public-api', version, 'cargo-public-api', (found) => found === version, ['--locked']), 'cargo-public-api');
+  if (output('rustc', '--version')?.startsWith(`rustc ${release} `)) {
+    await rustTarget(target);
+    return { toolchain: [], program };
+  }
+  const sysroot = output('rustc', `+${release}`, '--print', 'sysroot');
+  if (!sysroot || !existsSync(join(sysroot, 'lib/rustlib', target, 'lib'))) {
+    await rustup(`Rust ${release} for ${target}`, ['toolchain', 'install', release, '--profile', 'minimal', '--target', target]);
+  }
+  return { toolchain: [`+${release}`], program };
 });
 
 /** A Chromium and a chromedriver. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { bin, root, run } from './run.mjs';
 
 /** What rustc uses of WebAssembly, which its text does not tell. Chrome 96, Firefox 79, Safari 15 and Node 16 have it all. */
-const features = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapping-float-to-int', 'reference-types', 'sign-ext'].map(
+export const features = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapping-float-to-int', 'reference-types', 'sign-ext'].map(
   (feature) => `--enable-${feature}`,
 );
 

@@ -3,8 +3,12 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { checkApi } from './api.mjs';
 import { firefoxCapabilities } from './firefox.mjs';
+import { checkGrowth } from './growth.mjs';
+import { checkLicences } from './licences.mjs';
 import { makePackage } from './package.mjs';
+import { publish } from './publish.mjs';
 import { Problem, bin, root, run, say, script } from './run.mjs';
 import { chromium, firefox, node, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, webkit, wine } from './setup.mjs';
 import { locateWebkit, onScreen, webkitCapabilities } from './webkit.mjs';
@@ -24,7 +28,7 @@ const withoutExamples = ['--lib', '--tests'];
 const suites = {
   async fmt() {
     await rustComponent('rustfmt');
-    await run('cargo', ['fmt', '--check']);
+    await run('cargo', ['fmt', '--all', '--check']);
   },
 
   async clippy() {
@@ -35,6 +39,9 @@ const suites = {
     await run('cargo', ['clippy', '--all-targets', ...strict]);
     await run('cargo', ['clippy', '--all-targets', '--target', browser, ...strict]);
     await run('cargo', ['clippy', '--all-targets', '--target', browser, '--features', 'js', ...strict]);
+    // The crates that are no part of the published one.
+    const others = ['--package', 'crosslock-js', '--package', 'size-crate', '--features', 'size-crate/locks'];
+    await run('cargo', ['clippy', ...others, '--target', browser, ...strict]);
     // A wasm without a browser has the memory backend alone.
     await run('cargo', ['check', '--target', 'wasm32-wasip1']);
   },
@@ -50,6 +57,26 @@ const suites = {
   async doc() {
     await rust();
     await run('cargo', ['doc', '--no-deps'], { env: { RUSTDOCFLAGS: '-D warnings' } });
+  },
+
+  /** The public API, compared with what docs/api/ has of it. */
+  async api({ 'accept-api': accept }) {
+    await checkApi({ accept });
+  },
+
+  async licences() {
+    await rust();
+    checkLicences();
+  },
+
+  /** What would be published, by cargo and by npm. */
+  async publish() {
+    await publish();
+  },
+
+  /** By how much our locks make the wasm of a Rust application grow. */
+  async growth() {
+    await checkGrowth();
   },
 
   async rust() {
@@ -186,27 +213,27 @@ async function nodeTests(folders, { node = process.execPath, env = {}, wrap = (.
 }
 
 await script(async () => {
-  const chosen = choose();
+  const { chosen, switches } = choose();
   const results = [];
   for (const name of Object.keys(suites)) {
-    results.push(chosen.has(name) ? await attempt(name) : { name, status: 'skipped' });
+    results.push(chosen.has(name) ? await attempt(name, switches) : { name, status: 'skipped' });
   }
   console.log();
   for (const { name, status, seconds, note = '' } of results) {
     const outcome = seconds ? `${status.padEnd(8)}${seconds.padStart(8)}  ${note}` : 'skipped by request';
-    console.log(`${name.padEnd(8)}${outcome}`.trimEnd());
+    console.log(`${name.padEnd(10)}${outcome}`.trimEnd());
   }
   const count = (status) => results.filter((result) => result.status === status).length;
   console.log(`${count('ok')} passed, ${count('FAILED')} failed, ${count('skipped')} skipped`);
   if (count('FAILED')) process.exitCode = 1;
 });
 
-async function attempt(name) {
+async function attempt(name, switches) {
   const start = performance.now();
   const result = (status, note) => ({ name, status, note, seconds: `${((performance.now() - start) / 1000).toFixed(1)} s` });
   console.log(`\n--- ${name}`);
   try {
-    await suites[name]();
+    await suites[name](switches);
     return result('ok');
   } catch (error) {
     console.error(error instanceof Problem ? `crosslock: ${name}: ${error.message}` : error);
@@ -217,13 +244,14 @@ async function attempt(name) {
 function choose() {
   const all = Object.keys(suites);
   try {
-    const { values } = parseArgs({ options: { only: { type: 'string' }, skip: { type: 'string' } } });
+    const options = { only: { type: 'string' }, skip: { type: 'string' }, 'accept-api': { type: 'boolean' } };
+    const { values } = parseArgs({ options });
     const only = values.only?.split(',') ?? all;
     const skip = values.skip?.split(',') ?? [];
     const unknown = [...only, ...skip].find((name) => !all.includes(name));
     if (unknown !== undefined) throw new Error(`there is no suite "${unknown}"`);
-    return new Set(only.filter((name) => !skip.includes(name)));
+    return { chosen: new Set(only.filter((name) => !skip.includes(name))), switches: values };
   } catch (error) {
-    throw new Problem(`${error.message}. Usage: npm test -- [--only a,b] [--skip a,b], with suites out of ${all.join(', ')}`);
+    throw new Problem(`${error.message}. Usage: npm test -- [--only a,b] [--skip a,b] [--accept-api], with suites out of ${all.join(', ')}`);
   }
 }

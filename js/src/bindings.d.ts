@@ -39,7 +39,7 @@ declare module '#wasm-glue' {
   export class Manager {
     private constructor();
     static memory(label?: string): Manager;
-    static web(namespace: string, passing: boolean): Manager;
+    static web(name: string, isPrefix: boolean, passing: boolean): Manager;
     acquire(key: string, shared: boolean, timeout: number, answer: Answer<GuardNumber>): TaskNumber | undefined;
     tryAcquire(key: string, shared: boolean, answer: Answer<GuardNumber | undefined>): TaskNumber | undefined;
     steal(key: string, answer: Answer<GuardNumber>): TaskNumber | undefined;

@@ -55,9 +55,13 @@ impl Manager {
         }))
     }
 
-    /// Locks among everyone who shares `navigator.locks`.
-    pub fn web(namespace: &str, passing: bool) -> Self {
-        let locks = WebLockManager::with_namespace(namespace);
+    /// Locks among everyone who shares `navigator.locks`. `name` is a namespace or, if so
+    /// said, a prefix.
+    pub fn web(name: String, is_prefix: bool, passing: bool) -> Self {
+        let locks = match is_prefix {
+            true => WebLockManager::with_prefix(name),
+            false => WebLockManager::with_namespace(name),
+        };
         Self::on(Backend::Web(match passing {
             true => locks,
             false => locks.without_passing(),

@@ -98,8 +98,18 @@ impl Datadir {
     fn lose(&self, reason: String) -> LockError {
         // The first reason stays. It is set before the table is closed: whoever finds
         // the table closed finds the reason too.
-        let reason = self.lost.get_or_init(|| reason);
+        let is_first = self.lost.set(reason).is_ok();
+        let reason = self.lost.get().expect("it was set, by us or before");
         self.table.close(reason);
+        if is_first {
+            // Once, and here: whoever only asks `try_lock` is never told. Not in a forked
+            // child, where the logger's mutexes may be locked for ever.
+            log::warn!(
+                target: "crosslock",
+                "datadir {} is lost, and no lock on it is granted any more: {reason}",
+                self.path.display(),
+            );
+        }
         lost(reason.clone())
     }
 }
@@ -237,6 +247,16 @@ macro_rules! open_datadir {
                 let lock_file = std::path::Path::new($crate::pid::datadir::LOCK);
                 let datadir = Datadir::open(datadir.into(), lock_file, $primitive, timeout)?;
                 Ok(Self::on(datadir))
+            }
+
+            /// The same manager, whose requests carry `label`: in
+            /// [`query`](crate::LockManager::query), and in the errors of those who time
+            /// out behind them.
+            #[must_use]
+            pub fn with_label(self, label: impl Into<Arc<str>>) -> Self {
+                Self {
+                    locks: self.locks.in_the_name_of(label.into()),
+                }
             }
 
             fn on(datadir: Datadir) -> Self {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+pub(crate) use super::coarse::Since;
 use crate::error::LockError;
 
 /// A moment, to measure from.
@@ -19,28 +20,6 @@ impl Stamp {
 
     pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
-    }
-}
-
-/// A moment to tell an age from, good to some milliseconds: every lock notes one, and
-/// the exact clock would cost as much as the lock.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Since(coarsetime::Instant);
-
-impl Since {
-    /// The longest time between two ticks of the cheap clock, which is Windows' 64th of
-    /// a second.
-    const GRAIN: Duration = Duration::from_millis(16);
-
-    pub(crate) fn now() -> Self {
-        // Not `now`, which also notes the time where all threads would write it.
-        Self(coarsetime::Instant::now_without_cache_update())
-    }
-
-    pub(crate) fn elapsed(self) -> Duration {
-        // Rounded up: whoever waited for a second must not read that the lock was held
-        // for less.
-        Duration::from(self.0.elapsed()) + Self::GRAIN
     }
 }
 

@@ -49,15 +49,28 @@ pub(super) fn watch() -> Result<(), String> {
     listen(&global(), "pagehide", |event: Foreign| {
         let is_kept = event.persisted().is_ok_and(|kept| kept.is_truthy());
         if is_kept {
-            Context::here().act(|relay, _| {
-                relay.freeze("the page went into the back/forward cache");
-            });
+            lose_all("the page went into the back/forward cache");
         }
     })?;
     listen(&document, "visibilitychange", |_| look())?;
     IS_WATCHED.set(true);
     look();
     Ok(())
+}
+
+fn lose_all(reason: &str) {
+    // Asked first: in the npm package nothing is ever logged, nor is the code for it there.
+    let is_told = log::log_enabled!(target: "crosslock", log::Level::Warn);
+    let mut held = 0;
+    Context::here().act(|relay, _| {
+        if is_told {
+            relay.for_each_own(|own| held += usize::from(own.is_held));
+        }
+        relay.freeze(reason);
+    });
+    if held > 0 {
+        log::warn!(target: "crosslock", "{reason}: {held} locks are lost");
+    }
 }
 
 fn listen(to: &Foreign, event: &str, listener: impl Fn(Foreign) + 'static) -> Result<(), String> {

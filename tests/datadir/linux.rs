@@ -119,7 +119,7 @@ fn no_space_for_a_file() {
     let (error, message) = setup_fails(kind, &datadir);
     assert_eq!(error, io::ErrorKind::StorageFull, "{message}");
     let expected = format!(
-        "cannot create {}: no space left",
+        "cannot open or create {}: No space left",
         datadir.join("LOCK").display()
     );
     assert!(message.contains(&expected), "{message}");
@@ -154,7 +154,7 @@ fn on_a_read_only_file_system() {
     for datadir in [folder.clone(), folder.join("used"), folder.join("new/dir")] {
         let (error, message) = setup_fails(kind, &datadir);
         assert_eq!(error, io::ErrorKind::ReadOnlyFilesystem, "{message}");
-        assert!(message.contains("read-only"), "{message}");
+        assert!(message.contains("Read-only"), "{message}");
     }
 }
 

@@ -51,7 +51,7 @@ fn a_second_process_is_refused(kind: Kind) {
         kind.open(folder.path()).unwrap_err().to_string()
     };
     let expected = format!(
-        "datadir {} is already in use by process {}",
+        "another process is already using datadir {} (holder PID: {})",
         folder.path().display(),
         std::process::id()
     );
