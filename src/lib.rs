@@ -38,6 +38,9 @@
 //! names, [`LockError`] what can go wrong. Keyed locks of this process stand on one
 //! lock table, a plain state machine in `src/table.rs`.
 
+extern crate alloc;
+
+mod core;
 mod error;
 mod guard;
 mod hash;
@@ -53,8 +56,6 @@ pub mod pid_fcntl;
 #[cfg(any(windows, all(unix, not(target_os = "ios"))))]
 pub mod pid_flock;
 mod platform;
-#[cfg(any(test, all(target_family = "wasm", target_os = "unknown")))]
-mod relay;
 mod scope;
 mod snapshot;
 mod sync;

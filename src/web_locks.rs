@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::core::handoff::{IfHeld, Passing};
 use crate::error::{Contention, LockError};
 use crate::guard::{LockGuard, LockMode};
 use crate::key::{InvalidKey, LockKey};
 use crate::manager::{AcquireOptions, LockManager};
-use crate::relay::{IfHeld, Passing};
 use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
 use crate::time::{self, Stamp};

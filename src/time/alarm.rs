@@ -16,8 +16,8 @@ use slab::Slab;
 use wasm_bindgen::prelude::*;
 
 use super::Stamp;
+use crate::core::list::{Linked, Links, List};
 use crate::hash::BuildHasher;
-use crate::table::list::{Linked, Links, List};
 
 #[wasm_bindgen]
 extern "C" {

@@ -10,10 +10,10 @@ use async_trait::async_trait;
 
 use super::context::{Context, Wakers};
 use super::platform::unavailable;
+use crate::core::handoff::{Ahead, IfHeld, Passing, Relay, RequestSlot, State};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
-use crate::relay::{Ahead, IfHeld, Passing, Relay, RequestSlot, State};
 
 /// A request. Dropping it gives up the wait, or frees the lock.
 pub(super) struct Claim {

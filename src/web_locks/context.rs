@@ -1,5 +1,5 @@
 //! [`Context`]: this page, worker or thread before the platform's lock manager. It tells
-//! the [relay](crate::relay) what happens, and carries out what follows.
+//! the [relay](crate::core::handoff) what happens, and carries out what follows.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use wasm_bindgen_futures::spawn_local;
 
 use super::{errand, page};
-use crate::relay::{Effects, LeaseSlot, MILLIS, Order, Relay};
+use crate::core::handoff::{Effects, LeaseSlot, MILLIS, Order, Relay};
 use crate::sync::{Mutex, MutexGuard, locked};
 use crate::time::{self, Stamp};
 

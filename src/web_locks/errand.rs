@@ -1,4 +1,4 @@
-//! Errands: what there is in the browser for each lease of the [relay](crate::relay),
+//! Errands: what there is in the browser for each lease of the [relay](crate::core::handoff),
 //! from the call of `navigator.locks.request()` until its promise is settled.
 //!
 //! An errand is kept for the next lease of the same number: the controller that
@@ -17,8 +17,8 @@ use super::context::Context;
 use super::platform::{lock_manager, why_lost, why_turned_down};
 use super::round_trip::round_trip;
 use super::{ghosts, nudge};
+use crate::core::handoff::{IfHeld, LeaseSlot};
 use crate::guard::LockMode;
-use crate::relay::{IfHeld, LeaseSlot};
 
 /// More than these are not kept for another lease.
 const KEPT: usize = 16;

@@ -12,9 +12,9 @@ use super::bindings::{Info, Snapshot};
 use super::claim::Claim;
 use super::context::Context;
 use super::platform::{lock_manager, unavailable, why_turned_down};
+use crate::core::handoff::{IfHeld, Passing};
 use crate::error::LockError;
 use crate::guard::LockMode;
-use crate::relay::{IfHeld, Passing};
 use crate::snapshot::{LockInfo, LockSnapshot};
 use crate::time::Stamp;
 

@@ -1,7 +1,9 @@
 //! What can be seen of a relay from outside, beside the [`State`] of a request.
 
-use super::{IfHeld, Lease, LeaseSlot, Passing, Phase, Relay, Request, RequestSlot, State};
-use crate::guard::LockMode;
+use super::{
+    IfHeld, Lease, LeaseSlot, LineSlot, LockMode, Passing, Phase, Reason, Relay, Request,
+    RequestSlot, State,
+};
 
 /// Who of our own context is in the way of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,8 +17,8 @@ pub(crate) struct Ahead {
 
 /// A request of which we know more than the platform.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Hidden<'a> {
-    pub(crate) name: &'a str,
+pub(crate) struct Hidden {
+    pub(crate) line: LineSlot,
     pub(crate) mode: LockMode,
     pub(crate) is_held: bool,
     /// The head of a line, that the platform was asked for: it does not tell since when.
@@ -25,7 +27,7 @@ pub(crate) struct Hidden<'a> {
     pub(crate) since: f64,
 }
 
-impl<W> Relay<W> {
+impl<W, R: Reason> Relay<W, R> {
     /// Who of this context stands in the way of a pending `request`; `None` if nobody
     /// does, as far as is known here. Looks no further than at `most` in front of it.
     pub(crate) fn ahead_of(&self, request: RequestSlot, most: usize) -> Option<Ahead> {
@@ -56,26 +58,24 @@ impl<W> Relay<W> {
         })
     }
 
-    /// Since when this context holds `name` exclusively.
-    pub(crate) fn held_exclusively_since(&self, name: &str) -> Option<f64> {
-        let line = &self.lines[*self.by_name.get(name)?];
-        line.active.iter().find_map(|&lease| {
+    /// Since when this context holds the lock exclusively.
+    pub(crate) fn held_exclusively_since(&self, line: LineSlot) -> Option<f64> {
+        self.lines[line].active.iter().find_map(|&lease| {
             let Lease { mode, holders, .. } = &self.leases[lease];
             let holder = (*mode == LockMode::Exclusive).then(|| holders.front())?;
             self.held_since(holder?)
         })
     }
 
-    /// Whether this context holds `name` in any mode.
-    pub(crate) fn holds(&self, name: &str) -> bool {
-        let line = self.by_name.get(name);
-        line.is_some_and(|&line| !self.lines[line].active.is_empty())
+    /// Whether this context holds the lock in any mode.
+    pub(crate) fn holds(&self, line: LineSlot) -> bool {
+        !self.lines[line].active.is_empty()
     }
 
     /// Shows the requests that the platform does not know of, or not since when: those who
     /// share a lease with its first holder, and line by line those who wait.
-    pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(Hidden<'_>)) {
-        for (_, line) in &self.lines {
+    pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(Hidden)) {
+        for (at, line) in &self.lines {
             let active = line.active.iter();
             let holders = active.map(|&lease| self.leases[lease].holders.iter(&self.requests));
             let sharers = holders.flat_map(|holders| holders.skip(1));
@@ -84,7 +84,7 @@ impl<W> Relay<W> {
                 let held_since = self.held_since(slot);
                 let Request { mode, since, .. } = self.requests[slot];
                 show(Hidden {
-                    name: &line.name,
+                    line: at,
                     mode,
                     is_held: held_since.is_some(),
                     is_asked_for: asked_for == Some(slot),
@@ -95,8 +95,8 @@ impl<W> Relay<W> {
     }
 
     /// What `lease` is, or was to be, a lock on.
-    pub(crate) fn name_of(&self, lease: LeaseSlot) -> &str {
-        &self.lines[self.leases[lease].line].name
+    pub(crate) fn line_of(&self, lease: LeaseSlot) -> LineSlot {
+        self.leases[lease].line
     }
 
     /// Whether the end of `lease` was [ordered](super::Order::End).
@@ -106,7 +106,9 @@ impl<W> Relay<W> {
 
     #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.requests.is_empty() && self.leases.is_empty()
+        self.lines.iter().all(|(_, line)| line.known_by == 0)
+            && self.requests.is_empty()
+            && self.leases.is_empty()
     }
 
     fn held_since(&self, request: RequestSlot) -> Option<f64> {

@@ -7,11 +7,11 @@ use super::super::IfHeld;
 use crate::guard::LockMode;
 
 /// Names a request of the platform, in all contexts and for ever.
-pub(in crate::relay) type Serial = usize;
+pub(in crate::core::handoff) type Serial = usize;
 
 /// What the platform has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::relay) enum News {
+pub(in crate::core::handoff) enum News {
     Granted(Serial),
     /// It was not to wait, and something was in the way.
     Refused(Serial),
@@ -24,7 +24,7 @@ pub(in crate::relay) enum News {
 }
 
 impl News {
-    pub(in crate::relay) fn serial(self) -> Serial {
+    pub(in crate::core::handoff) fn serial(self) -> Serial {
         let (Self::Granted(serial)
         | Self::Refused(serial)
         | Self::Stolen(serial)
@@ -35,7 +35,7 @@ impl News {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::relay) struct Platform {
+pub(in crate::core::handoff) struct Platform {
     queues: BTreeMap<&'static str, Queue>,
     news: Vec<News>,
 }
@@ -55,11 +55,11 @@ impl Queue {
 
 impl Platform {
     /// What there is to say since this was last called, in order.
-    pub(in crate::relay) fn news(&mut self) -> Vec<News> {
+    pub(in crate::core::handoff) fn news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
 
-    pub(in crate::relay) fn request(
+    pub(in crate::core::handoff) fn request(
         &mut self,
         serial: Serial,
         name: &'static str,
@@ -86,13 +86,13 @@ impl Platform {
     }
 
     /// As of a document that may not have locks.
-    pub(in crate::relay) fn reject(&mut self, serial: Serial) {
+    pub(in crate::core::handoff) fn reject(&mut self, serial: Serial) {
         self.news.push(News::Rejected(serial));
     }
 
     /// Withdraws a request, or releases a lock. Of no effect on what was stolen or turned
     /// down.
-    pub(in crate::relay) fn end(&mut self, serial: Serial) {
+    pub(in crate::core::handoff) fn end(&mut self, serial: Serial) {
         let names: Vec<&'static str> = self.queues.keys().copied().collect();
         for name in names {
             let queue = self.queues.get_mut(name).expect("it was listed");
@@ -106,17 +106,17 @@ impl Platform {
         }
     }
 
-    pub(in crate::relay) fn holders(&self, name: &str) -> impl Iterator<Item = Serial> {
+    pub(in crate::core::handoff) fn holders(&self, name: &str) -> impl Iterator<Item = Serial> {
         let queue = self.queues.get(name).into_iter();
         queue.flat_map(|queue| queue.held.iter().map(|&(serial, _)| serial))
     }
 
-    pub(in crate::relay) fn is_held(&self, serial: Serial) -> bool {
+    pub(in crate::core::handoff) fn is_held(&self, serial: Serial) -> bool {
         let mut held = self.queues.values().flat_map(|queue| &queue.held);
         held.any(|&(held, _)| held == serial)
     }
 
-    pub(in crate::relay) fn is_empty(&self) -> bool {
+    pub(in crate::core::handoff) fn is_empty(&self) -> bool {
         let mut queues = self.queues.values();
         queues.all(|queue| queue.held.is_empty() && queue.waiting.is_empty())
     }

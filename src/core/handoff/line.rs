@@ -1,41 +1,54 @@
 //! How a line comes to rest: who of those who wait has which lease, and what is asked of
 //! the platform for the others.
 
-use super::{
-    IfHeld, Lease, LeaseSlot, Line, MILLIS, Order, Passing, Phase, Relay, Reminder, Request,
-    RequestSlot, State, TURNS,
-};
-use crate::guard::LockMode;
-use crate::table::list::List;
+use alloc::vec::Vec;
 
-impl<W> Relay<W> {
-    pub(super) fn line_of(&mut self, name: &str) -> usize {
-        if let Some(&line) = self.by_name.get(name) {
-            return line;
-        }
-        let line = self.lines.insert(Line {
-            name: name.to_owned(),
+use slab::Slab;
+
+use super::{
+    IfHeld, Lease, LeaseSlot, Line, LineSlot, List, LockMode, MILLIS, Order, Passing, Phase,
+    Reason, Relay, Reminder, Request, RequestSlot, State, TURNS,
+};
+
+/// Below this many slots, giving memory back costs more than it saves.
+const KEEP_CAPACITY: usize = 64;
+
+impl<W, R: Reason> Relay<W, R> {
+    /// Makes a line for the requests of one lock: a platform's, or a
+    /// [local](Line::is_local) one.
+    pub(crate) fn open(&mut self, is_local: bool) -> LineSlot {
+        self.lines.insert(Line {
+            is_local,
             waiting: List::default(),
             trying: List::default(),
             next: None,
             active: Vec::new(),
             ending: 0,
             known_by: 0,
-        });
-        self.by_name.insert(name.to_owned(), line);
-        line
+        })
     }
 
-    /// One who knew `line` is gone.
-    pub(super) fn leave(&mut self, line: usize) {
+    /// Forgets a line that nobody uses.
+    pub(crate) fn close(&mut self, line: LineSlot) {
+        debug_assert_eq!(self.lines[line].known_by, 0);
+        self.lines.remove(line);
+    }
+
+    /// One who knew `line` is gone. Returns it if that was the last one.
+    pub(super) fn leave(&mut self, line: LineSlot) -> Option<LineSlot> {
         self.lines[line].known_by -= 1;
-        if self.lines[line].known_by == 0 {
-            let Line { name, .. } = self.lines.remove(line);
-            self.by_name.remove(&name);
+        (self.lines[line].known_by == 0).then_some(line)
+    }
+
+    /// A slab can be cut only behind its last used slot, so each is given back when it is
+    /// empty.
+    pub(super) fn give_memory_back(&mut self) {
+        if self.requests.is_empty() && self.requests.capacity() > KEEP_CAPACITY {
+            self.requests = Slab::new();
         }
     }
 
-    pub(super) fn change(&mut self, request: RequestSlot, state: State) {
+    pub(super) fn change(&mut self, request: RequestSlot, state: State<R>) {
         let request = &mut self.requests[request];
         request.state = state;
         self.wakes.extend(request.waker.take());
@@ -43,7 +56,7 @@ impl<W> Relay<W> {
 
     /// Brings a line to rest: hands on what may be handed on, ends what nobody holds, and
     /// sees to it that the head has a request with the platform.
-    pub(super) fn settle(&mut self, line: usize, now: f64) {
+    pub(super) fn settle(&mut self, line: LineSlot, now: f64) {
         while let Some(head) = self.lines[line].waiting.front() {
             let Some(lease) = self.lease_to_share(line, self.requests[head].mode, now) else {
                 break;
@@ -67,6 +80,13 @@ impl<W> Relay<W> {
         let Some(mode) = wanted else {
             return;
         };
+        if self.lines[line].is_local {
+            if self.lines[line].active.is_empty() {
+                let next = self.ask(line, mode, IfHeld::Queue, Passing::On, None);
+                self.answered(next, true, now);
+            }
+            return;
+        }
         let mut active = self.lines[line].active.iter();
         if active.any(|&lease| self.leases[lease].mode == mode && self.may_pass_on(lease, now)) {
             if self.reminder == Reminder::None {
@@ -79,7 +99,7 @@ impl<W> Relay<W> {
     }
 
     /// An active lease that may be given to one more, as of now.
-    fn lease_to_share(&self, line: usize, mode: LockMode, now: f64) -> Option<LeaseSlot> {
+    fn lease_to_share(&self, line: LineSlot, mode: LockMode, now: f64) -> Option<LeaseSlot> {
         let mut active = self.lines[line].active.iter().copied();
         active.find(|&slot| {
             let lease = &self.leases[slot];
@@ -91,11 +111,14 @@ impl<W> Relay<W> {
     /// Whether a lease is young, and nobody's own.
     fn may_pass_on(&self, lease: LeaseSlot, now: f64) -> bool {
         let lease = &self.leases[lease];
+        if self.lines[lease.line].is_local {
+            return true;
+        }
         let is_young = lease.turns < TURNS && now - lease.granted < MILLIS;
         is_young && lease.passing == Passing::On
     }
 
-    fn idle_lease(&self, line: usize) -> Option<LeaseSlot> {
+    fn idle_lease(&self, line: LineSlot) -> Option<LeaseSlot> {
         let mut active = self.lines[line].active.iter().copied();
         active.find(|&lease| self.leases[lease].holders.is_empty())
     }
@@ -103,7 +126,8 @@ impl<W> Relay<W> {
     pub(super) fn hand_to(&mut self, request: RequestSlot, lease: LeaseSlot, now: f64) {
         let holders = &mut self.leases[lease].holders;
         holders.push_back(request, &mut self.requests);
-        self.leases[lease].turns += 1;
+        let turns = &mut self.leases[lease].turns;
+        *turns = turns.saturating_add(1);
         self.requests[request].lease = Some(lease);
         self.change(request, State::Held(now));
     }
@@ -129,11 +153,11 @@ impl<W> Relay<W> {
             let trying = &mut self.lines[line].trying;
             return trying.push_back(slot, &mut self.requests);
         }
-        self.ask_alone(slot);
+        self.ask_alone(slot, now);
     }
 
     /// Whether somebody in `line` holds or waits for what leaves no room for `mode`.
-    fn conflicts(&self, line: usize, mode: LockMode) -> bool {
+    fn conflicts(&self, line: LineSlot, mode: LockMode) -> bool {
         let Line {
             waiting, active, ..
         } = &self.lines[line];
@@ -144,7 +168,7 @@ impl<W> Relay<W> {
     }
 
     /// For the tries that waited for what we had let go of.
-    pub(super) fn try_again(&mut self, line: usize, now: f64) {
+    pub(super) fn try_again(&mut self, line: LineSlot, now: f64) {
         while let Some(slot) = self.lines[line].trying.front() {
             let trying = &mut self.lines[line].trying;
             trying.unlink(slot, &mut self.requests);
@@ -153,7 +177,7 @@ impl<W> Relay<W> {
     }
 
     /// Asks for a lease that goes to this request alone.
-    pub(super) fn ask_alone(&mut self, slot: RequestSlot) {
+    pub(super) fn ask_alone(&mut self, slot: RequestSlot, now: f64) {
         let Request {
             line,
             mode,
@@ -163,11 +187,14 @@ impl<W> Relay<W> {
         } = self.requests[slot];
         let lease = self.ask(line, mode, if_held, passing, Some(slot));
         self.requests[slot].lease = Some(lease);
+        if self.lines[line].is_local {
+            self.answered(lease, true, now);
+        }
     }
 
     fn ask(
         &mut self,
-        line: usize,
+        line: LineSlot,
         mode: LockMode,
         if_held: IfHeld,
         passing: Passing,
@@ -184,12 +211,14 @@ impl<W> Relay<W> {
             turns: 0,
             granted: 0.0,
         });
-        self.orders.push(Order::Ask {
-            lease,
-            name: self.lines[line].name.clone(),
-            mode,
-            if_held,
-        });
+        if !self.lines[line].is_local {
+            self.orders.push(Order::Ask {
+                lease,
+                line,
+                mode,
+                if_held,
+            });
+        }
         lease
     }
 
@@ -200,18 +229,28 @@ impl<W> Relay<W> {
         lease.request = None;
         let line = &mut self.lines[lease.line];
         line.active.retain(|&active| active != slot);
+        if line.is_local {
+            return self.forget(slot);
+        }
         line.ending += 1;
         self.orders.push(Order::End(slot));
     }
 
+    /// There is nobody to say that a local lease has ended.
+    pub(super) fn forget(&mut self, slot: LeaseSlot) {
+        let Lease { line, .. } = self.leases.remove(slot);
+        // Whoever caused this knows the line as well.
+        let _ = self.leave(line);
+    }
+
     /// Tells the holders of a lease that is active no more.
-    pub(super) fn lose(&mut self, lease: LeaseSlot, why: &str) {
+    pub(super) fn lose(&mut self, lease: LeaseSlot, why: &R) {
         self.leases[lease].phase = Phase::Forgotten;
         while let Some(holder) = self.leases[lease].holders.front() {
             let holders = &mut self.leases[lease].holders;
             holders.unlink(holder, &mut self.requests);
             self.requests[holder].lease = None;
-            self.change(holder, State::Lost(why.to_owned()));
+            self.change(holder, State::Lost(why.clone()));
         }
     }
 }

@@ -21,13 +21,13 @@
 //! - what does not wait its turn in the line (a try, a steal, a manager that does not
 //!   pass locks on) has a lease to itself, asked for at once, and the platform decides.
 
-use std::collections::HashMap;
+use alloc::vec::Vec;
+use core::mem;
 
 use slab::Slab;
 
-use crate::guard::LockMode;
-use crate::hash::BuildHasher;
-use crate::table::list::{Linked, Links, List};
+use super::LockMode;
+use super::list::{Linked, Links, List};
 
 mod line;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
@@ -52,6 +52,9 @@ pub(crate) type RequestSlot = usize;
 /// Names a lease, from [`Order::Ask`] until [`Relay::ended`].
 pub(crate) type LeaseSlot = usize;
 
+/// Names the line of a lock, from [`Relay::open`] until [`Relay::close`].
+pub(crate) type LineSlot = usize;
+
 /// What becomes of a request that cannot be granted at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfHeld {
@@ -70,30 +73,30 @@ pub(crate) enum Passing {
 }
 
 /// Where a request stands.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum State {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum State<R> {
     Pending,
     /// Since when.
     Held(f64),
     /// Somebody else holds the lock, and the request was not to wait.
     Busy,
     /// The platform would not have it, and why.
-    TurnedDown(String),
+    TurnedDown(R),
     /// Taken away while it was held, and why.
-    Lost(String),
+    Lost(R),
     /// Its holder has let go; the platform may not know yet.
     Releasing,
     Freed,
 }
 
 /// What is to be done with the platform's lock manager.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Request `name`; the answer goes to [`Relay::answered`] and, in any case, in the
+    /// Request the lock of `line`; the answer goes to [`Relay::answered`] and, in any case, in the
     /// end, to [`Relay::ended`].
     Ask {
         lease: LeaseSlot,
-        name: String,
+        line: LineSlot,
         mode: LockMode,
         if_held: IfHeld,
     },
@@ -120,11 +123,16 @@ enum Reminder {
     Set,
 }
 
+/// Why a request failed, or its lock was lost: whatever the edge makes of it.
+pub(crate) trait Reason: Clone {
+    /// Somebody took the lock away.
+    fn stolen() -> Self;
+}
+
 #[derive(Debug)]
-pub(crate) struct Relay<W> {
+pub(crate) struct Relay<W, R> {
     lines: Slab<Line>,
-    by_name: HashMap<String, usize, BuildHasher>,
-    requests: Slab<Request<W>>,
+    requests: Slab<Request<W, R>>,
     leases: Slab<Lease>,
     orders: Vec<Order>,
     wakes: Vec<W>,
@@ -134,7 +142,9 @@ pub(crate) struct Relay<W> {
 /// All that this context wants of one name.
 #[derive(Debug)]
 struct Line {
-    name: String,
+    /// Whether its lock is known to this context alone, so that no platform has to be
+    /// asked: what is asked for is granted at once, and handed on without a bound.
+    is_local: bool,
     waiting: List,
     /// Tries that wait until the platform has heard of what we let go.
     trying: List,
@@ -149,10 +159,10 @@ struct Line {
 }
 
 #[derive(Debug)]
-struct Request<W> {
-    line: usize,
+struct Request<W, R> {
+    line: LineSlot,
     mode: LockMode,
-    state: State,
+    state: State<R>,
     since: f64,
     /// The lease that it holds, or has to itself and waits for.
     lease: Option<LeaseSlot>,
@@ -163,7 +173,7 @@ struct Request<W> {
     passing: Passing,
 }
 
-impl<W> Linked for Request<W> {
+impl<W, R> Linked for Request<W, R> {
     fn links(&self) -> Links {
         self.links
     }
@@ -175,7 +185,7 @@ impl<W> Linked for Request<W> {
 
 #[derive(Debug)]
 struct Lease {
-    line: usize,
+    line: LineSlot,
     mode: LockMode,
     phase: Phase,
     holders: List,
@@ -196,11 +206,10 @@ enum Phase {
     Forgotten,
 }
 
-impl<W> Relay<W> {
-    pub(crate) fn new() -> Self {
+impl<W, R: Reason> Relay<W, R> {
+    pub(crate) const fn new() -> Self {
         Self {
             lines: Slab::new(),
-            by_name: HashMap::default(),
             requests: Slab::new(),
             leases: Slab::new(),
             orders: Vec::new(),
@@ -216,8 +225,8 @@ impl<W> Relay<W> {
             self.reminder = Reminder::Set;
         }
         Effects {
-            orders: std::mem::take(&mut self.orders),
-            wakes: std::mem::take(&mut self.wakes),
+            orders: mem::take(&mut self.orders),
+            wakes: mem::take(&mut self.wakes),
             remind,
         }
     }
@@ -225,7 +234,7 @@ impl<W> Relay<W> {
     /// Asks the platform for those who still wait behind a lease that is no longer young.
     pub(crate) fn remind(&mut self, now: f64) {
         self.reminder = Reminder::None;
-        let lines: Vec<usize> = self.lines.iter().map(|(line, _)| line).collect();
+        let lines: Vec<LineSlot> = self.lines.iter().map(|(line, _)| line).collect();
         for line in lines {
             self.settle(line, now);
         }
@@ -233,13 +242,12 @@ impl<W> Relay<W> {
 
     pub(crate) fn request(
         &mut self,
-        name: &str,
+        line: LineSlot,
         mode: LockMode,
         if_held: IfHeld,
         passing: Passing,
         now: f64,
     ) -> RequestSlot {
-        let line = self.line_of(name);
         self.lines[line].known_by += 1;
         let slot = self.requests.insert(Request {
             line,
@@ -259,12 +267,12 @@ impl<W> Relay<W> {
                 self.settle(line, now);
             }
             (IfHeld::Refuse, _) => self.try_now(slot, now),
-            (IfHeld::Queue, Passing::Off) | (IfHeld::Steal, _) => self.ask_alone(slot),
+            (IfHeld::Queue, Passing::Off) | (IfHeld::Steal, _) => self.ask_alone(slot, now),
         }
         slot
     }
 
-    pub(crate) fn state(&self, request: RequestSlot) -> &State {
+    pub(crate) fn state(&self, request: RequestSlot) -> &State<R> {
         &self.requests[request].state
     }
 
@@ -289,7 +297,8 @@ impl<W> Relay<W> {
                 let holders = &mut self.leases[lease].holders;
                 holders.unlink(slot, &mut self.requests);
                 self.settle(line, now);
-                if self.leases[lease].phase == Phase::Ending {
+                let lease_ref = self.leases.get(lease);
+                if lease_ref.is_some_and(|lease| lease.phase == Phase::Ending) {
                     self.leases[lease].request = Some(slot);
                     self.requests[slot].lease = Some(lease);
                     self.requests[slot].state = State::Releasing;
@@ -309,15 +318,16 @@ impl<W> Relay<W> {
     }
 
     /// Forgets a request, after a [`release`](Self::release) if it still has something to
-    /// give. Returns its waker, for the caller to drop where that can do no harm.
-    pub(crate) fn remove(&mut self, slot: RequestSlot, now: f64) -> Option<W> {
+    /// give. Returns its waker, for the caller to drop where that can do no harm, and the
+    /// line if nobody uses that any more.
+    pub(crate) fn remove(&mut self, slot: RequestSlot, now: f64) -> (Option<W>, Option<LineSlot>) {
         self.release(slot, now);
         let request = self.requests.remove(slot);
         if let Some(lease) = request.lease {
             self.leases[lease].request = None;
         }
-        self.leave(request.line);
-        request.waker
+        self.give_memory_back();
+        (request.waker, self.leave(request.line))
     }
 
     /// The platform has answered what was [asked](Order::Ask). Returns whether to keep
@@ -345,8 +355,11 @@ impl<W> Relay<W> {
         if request.is_some_and(|request| self.requests[request].if_held == IfHeld::Steal) {
             // The platform will say so as well, but by then a victim might have handed on
             // what it no longer had.
-            for victim in std::mem::take(&mut self.lines[line].active) {
-                self.lose(victim, "it was stolen");
+            for victim in mem::take(&mut self.lines[line].active) {
+                self.lose(victim, &R::stolen());
+                if self.lines[line].is_local {
+                    self.forget(victim);
+                }
             }
         }
         self.lines[line].active.push(lease);
@@ -360,7 +373,13 @@ impl<W> Relay<W> {
 
     /// The platform is done with a lease. `why` says what happened if that was not our
     /// doing, to a lock that was held (`true`) or to a request that was pending.
-    pub(crate) fn ended(&mut self, slot: LeaseSlot, now: f64, why: impl FnOnce(bool) -> String) {
+    /// Returns the line if nobody uses that any more.
+    pub(crate) fn ended(
+        &mut self,
+        slot: LeaseSlot,
+        now: f64,
+        why: impl FnOnce(bool) -> R,
+    ) -> Option<LineSlot> {
         let lease = &self.leases[slot];
         let line = lease.line;
         match lease.phase {
@@ -396,12 +415,15 @@ impl<W> Relay<W> {
             self.try_again(line, now);
         }
         self.settle(line, now);
-        self.leave(line);
+        self.leave(line)
     }
 
-    /// This context loses all that it has and waits for, at once.
-    pub(crate) fn freeze(&mut self, why: &str) {
+    /// This context loses all that it has and waits for of the platform, at once.
+    pub(crate) fn freeze(&mut self, why: &R) {
         for (slot, lease) in &mut self.leases {
+            if self.lines[lease.line].is_local {
+                continue;
+            }
             if matches!(lease.phase, Phase::Asked | Phase::Active) {
                 self.orders.push(Order::End(slot));
             }
@@ -409,7 +431,7 @@ impl<W> Relay<W> {
             lease.holders = List::default();
             lease.request = None;
         }
-        for (_, line) in &mut self.lines {
+        for (_, line) in self.lines.iter_mut().filter(|(_, line)| !line.is_local) {
             line.waiting = List::default();
             line.trying = List::default();
             line.next = None;
@@ -417,10 +439,13 @@ impl<W> Relay<W> {
             line.ending = 0;
         }
         for (_, request) in &mut self.requests {
+            if self.lines[request.line].is_local {
+                continue;
+            }
             request.lease = None;
             request.state = match request.state {
-                State::Pending => State::TurnedDown(why.to_owned()),
-                State::Held(_) => State::Lost(why.to_owned()),
+                State::Pending => State::TurnedDown(why.clone()),
+                State::Held(_) => State::Lost(why.clone()),
                 // The promise that would say so may never be settled, and nobody is to
                 // wait for it for ever.
                 State::Releasing => State::Freed,

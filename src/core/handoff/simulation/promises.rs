@@ -208,15 +208,15 @@ impl World {
     fn the_view_is_exact(&self, tab: usize, name: &'static str) {
         let relay = self.relay(tab);
         let holders: Vec<(LockMode, f64)> = self.holders(tab, name).collect();
-        assert_eq!(relay.holds(name), !holders.is_empty());
+        assert_eq!(self.holds(tab, name), !holders.is_empty());
         let mut exclusive = holders.iter().filter(|held| held.0 == LockMode::Exclusive);
         let exclusive = exclusive.next().map(|held| held.1);
-        assert_eq!(relay.held_exclusively_since(name), exclusive);
+        assert_eq!(self.held_exclusively_since(tab, name), exclusive);
 
         let (mut sharers, mut waiting) = (Vec::new(), Vec::new());
         let mut heads_asked_for = 0;
         relay.for_each_hidden(|hidden| {
-            if hidden.name != name {
+            if self.tabs[tab].lines.get(name) != Some(&hidden.line) {
                 return;
             }
             let shown = match hidden.is_held {

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Effects, IfHeld, LeaseSlot, MILLIS, Order, Passing, Relay, RequestSlot, State};
+use super::{
+    Effects, IfHeld, LeaseSlot, LineSlot, MILLIS, Order, Passing, Reason, Relay, RequestSlot, State,
+};
 use crate::guard::LockMode;
 
 mod platform;
@@ -41,7 +43,7 @@ struct Task {
     slot: RequestSlot,
     made: f64,
     /// The state at its last look, after which it has slept.
-    seen: State,
+    seen: State<String>,
     is_woken: bool,
     /// For a try: whether something was in its way at any time.
     was_obstructed: bool,
@@ -49,12 +51,27 @@ struct Task {
 
 #[derive(Debug)]
 struct Tab {
-    relay: Relay<TaskId>,
+    relay: Relay<TaskId, String>,
+    lines: BTreeMap<&'static str, LineSlot>,
     errands: BTreeMap<LeaseSlot, Errand>,
     to_platform: Vec<Message>,
     from_platform: Vec<News>,
     /// When the relay wants to be reminded.
     remind_at: Option<f64>,
+}
+
+impl Tab {
+    fn name_of(&self, line: LineSlot) -> &'static str {
+        let mut lines = self.lines.iter();
+        let known = lines.find(|&(_, &known)| known == line);
+        known.expect("nothing is asked for that nobody wants").0
+    }
+}
+
+impl Reason for String {
+    fn stolen() -> Self {
+        Self::from("stolen")
+    }
 }
 
 /// What a tab has under way for a lease.
@@ -111,6 +128,7 @@ impl World {
     pub(super) fn new(tabs: usize) -> Self {
         let tab = |_| Tab {
             relay: Relay::new(),
+            lines: BTreeMap::new(),
             errands: BTreeMap::new(),
             to_platform: Vec::new(),
             from_platform: Vec::new(),
@@ -128,8 +146,9 @@ impl World {
 
     pub(super) fn ask(&mut self, want: Want) -> TaskId {
         let was_obstructed = self.is_obstructed(&want, None);
-        let relay = &mut self.tabs[want.tab].relay;
-        let slot = relay.request(want.name, want.mode, want.if_held, want.passing, self.now);
+        let Tab { relay, lines, .. } = &mut self.tabs[want.tab];
+        let line = *lines.entry(want.name).or_insert_with(|| relay.open(false));
+        let slot = relay.request(line, want.mode, want.if_held, want.passing, self.now);
         let seen = State::Pending;
         let task = Task {
             want,
@@ -166,7 +185,7 @@ impl World {
     }
 
     pub(super) fn freeze(&mut self, tab: usize) {
-        self.tabs[tab].relay.freeze("frozen");
+        self.tabs[tab].relay.freeze(&String::from("frozen"));
         for errand in self.tabs[tab].errands.values_mut() {
             errand.is_frozen = true;
         }
@@ -213,10 +232,10 @@ impl World {
             match order {
                 Order::Ask {
                     lease,
-                    name,
+                    line,
                     mode,
                     if_held,
-                } => self.send(tab, lease, &name, mode, if_held),
+                } => self.send(tab, lease, line, mode, if_held),
                 Order::End(lease) => {
                     self.it_could_not_be_handed_on(tab, lease);
                     let errand = self.tabs[tab].errands.get_mut(&lease);
@@ -240,10 +259,8 @@ impl World {
         self.views_are_exact(tab);
     }
 
-    fn send(&mut self, tab: usize, lease: LeaseSlot, name: &str, mode: LockMode, how: IfHeld) {
-        let mut names = self.tasks.values().map(|task| task.want.name);
-        let name = names.find(|&known| known == name);
-        let name = name.expect("nothing is asked for that nobody wants");
+    fn send(&mut self, tab: usize, lease: LeaseSlot, line: LineSlot, mode: LockMode, how: IfHeld) {
+        let name = self.tabs[tab].name_of(line);
         let serial = self.owners.len();
         self.owners.push(tab);
         let errand = Errand {
@@ -324,6 +341,7 @@ impl World {
         let now = self.now;
         let Tab {
             relay,
+            lines,
             errands,
             from_platform,
             to_platform,
@@ -333,7 +351,7 @@ impl World {
         let mut errand = errands.iter_mut();
         let errand = errand.find(|(_, errand)| errand.serial == news.serial());
         let (&lease, errand) = errand.expect("a lease ends once, and then no more is said");
-        assert_eq!(relay.name_of(lease), errand.name);
+        assert_eq!(lines[errand.name], relay.line_of(lease));
         match news {
             // The page withdrew it, and the browser does not call back.
             News::Granted(_) if errand.is_ended && errand.if_held == IfHeld::Queue => {}
@@ -385,15 +403,25 @@ impl World {
         self.tasks.keys().copied()
     }
 
-    pub(super) fn relay(&self, tab: usize) -> &Relay<TaskId> {
+    pub(super) fn relay(&self, tab: usize) -> &Relay<TaskId, String> {
         &self.tabs[tab].relay
+    }
+
+    pub(super) fn holds(&self, tab: usize, name: &str) -> bool {
+        let line = self.tabs[tab].lines.get(name);
+        line.is_some_and(|&line| self.relay(tab).holds(line))
+    }
+
+    pub(super) fn held_exclusively_since(&self, tab: usize, name: &str) -> Option<f64> {
+        let line = *self.tabs[tab].lines.get(name)?;
+        self.relay(tab).held_exclusively_since(line)
     }
 
     pub(super) fn slot(&self, id: TaskId) -> RequestSlot {
         self.tasks[&id].slot
     }
 
-    pub(super) fn state(&self, id: TaskId) -> &State {
+    pub(super) fn state(&self, id: TaskId) -> &State<String> {
         self.relay(self.want(id).tab).state(self.slot(id))
     }
 
