@@ -14,7 +14,7 @@ const inline = join(glue, 'inline.js'); // the compiled crate as a string
 const stamp = join(root, 'target/pkg.stamp');
 const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const inputs = [
-  ...['Cargo.toml', 'Cargo.lock', 'src', 'js/src', 'js/tsconfig.json', 'pkg-template', ...licences],
+  ...['Cargo.toml', 'Cargo.lock', 'src', 'js/crate', 'js/src', 'js/tsconfig.json', 'pkg-template', ...licences],
   ...['package-lock.json', 'tools/package.mjs', 'tools/shrink.mjs', 'tools/tsconfig.declarations.json'],
 ];
 
@@ -45,7 +45,7 @@ async function compileCrate() {
   say('compiling the crate to WebAssembly');
   rmSync(glue, { recursive: true, force: true });
   const options = ['--target', 'web', '--release', '--mode', 'no-install', '--no-pack', '--no-opt', '--out-dir', glue, '--out-name', 'crosslock'];
-  await run('wasm-pack', ['build', ...options, '.', '--features', 'js'], { env });
+  await run('wasm-pack', ['build', ...options, 'js/crate'], { env });
 
   mkdirSync(pkg);
   // Not by wasm-pack, which would take its options from Cargo.toml, where they are out of sight here.
@@ -83,6 +83,7 @@ async function bundle(entry) {
     platform: 'neutral',
     target: 'es2022',
     external: ['node:*'],
+    define: { CROSSLOCK_VERSION: JSON.stringify(version()) },
     alias: {
       '#wasm-source': join(root, entries[entry]),
       '#wasm-glue': join(glue, 'crosslock.js'),
@@ -92,6 +93,9 @@ async function bundle(entry) {
   });
   await shortenLocals(join(pkg, `${entry}.js`));
 }
+
+/** Of the crate, and so of the package. */
+const version = () => readFileSync(join(root, 'Cargo.toml'), 'utf8').match(/^version = "(.+)"$/m)[1];
 
 async function declareTypes() {
   await run(bin('tsc'), ['--project', 'tools/tsconfig.declarations.json']);
@@ -105,8 +109,7 @@ function copyTemplate() {
   cpSync(join(root, 'pkg-template'), pkg, { recursive: true });
   for (const licence of licences) copyFileSync(join(root, licence), join(pkg, licence));
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
-  const [, version] = readFileSync(join(root, 'Cargo.toml'), 'utf8').match(/^version = "(.+)"$/m);
-  writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
+  writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, version: version() }, null, 2)}\n`);
 }
 
 function hashOf(paths) {

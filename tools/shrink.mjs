@@ -35,7 +35,7 @@ export async function shrinkWasm({ glue, wasm, into }) {
  */
 async function trimGlue(glue) {
   const esbuild = await import('esbuild');
-  const contents = `export { Manager, cancel, initSync, key, loss, lost, release } from ${JSON.stringify(glue)}`;
+  const contents = `export * from ${JSON.stringify(glue)}`;
   await esbuild.build({
     stdin: { contents, resolveDir: root },
     outfile: glue,

@@ -1,5 +1,3 @@
-import type { Failure } from '#wasm-glue';
-
 /**
  * Why a lock was not acquired, or no longer is. Stable across versions; more may be added.
  *
@@ -9,7 +7,7 @@ import type { Failure } from '#wasm-glue';
  * | `INVALID_KEY` | The key breaks the rules: 1 to 200 ASCII letters, digits, `-`, `_` and `.`, the first and the last a letter or digit. |
  * | `INVALID_NAMESPACE` | The namespace breaks the rules, which are those for keys. |
  * | `UNAVAILABLE` | Locks do not work here: no `navigator.locks`, no WebAssembly, a content security policy that forbids it, a file that could not be loaded. The message says which. Nothing was locked. |
- * | `ABORTED` | The signal was aborted and gave no reason of its own. (An `AbortSignal` of the platform always gives one, and that is what you catch.) |
+ * | `ABORTED` | The signal was aborted and gave no reason of its own, where there is no `DOMException` either. (An `AbortSignal` of the platform always gives one, and that is what you catch.) |
  * | `LOST` | The lock was held and then taken away. What it protected may be in use by someone else. |
  * | `ALREADY_HELD` | Another process has the whole dataset. (For backends outside browsers.) |
  * | `UNSUPPORTED` | The backend has no such operation. |
@@ -45,11 +43,45 @@ export class LockError extends Error {
     this.code = code;
     this.key = options.key;
   }
+
+  /**
+   * What {@link LockError.from} makes the error of again, in another realm or thread. `postMessage` and
+   * `structuredClone` keep of an error of any class the message alone (HTML, "StructuredSerialize");
+   * of this plain object they keep all, and so does `JSON.stringify`.
+   */
+  toJSON(): LockErrorData {
+    const { name, code, key, message } = this;
+    return key === undefined ? { name, code, message } : { name, code, key, message };
+  }
+
+  /**
+   * The error that `value` is, or was: a `LockError` of this copy of the package, as it is; one of
+   * another copy; or the plain object of {@link LockError.toJSON}. `undefined` for anything else.
+   *
+   * ```ts
+   * worker.postMessage({ failed: LockError.from(error)?.toJSON() }); // there
+   * const error = LockError.from(event.data.failed); // here
+   * ```
+   */
+  static from(value: unknown): LockError | undefined {
+    if (value instanceof LockError) return value;
+    const { name, code, key, message, cause } = Object(value) as Partial<LockError>;
+    if (name !== 'LockError' || typeof code !== 'string' || typeof message !== 'string') return undefined;
+    const options = cause === undefined ? {} : { cause };
+    return new LockError(code, message, { ...options, key: typeof key === 'string' ? key : undefined });
+  }
 }
 
-/** @internal A failure of the crate as an error, with the stack of whoever sees it. */
-export function lockError({ code, message, key }: Failure): LockError {
-  return new LockError(code, message, { key });
+/** A {@link LockError} as a plain object. */
+export interface LockErrorData {
+  /** Always `'LockError'`. */
+  name: 'LockError';
+  /** {@link LockError.code}. */
+  code: LockErrorCode;
+  /** {@link LockError.key}, if there is one. */
+  key?: string;
+  /** What the error says. */
+  message: string;
 }
 
 /** @internal Locks do not work here. */
@@ -57,22 +89,12 @@ export function unavailable(reason: string, cause?: unknown): LockError {
   return new LockError('UNAVAILABLE', `locks are unavailable: ${reason}`, cause === undefined ? {} : { cause });
 }
 
-/** @internal What a call into the crate was rejected with. */
-export function fromCrate(thrown: unknown): unknown {
-  const isFailure = typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'code' in thrown;
-  return isFailure ? lockError(thrown as Failure) : thrown;
-}
+/** @internal The same with the errors of the Web Locks API: a request whose lock is taken away is aborted. */
+export const asRequest = (error: unknown): unknown =>
+  error instanceof LockError && error.code === 'LOST' ? domException(error.message, 'AbortError') : error;
 
-/** @internal For what a call into the crate was rejected with. */
-export function throwFromCrate(thrown: unknown): never {
-  throw fromCrate(thrown);
-}
-
-/**
- * Unlike the method of `AbortSignal`, it does with a polyfill that is older than `reason`.
- *
- * @internal
- */
-export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw signal.reason ?? new LockError('ABORTED', 'the signal was aborted');
+/** @internal A `DOMException`, or an error of that name where there is no such class (compartments of SES). */
+export function domException(message: string, name: string): Error {
+  if (typeof DOMException === 'function') return new DOMException(message, name);
+  return Object.defineProperty(new Error(message), 'name', { value: name, configurable: true, writable: true });
 }

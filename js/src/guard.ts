@@ -1,9 +1,12 @@
-import { loss, lost, release, type Failure, type GuardNumber } from '#wasm-glue';
+import type { RequestNumber } from '#wasm-glue';
+import { State } from './client.js';
 import { asyncDispose, dispose } from './dispose.js';
-import { lockError } from './errors.js';
+import { unavailable, type LockError } from './errors.js';
 import { forget, warnIfCollected, warnIfHeldTooLong } from './leaks.js';
 import type { LockManagerOptions } from './manager.js';
+import { describeReason, lost } from './messages.js';
 import type { LockMode } from './options.js';
+import { client } from './wasm.js';
 
 /**
  * A held lock. It is held until {@link LockGuard.release | release()}; a guard that is forgotten
@@ -18,22 +21,26 @@ export class LockGuard {
   readonly key: string;
   /** How it is locked. */
   readonly mode: LockMode;
-  readonly #held: GuardNumber;
+  readonly #held: RequestNumber;
   readonly #endWarning: (() => void) | undefined;
   #loss: Loss | undefined;
   #lost: AbortController | undefined;
   #released: Promise<void> | undefined;
 
-  private constructor(held: GuardNumber, key: string, mode: LockMode, options: LockManagerOptions) {
+  private constructor(held: RequestNumber, key: string, mode: LockMode, options: LockManagerOptions) {
     this.key = key;
     this.mode = mode;
     this.#held = held;
-    this.#endWarning = warnIfHeldTooLong(key, options);
-    warnIfCollected(this, held, options);
+    try {
+      this.#endWarning = warnIfHeldTooLong(key, options);
+      warnIfCollected(this, held, options);
+    } catch {
+      // A faked clock may throw. The lock is held, and whoever holds it must have its guard.
+    }
   }
 
   /** @internal */
-  static create(held: GuardNumber, key: string, mode: LockMode, options: LockManagerOptions): LockGuard {
+  static create(held: RequestNumber, key: string, mode: LockMode, options: LockManagerOptions): LockGuard {
     // Not by its name, which the bundler would change to `_LockGuard` for every log.
     return new this(held, key, mode, options);
   }
@@ -59,7 +66,7 @@ export class LockGuard {
   get lost(): AbortSignal {
     const controller = (this.#lost ??= abortOn(this.#watch()));
     // The watch may be a moment behind.
-    if (!this.#released) this.#watch().tell(loss(this.#held));
+    if (!this.#released) this.#watch().tell(lossOf(this.#held, this.key));
     return controller.signal;
   }
 
@@ -68,13 +75,23 @@ export class LockGuard {
    * call returns the same promise.
    */
   release(): Promise<void> {
-    return (this.#released ??= new Promise((resolve) => {
-      forget(this, this.#held);
-      this.#endWarning?.();
-      const failure = release(this.#held, { resolve });
+    if (!this.#released) {
+      const loss = lossOf(this.#held, this.key);
+      let whenFree!: () => void;
+      // Known before anybody hears of a loss, or has the lock, and perhaps releases in turn.
+      if (client.free(this.#held, () => whenFree())) this.#released = done;
+      else this.#released = new Promise((resolve) => (whenFree = resolve));
+      try {
+        forget(this, this.#held);
+        this.#endWarning?.();
+      } catch {
+        // A faked clock may throw. The lock is free.
+      }
       // It may have been lost without anybody watching.
-      if (failure) (this.#loss ??= new Loss()).tell(failure);
-    }));
+      if (loss) (this.#loss ??= new Loss()).tell(loss);
+      client.run();
+    }
+    return this.#released;
   }
 
   /** For `await using`: {@link LockGuard.release | release()}, awaited. */
@@ -87,6 +104,11 @@ export class LockGuard {
     void this.release();
   }
 
+  /** @internal Why the lock was lost, if it was. */
+  static lossOf(guard: LockGuard): LockError | undefined {
+    return lossOf(guard.#held, guard.key);
+  }
+
   /** @internal Calls back when the lock is lost. */
   static whenLost(guard: LockGuard, listener: Listener): void {
     guard.#watch().listen(listener);
@@ -95,23 +117,54 @@ export class LockGuard {
   #watch(): Loss {
     if (!this.#loss) {
       const watched = (this.#loss = new Loss());
-      if (!this.#released) lost(this.#held, { resolve: (failure) => watched.tell(failure) });
+      const { key } = this;
+      const held = this.#held;
+      const changed = (state: number) => {
+        // By a promise: listeners may do anything, and others are to be told first.
+        if ((state & 7) === State.Lost) void done.then(() => watched.tell(errorOf(state, key)));
+      };
+      if (!this.#released) {
+        client.watch(held, { changed });
+        changed(client.state(held));
+      }
     }
     return this.#loss;
   }
 }
 
-type Listener = (failure: Failure) => void;
+/** What is free at once. */
+const done = Promise.resolve();
+
+/** Why the lock of a request was lost, if it was. */
+function lossOf(request: RequestNumber, key: string): LockError | undefined {
+  const state = client.state(request);
+  return (state & 7) === State.Lost ? errorOf(state, key) : undefined;
+}
+
+function errorOf(state: number, key: string): LockError {
+  const [reason, said] = client.reasonOf(state);
+  return lost(key, describeReason(reason, said));
+}
+
+type Listener = (loss: LockError) => void;
 
 /** The loss of a lock, apart from its guard: a guard that nobody else holds must be collectable. */
 class Loss {
-  #failure: Failure | undefined;
+  #failure: LockError | undefined;
   #listeners: Listener[] = [];
 
-  tell(failure: Failure | undefined): void {
+  tell(failure: LockError | undefined): void {
     if (!failure || this.#failure) return;
     this.#failure = failure;
-    for (const listener of this.#listeners.splice(0)) listener(failure);
+    for (const listener of this.#listeners.splice(0)) {
+      try {
+        listener(failure);
+      } catch (error) {
+        // The AbortController of a polyfill may throw what its listeners throw: for the platform to
+        // report, and nothing to the others.
+        void Promise.reject(error);
+      }
+    }
   }
 
   listen(listener: Listener): void {
@@ -121,12 +174,8 @@ class Loss {
 }
 
 function abortOn(loss: Loss): AbortController {
+  if (typeof AbortController !== 'function') throw unavailable('there is no AbortController here, which `lost` needs');
   const controller = new AbortController();
-  loss.listen((failure) => controller.abort(lockError(failure)));
+  loss.listen((failure) => controller.abort(failure));
   return controller;
-}
-
-/** @internal Frees a lock that nobody was given. */
-export function free(held: GuardNumber): void {
-  release(held, { resolve() {} });
 }

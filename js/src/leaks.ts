@@ -1,6 +1,9 @@
 // Warnings about locks that are held for longer than someone meant to.
+//
+// They are no reason for a lock to fail, or to be lost: what is missing here, or does not do what it
+// should, costs a warning.
 
-import type { GuardNumber } from '#wasm-glue';
+import type { RequestNumber } from '#wasm-glue';
 import type { LockManagerOptions } from './manager.js';
 
 /** A guard, as far as it is of interest here. */
@@ -14,40 +17,59 @@ interface Young {
 }
 
 /**
- * The guards that are no older than a {@link MOMENT}. To have a guard watched by the garbage collector
- * costs as much as a lock, and most are released long before.
+ * The guards that were made since the garbage collector last ran. To have a guard watched costs as much
+ * as a lock, and most are released before: so one object is watched instead, which nobody else has, and
+ * when that is collected, those who are still held are watched from then on.
+ *
+ * (Not by a timer: test suites replace the clock that it was set in, and wait for those that run.)
  */
 let young: (Young | undefined)[] = [];
-let timer: unknown;
-const MOMENT = 500;
+let isAwaited = false;
 
-const collected = /* @__PURE__ */ new FinalizationRegistry<string>((lock) => {
+let guards: FinalizationRegistry<string> | undefined;
+let nextCollection: FinalizationRegistry<void> | undefined;
+
+/** @internal Warns, once, if the guard is garbage-collected before it is {@link forget | forgotten}. */
+export function warnIfCollected(guard: Watched, held: RequestNumber, options: LockManagerOptions): void {
+  if (isAwaited || awaitCollection()) young[held] = { guard, options };
+}
+
+/** Returns whether there will be a call of {@link watchTheYoung}. */
+function awaitCollection(): boolean {
+  // workerd and hardened compartments have no such class.
+  if (typeof FinalizationRegistry !== 'function') return false;
+  try {
+    nextCollection ??= new FinalizationRegistry(watchTheYoung);
+    nextCollection.register({});
+    return (isAwaited = true);
+  } catch {
+    return false;
+  }
+}
+
+function watchTheYoung(): void {
+  isAwaited = false;
+  const grown = young;
+  young = [];
+  guards ??= new FinalizationRegistry(warn);
+  for (const held in grown) {
+    const { guard, options } = grown[held] ?? {};
+    if (guard && options) guards.register(guard, describe(guard.key, options), guard);
+  }
+}
+
+function warn(lock: string): void {
   // Not released: whoever forgot the guard may still be at work on what it protects.
   console.warn(
     `crosslock: the guard of ${lock} was garbage-collected without release(). ` +
       'The lock stays held for as long as this page, worker or process lives. Use `await using`, or release it in `finally`.',
   );
-});
-
-/** @internal Warns, once, if the guard is garbage-collected before it is {@link forget | forgotten}. */
-export function warnIfCollected(guard: Watched, held: GuardNumber, options: LockManagerOptions): void {
-  young[held] = { guard, options };
-  timer ??= inBackground(watchTheYoung, MOMENT);
-}
-
-function watchTheYoung(): void {
-  timer = undefined;
-  for (const held in young) {
-    const { guard, options } = young[held] ?? {};
-    if (guard && options) collected.register(guard, describe(guard.key, options), guard);
-  }
-  young = [];
 }
 
 /** @internal The guard was released. */
-export function forget(guard: Watched, held: GuardNumber): void {
+export function forget(guard: Watched, held: RequestNumber): void {
   if (young[held]?.guard === guard) young[held] = undefined;
-  else collected.unregister(guard);
+  else guards?.unregister(guard);
 }
 
 /** The longest delay that `setTimeout` can count, 24.8 days; a longer one would fire at once. */
@@ -57,17 +79,38 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 export function warnIfHeldTooLong(key: string, options: LockManagerOptions): (() => void) | undefined {
   const { warnAfter } = options;
   if (warnAfter === undefined || warnAfter > LONGEST_TIMER) return undefined;
+  // Not before the timer is set: one that calls back at once does not know how long the lock is held.
+  let isHeld = false;
   const timer = inBackground(() => {
-    console.warn(`crosslock: ${describe(key, options)} has been held for more than ${warnAfter} ms`);
+    if (isHeld) console.warn(`crosslock: ${describe(key, options)} has been held for more than ${warnAfter} ms`);
   }, warnAfter);
-  return () => clearTimeout(timer as number);
+  isHeld = true;
+  return () => {
+    isHeld = false;
+    timer?.clear();
+  };
 }
 
-/** A timer, but no reason to keep a Node process alive. (In browsers a timer is a number.) */
-function inBackground(callback: () => void, millis: number): unknown {
-  const timer: unknown = setTimeout(callback, millis);
-  (timer as { unref?: () => void }).unref?.();
-  return timer;
+/** A timer, but no reason to keep a Node process alive. */
+function inBackground(callback: () => void, millis: number): { clear(): void } | undefined {
+  try {
+    // Now, because by then it may be another clock's, which does not know the timer.
+    const clear = clearTimeout;
+    const timer: unknown = setTimeout(callback, millis);
+    // In browsers it is a number.
+    (timer as { unref?: () => void } | undefined)?.unref?.();
+    return { clear: () => quietly(() => clear(timer as number)) };
+  } catch {
+    return undefined;
+  }
+}
+
+function quietly(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // As at the top.
+  }
 }
 
 function describe(key: string, { label }: LockManagerOptions): string {

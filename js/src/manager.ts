@@ -1,12 +1,12 @@
-import { key as keyOf, type GuardNumber, type Manager, type Requests } from '#wasm-glue';
-import { fromCrate, throwFromCrate, throwIfAborted } from './errors.js';
+import type { RequestNumber } from '#wasm-glue';
+import { Ask, State, type Client, type Space } from './client.js';
+import { asRequest } from './errors.js';
 import { group, type LockGuards } from './group.js';
-import { free, LockGuard } from './guard.js';
+import { LockGuard } from './guard.js';
 import {
   checkKey,
   checkMode,
   checkOptions,
-  checkSignal,
   checkTimeout,
   type LockMode,
   type LockOptions,
@@ -14,8 +14,10 @@ import {
   type WaitOptions,
 } from './options.js';
 import { checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
-import { lockInfo, type Asker, type LockSnapshot } from './snapshot.js';
-import { answerTo, crate, crateAtOnce, unlessAborted, type Question } from './wasm.js';
+import { checkSignal, readReason } from './signal.js';
+import { lockInfo, type LockSnapshot } from './snapshot.js';
+import { Aborted, acquire, acquireMany, queryWithin, steal, tryAcquire, type Wanted } from './waits.js';
+import { clientAtOnce, whenLoaded } from './wasm.js';
 
 /**
  * Whom a manager's locks exclude:
@@ -41,10 +43,18 @@ export interface LockManagerOptions {
   warnAfter?: number | undefined;
 }
 
-/** How a manager comes by its locks. */
+/** The name of a member that nobody outside of this package can write down. */
+export declare const sealed: unique symbol;
+
+/** Which locks a manager has. */
 interface Backend {
-  open(from: typeof Manager): Manager;
-  asker: Asker;
+  /** In front of all names of the platform's; `undefined` for locks in memory. */
+  prefix: string | undefined;
+  namespace?: string;
+  /** Whether each request queues with the platform for itself. */
+  isAlone?: boolean;
+  /** Who asks, where the platform does not say. */
+  clientId(): string;
 }
 
 /**
@@ -63,12 +73,18 @@ interface Backend {
  * of code `UNAVAILABLE`.
  */
 export abstract class LockManager {
+  /**
+   * Not there: it keeps the types from being extended, as only the managers of this package can open
+   * locks. A manager of your own can have one of these inside.
+   */
+  protected abstract readonly [sealed]: never;
+
   /** Whom this manager's locks exclude. */
   abstract readonly scope: LockScope;
 
   readonly #backend: Backend;
   readonly #options: LockManagerOptions;
-  #manager: Manager | undefined;
+  #space: Space | undefined;
 
   /** @internal */
   protected constructor(backend: Backend, { label, warnAfter }: LockManagerOptions) {
@@ -89,7 +105,8 @@ export abstract class LockManager {
   lock(key: string, options: LockOptions): Promise<LockGuard> {
     try {
       const { timeout, signal, mode } = checkOptions(options);
-      return this.#wait(checkKey(key), checkMode(mode), checkTimeout(timeout), checkSignal(signal));
+      const guard = this.#wait(checkKey(key), checkMode(mode), checkTimeout(timeout), checkSignal(signal));
+      return guard instanceof LockGuard ? Promise.resolve(guard) : guard;
     } catch (mistake) {
       return Promise.reject(mistake);
     }
@@ -121,12 +138,15 @@ export abstract class LockManager {
     if (typeof keys === 'string') throw new TypeError('lockMany() needs an array of keys, not a string');
     const list = Array.from(keys, checkKey);
     const limit = checkTimeout(timeout);
-    const held = await this.#ask<GuardNumber[]>(
-      (manager, answer) => manager.lockMany(list, limit, answer),
-      checkSignal(signal),
-      (held) => held.forEach(free),
-    ).catch(throwFromCrate);
-    return group(held.map((guard) => this.#guard(guard, keyOf(guard), 'exclusive')));
+    const checked = checkSignal(signal);
+    const held = await this.#ask(checked, (client, space) => {
+      // One global order: that of the keys' bytes, which are ASCII.
+      const ordered = [...new Set(list)];
+      const queues = ordered.map((key) => this.#wanted(client, space, key, 'exclusive'));
+      queues.sort((a, b) => (a.queue.key < b.queue.key ? -1 : 1));
+      return acquireMany(client, queues, limit, checked);
+    });
+    return group(held.map(([request, key]) => this.#guard(request, key, 'exclusive')));
   }
 
   /**
@@ -140,8 +160,8 @@ export abstract class LockManager {
    * @throws what the callback throws.
    * @throws {@link LockError} as {@link LockManager.lock}, if the lock was not acquired.
    * @throws DOMException `NotSupportedError` for options that exclude each other and for a key that
-   * begins with `-`, `AbortError` if the lock was lost while the callback ran (the callback is not
-   * interrupted: look at `lost`).
+   * begins with `-`, `AbortError` if the lock was lost: before the callback had its turn, which then is
+   * not run, or while it ran (it is not interrupted: look at `lost`).
    * @throws TypeError for arguments of the wrong kind.
    */
   request<T>(key: string, callback: LockCallback<T>): Promise<Awaited<T>>;
@@ -153,12 +173,15 @@ export abstract class LockManager {
   request<T>(key: string, options: RequestOptions, callback: LockCallback<T, LockGuard | null>): Promise<Awaited<T>>;
   async request<T>(...args: unknown[]): Promise<Awaited<T>> {
     const { key, mode, ifAvailable, steal, signal, timeout, callback } = checkRequest<T>(...args);
-    if (ifAvailable) {
-      const guard = await this.#try(key, mode);
-      return guard ? holdDuring(guard, callback) : await callback(null);
+    let guard: LockGuard | null;
+    try {
+      if (ifAvailable) guard = await this.#try(key, mode);
+      else guard = await (steal ? this.#steal(key) : this.#wait(key, mode, timeout, signal, true));
+    } catch (thrown) {
+      // The reason of a signal may be any value, also an error of ours.
+      throw thrown instanceof Aborted ? thrown.reason : asRequest(thrown);
     }
-    const guard = steal ? await this.#steal(key) : await this.#wait(key, mode, timeout, signal);
-    return holdDuring(guard, callback);
+    return guard ? holdDuring(guard, callback) : await callback(null);
   }
 
   /**
@@ -167,67 +190,82 @@ export abstract class LockManager {
    * @throws {@link LockError} `UNAVAILABLE`.
    */
   async query(): Promise<LockSnapshot> {
-    const { held, pending } = await this.#ask<Requests>((manager, answer) => manager.query(answer)).catch(throwFromCrate);
-    const { asker } = this.#backend;
+    const { held, pending } = await this.#ask(undefined, queryWithin);
+    const clientId = this.#backend.clientId();
     return {
-      held: held.map((request) => lockInfo(request, asker)),
-      pending: pending.map((request) => lockInfo(request, asker)),
+      held: held.map((request) => lockInfo(request, clientId)),
+      pending: pending.map((request) => lockInfo(request, clientId)),
     };
   }
 
-  async #wait(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined): Promise<LockGuard> {
-    const acquire: Question<GuardNumber> = (manager, answer) =>
-      manager.acquire(key, mode === 'shared', timeout, answer);
+  /** What it is rejected with may be {@link Aborted} `forRequest`. */
+  #wait(
+    key: string,
+    mode: LockMode,
+    timeout: number,
+    signal: AbortSignal | undefined,
+    forRequest = false,
+  ): LockGuard | Promise<LockGuard> {
+    const client = signal ? undefined : clientAtOnce();
+    // Within the call, without a turn of any queue, for what is free.
+    if (client && (timeout || this.#backend.prefix === undefined)) {
+      const wanted = this.#wanted(client, this.#open(client), key, mode);
+      const asked = client.ask(wanted.queue, wanted.what, wanted.label);
+      if ((asked & 7) === State.Held) return this.#guard(asked >>> 3, key, mode);
+      return acquire(client, wanted, timeout, signal, asked).then((request) => this.#guard(request, key, mode));
+    }
+    return this.#waitInTime(key, mode, timeout, signal, forRequest);
+  }
+
+  async #waitInTime(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined, forRequest: boolean): Promise<LockGuard> {
     try {
-      return this.#guard(await this.#ask(acquire, signal, free), key, mode);
+      const ask = (client: Client, space: Space) => acquire(client, this.#wanted(client, space, key, mode), timeout, signal);
+      return this.#guard(await this.#ask(signal, ask, true), key, mode);
     } catch (thrown) {
-      throw fromCrate(thrown);
+      throw thrown instanceof Aborted && !forRequest ? thrown.reason : thrown;
     }
   }
 
   async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
-    const tryAcquire: Question<GuardNumber | undefined> = (manager, answer) =>
-      manager.tryAcquire(key, mode === 'shared', answer);
-    try {
-      const held = await this.#ask(tryAcquire);
-      return held === undefined ? null : this.#guard(held, key, mode);
-    } catch (thrown) {
-      throw fromCrate(thrown);
-    }
+    const held = await this.#ask(undefined, (client, space) => tryAcquire(client, this.#wanted(client, space, key, mode)));
+    return held === undefined ? null : this.#guard(held, key, mode);
   }
 
   async #steal(key: string): Promise<LockGuard> {
-    const held = await this.#ask<GuardNumber>((manager, answer) => manager.steal(key, answer)).catch(throwFromCrate);
+    const held = await this.#ask(undefined, (client, space) => steal(client, this.#wanted(client, space, key, 'exclusive')));
     return this.#guard(held, key, 'exclusive');
   }
 
-  #guard(held: GuardNumber, key: string, mode: LockMode): LockGuard {
+  #guard(held: RequestNumber, key: string, mode: LockMode): LockGuard {
     return LockGuard.create(held, key, mode, this.#options);
   }
 
-  /** What it is rejected with is for {@link fromCrate}, for the sake of the stack at the caller's. */
-  #ask<T>(question: Question<T>, signal?: AbortSignal, giveBack?: (answer: T) => void): Promise<T> {
-    const from = crateAtOnce();
-    return from ? this.#askNow(from, question, signal, giveBack) : this.#askInTime(question, signal, giveBack);
+  #wanted(client: Client, space: Space, key: string, mode: LockMode): Wanted {
+    const { isAlone, prefix } = this.#backend;
+    const what = (mode === 'shared' ? Ask.Shared : 0) | (isAlone ? Ask.Alone : 0);
+    return { queue: client.queue(space, key), what, label: prefix === undefined ? this.#options.label : undefined };
   }
 
-  async #askInTime<T>(
-    question: Question<T>,
-    signal: AbortSignal | undefined,
-    giveBack: ((answer: T) => void) | undefined,
-  ): Promise<T> {
-    if (signal) throwIfAborted(signal);
-    return this.#askNow(await crate(), question, signal, giveBack);
+  #open(client: Client): Space {
+    return (this.#space ??= this.#openSpace(client));
   }
 
-  /** Within the call, with a signal or without: who calls first is first in the queue. */
-  #askNow<T>(
-    from: typeof Manager,
-    question: Question<T>,
-    signal: AbortSignal | undefined,
-    giveBack: (answer: T) => void = () => {},
-  ): Promise<T> {
-    const manager = (this.#manager ??= this.#backend.open(from));
-    return signal ? unlessAborted(signal, manager, question, giveBack) : answerTo(manager, question);
+  #openSpace(client: Client): Space {
+    const { namespace, prefix } = this.#backend;
+    if (namespace) client.check('namespace', namespace);
+    return client.space(prefix);
+  }
+
+  /** Within the call, where the rules are loaded: who calls first is first in the queue. */
+  async #ask<T>(signal: AbortSignal | undefined, ask: (client: Client, space: Space) => Promise<T>, isWrapped = false): Promise<T> {
+    try {
+      const client = clientAtOnce();
+      if (client) return await ask(client, this.#open(client));
+      const aborted = signal && readReason(signal);
+      if (aborted) throw new Aborted(aborted.reason);
+      return await whenLoaded((client) => ask(client, this.#open(client)));
+    } catch (thrown) {
+      throw thrown instanceof Aborted && !isWrapped ? thrown.reason : thrown;
+    }
   }
 }

@@ -1,3 +1,5 @@
+import { describe } from './describe.js';
+
 /** How a lock is held: by one `'exclusive'` holder, or by any number of `'shared'` ones. */
 export type LockMode = 'exclusive' | 'shared';
 
@@ -34,14 +36,6 @@ export function checkTimeout(timeout: unknown, name = 'timeout'): number {
   );
 }
 
-/** @internal Checks a signal as far as it is used. It may come from another realm, or from a polyfill. */
-export function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined) return undefined;
-  const { aborted, addEventListener } = Object(signal) as Partial<AbortSignal>;
-  if (typeof aborted === 'boolean' && typeof addEventListener === 'function') return signal as AbortSignal;
-  throw new TypeError(`signal must be an AbortSignal; got ${describe(signal)}`);
-}
-
 /** @internal Checks a mode, converting it as WebIDL converts enumerations. */
 export function checkMode(mode: unknown): LockMode {
   if (mode === undefined) return 'exclusive';
@@ -60,8 +54,4 @@ export function checkKey(key: unknown): string {
 export function checkOptions<T extends object>(options: T): T {
   if (typeof options === 'object' && options !== null) return options;
   throw new TypeError(`options must be an object with a timeout in milliseconds; got ${describe(options)}`);
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }

@@ -1,8 +1,10 @@
 // `request()`: the conversions, the checks and the callback of `LockManager.request()` in the Web
 // Locks specification (https://w3c.github.io/web-locks/#api-lock-manager-request).
 
+import { asRequest, domException } from './errors.js';
 import { LockGuard } from './guard.js';
-import { checkMode, checkSignal, checkTimeout, type LockMode } from './options.js';
+import { checkMode, checkTimeout, type LockMode } from './options.js';
+import { checkSignal } from './signal.js';
 
 /** Options of {@link LockManager.request}: those of `navigator.locks.request()`, and `timeout`. */
 export interface RequestOptions {
@@ -68,18 +70,21 @@ function checkDictionary(options: unknown): RequestOptions {
   throw new TypeError('the options of request() must be an object');
 }
 
-function notSupported(message: string): DOMException {
-  return new DOMException(message, 'NotSupportedError');
+function notSupported(message: string): Error {
+  return domException(message, 'NotSupportedError');
 }
 
 /**
  * Runs the callback and frees the lock when what it returned is settled. If the lock is lost before
- * that, the result is an `AbortError`, and what becomes of the callback no longer matters.
+ * that, the result is an `AbortError`, and what becomes of the callback no longer matters. If it was
+ * lost before the callback had its turn, the callback is not run.
  *
  * @internal
  */
 export async function holdDuring<T>(guard: LockGuard, callback: LockCallback<T>): Promise<Awaited<T>> {
   try {
+    const failure = LockGuard.lossOf(guard);
+    if (failure) throw asRequest(failure);
     const result = callback(guard);
     return await (canWait(result) ? unlessLost(guard, result) : result);
   } finally {
@@ -93,9 +98,7 @@ const canWait = (result: unknown) =>
 
 function unlessLost<T>(guard: LockGuard, result: T): Promise<Awaited<T>> {
   return new Promise((resolve, reject) => {
-    LockGuard.whenLost(guard, ({ message }) => {
-      reject(new DOMException(`Lock "${guard.key}" was taken away: ${message}`, 'AbortError'));
-    });
+    LockGuard.whenLost(guard, (failure) => reject(asRequest(failure)));
     Promise.resolve(result).then(resolve, reject);
   });
 }

@@ -31,7 +31,7 @@ interface FileSystem {
 
 /** A server may send its start page for a file that it does not have, and call that a success. */
 async function compileWhole(url: URL, bytes: ArrayBuffer): Promise<WebAssembly.Module> {
-  const magic = new TextDecoder().decode(bytes.slice(0, 4));
+  const magic = String.fromCharCode(...new Uint8Array(bytes.slice(0, 4)));
   if (magic !== '\0asm') throw notLoaded(url, 'what the server sent is no WebAssembly');
   return WebAssembly.compile(bytes);
 }

@@ -1,116 +1,81 @@
 // By name, not as a whole: what is left out of the bundle includes another loader of the wasm, which
 // bundlers would take at its word and copy the file for.
-import { cancel, initSync, Manager, type Answer, type TaskNumber } from '#wasm-glue';
+import { initSync } from '#wasm-glue';
 import { compile } from '#wasm-source';
-import { LockError, throwIfAborted, unavailable } from './errors.js';
+import { Client } from './client.js';
+import { LockError, unavailable } from './errors.js';
+import { isClient, ofThisRealm, onItsOwn, type Realm } from './realm.js';
 
-let loading: Promise<typeof Manager> | undefined;
-let ready: typeof Manager | undefined;
+/** @internal What talks to the rules, once they are compiled and ready. There is one before there is a guard. */
+export let client: Client;
 
 /**
- * The crate, compiled and ready. Loaded at the first call and never again, so that importing the
- * package does nothing.
- *
- * Those who await it go on in the order in which they began to, which is the order in which requests
- * reach the crate.
+ * The client, if nobody awaits it any more, and so nobody is overtaken.
  *
  * @internal
  */
-export function crate(): Promise<typeof Manager> {
-  loading ??= load().then(
-    (loaded) => {
-      // Not before everyone who awaits it has gone on.
-      setTimeout(() => (ready = loaded), 0);
-      return loaded;
-    },
-    (error) => {
-      // A page that was short of memory, or offline, may try again.
-      loading = undefined;
-      throw error;
-    },
-  );
+export function clientAtOnce(): Client | undefined {
+  return ofThisRealm().awaiting === 0 ? client : undefined;
+}
+
+let ours: Promise<Client> | undefined;
+
+/**
+ * Asks the client when the module is compiled and ready. It is loaded at the first call and never again, so that
+ * importing the package does nothing.
+ *
+ * Those who wait for it go on in the order in which they began to, which is the order in which requests
+ * reach the rules.
+ *
+ * @internal
+ */
+export async function whenLoaded<T>(ask: (client: Client) => T | Promise<T>): Promise<T> {
+  for (;;) {
+    const realm = ofThisRealm();
+    const loading = (realm.loading ??= ours = load(realm));
+    let loaded: unknown;
+    realm.awaiting++;
+    try {
+      loaded = await loading;
+    } catch (error) {
+      if (loading === ours) throw error;
+      // Another copy has it from elsewhere, and could not; we may. (A copy forgets what failed.)
+      if (realm.loading === loading) onItsOwn();
+      continue;
+    } finally {
+      realm.awaiting--;
+    }
+    // No copy of this version put that there.
+    if (!isClient(loaded)) onItsOwn();
+    else return ask((client = loaded));
+  }
+}
+
+function load(realm: Realm): Promise<Client> {
+  const loading = start().catch((error) => {
+    // A page that was short of memory, or offline, may try again.
+    realm.loading = undefined;
+    throw error;
+  });
   return loading;
 }
 
-/**
- * The crate, if nobody awaits it any more, and so nobody is overtaken.
- *
- * @internal
- */
-export function crateAtOnce(): typeof Manager | undefined {
-  return ready;
-}
-
-async function load(): Promise<typeof Manager> {
+async function start(): Promise<Client> {
   if (typeof WebAssembly !== 'object') {
-    throw unavailable('there is no WebAssembly here (an old browser, or one in lockdown mode)');
+    throw unavailable('there is no WebAssembly here (an old browser, one in lockdown mode, or a compartment that was not given it)');
   }
   try {
-    initSync({ module: await compile() });
-    return Manager;
+    return new Client(initSync({ module: await compile() }).memory);
   } catch (error) {
     if (error instanceof LockError) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    throw unavailable(
-      `WebAssembly could not be compiled; if the page has a Content-Security-Policy, it needs script-src 'wasm-unsafe-eval' (${message})`,
-      error,
-    );
+    throw unavailable(`WebAssembly could not be compiled; ${advice()} (${message})`, error);
   }
 }
 
-/** @internal A question for the crate. */
-export type Question<T> = (manager: Manager, answer: Answer<T>) => TaskNumber | undefined;
-
-/**
- * The answer of the crate; what it is rejected with is for {@link fromCrate}.
- *
- * @internal
- */
-export function answerTo<T>(manager: Manager, question: Question<T>): Promise<T> {
-  return new Promise((resolve, reject) => void question(manager, { resolve, reject }));
-}
-
-/**
- * The answer of the crate, unless `signal` is aborted before it is handed out. Then the question is
- * withdrawn, or its answer goes to `giveBack`, and the signal's reason is thrown.
- *
- * @internal
- */
-export async function unlessAborted<T>(
-  signal: AbortSignal,
-  manager: Manager,
-  question: Question<T>,
-  giveBack: (answer: T) => void,
-): Promise<T> {
-  throwIfAborted(signal);
-  let task: TaskNumber | undefined;
-  let withdraw!: () => void;
-  const answered = new Promise<T>((resolve, reject) => {
-    // The number of a task that has answered may be another's.
-    const unlessWithdrawn =
-      <A>(settle: (answer: A) => void) =>
-      (answer: A) => {
-        task = undefined;
-        settle(answer);
-      };
-    task = question(manager, { resolve: unlessWithdrawn(resolve), reject: unlessWithdrawn(reject) });
-    withdraw = () => {
-      if (task !== undefined) cancel(task);
-      task = undefined;
-      reject();
-    };
-  });
-  // A signal may live as long as the application: no lock leaves a listener behind.
-  signal.addEventListener('abort', withdraw);
-  try {
-    const answer = await answered;
-    if (signal.aborted) giveBack(answer);
-    throwIfAborted(signal);
-    return answer;
-  } catch (thrown) {
-    throwIfAborted(signal);
-    throw thrown;
-  } finally {
-    signal.removeEventListener('abort', withdraw);
-  }
+function advice(): string {
+  const { navigator } = globalThis as { navigator?: { userAgent?: unknown } };
+  return navigator?.userAgent === 'Cloudflare-Workers'
+    ? 'Cloudflare Workers take it as a module only: bundle with the export condition "workerd", as Wrangler does'
+    : "if the page has a Content-Security-Policy, it needs script-src 'wasm-unsafe-eval'";
 }

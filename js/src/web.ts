@@ -1,4 +1,4 @@
-import { LockManager, type LockManagerOptions, type LockScope } from './manager.js';
+import { LockManager, type LockManagerOptions, type LockScope, type sealed } from './manager.js';
 
 /** Options of {@link WebLockManager}. */
 export interface WebLockManagerOptions extends LockManagerOptions {
@@ -42,11 +42,13 @@ export interface WebLockManagerOptions extends LockManagerOptions {
  * The browser calls a lock `crosslock:<namespace>:<key>`.
  */
 export class WebLockManager extends LockManager {
+  /** See {@link LockManager}. */
+  declare protected readonly [sealed]: never;
+
   constructor({ namespace = '', passing = true, ...options }: WebLockManagerOptions = {}) {
     if (typeof namespace !== 'string') throw new TypeError('namespace must be a string');
     // The specification gives every request a client.
-    const asker = (client = '') => ({ clientId: client });
-    super({ open: (from) => from.web(namespace, Boolean(passing)), asker }, options);
+    super({ prefix: `crosslock:${namespace}:`, namespace, isAlone: !passing, clientId: () => '' }, options);
   }
 
   override get scope(): LockScope {

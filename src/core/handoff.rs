@@ -21,14 +21,16 @@
 //! - what does not wait its turn in the line (a try, a steal, a manager that does not
 //!   pass locks on) has a lease to itself, asked for at once, and the platform decides.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::mem;
 
 use slab::Slab;
 
 use super::LockMode;
 use super::list::{Linked, Links, List};
 
+mod answers;
+mod lease;
 mod line;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
@@ -36,8 +38,13 @@ mod model_tests;
 mod simulation;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod stories;
+mod reason;
 mod view;
 
+pub(crate) use answers::Settled;
+use lease::{Lease, Leases, Phase};
+pub(crate) use lease::LeaseId;
+pub(crate) use reason::Reason;
 pub(crate) use view::Ahead;
 
 /// So often a lease is handed on, counting its first holder.
@@ -49,8 +56,8 @@ pub(crate) const MILLIS: f64 = 10.0;
 /// Names a request, from [`Relay::request`] until [`Relay::remove`].
 pub(crate) type RequestSlot = usize;
 
-/// Names a lease, from [`Order::Ask`] until [`Relay::ended`].
-pub(crate) type LeaseSlot = usize;
+/// More places than these are not kept for others, once all are empty.
+const KEPT: usize = 64;
 
 /// Names the line of a lock, from [`Relay::open`] until [`Relay::close`].
 pub(crate) type LineSlot = usize;
@@ -81,62 +88,58 @@ pub(crate) enum State<R> {
     /// Somebody else holds the lock, and the request was not to wait.
     Busy,
     /// The platform would not have it, and why.
-    TurnedDown(R),
-    /// Taken away while it was held, and why.
-    Lost(R),
+    TurnedDown(Reason<R>),
+    /// Taken away, after it was granted or when its turn was near, and why.
+    Lost(Reason<R>),
     /// Its holder has let go; the platform may not know yet.
     Releasing,
     Freed,
 }
 
-/// What is to be done with the platform's lock manager.
+/// What is to be done with the platform's lock manager, in this order and one after the
+/// other. Each may come back here, before it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Request the lock of `line`; the answer goes to [`Relay::answered`] and, in any case, in the
-    /// end, to [`Relay::ended`].
+    /// Request the lock of `line`. What the platform says goes to [`Relay::called_back`] and
+    /// [`Relay::settled`], in whatever order, and however often.
     Ask {
-        lease: LeaseSlot,
+        lease: LeaseId,
         line: LineSlot,
         mode: LockMode,
         if_held: IfHeld,
     },
     /// Withdraw the request, or release the lock if it was granted.
-    End(LeaseSlot),
+    End(LeaseId),
+    /// It was taken away: there is nothing to release.
+    Forget(LeaseId),
+    /// Go so many times to the lock manager and back, one after the other, and then tell
+    /// [`Relay::confirmed`].
+    Confirm { lease: LeaseId, round_trips: u32 },
+    /// Call [`Relay::remind`] when [`MILLIS`] are over.
+    Remind,
 }
 
-/// What follows from a step. To be carried out in this order, after the relay is
-/// unlocked: both run foreign code.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Effects<W> {
-    pub(crate) orders: Vec<Order>,
-    pub(crate) wakes: Vec<W>,
-    /// [`Relay::remind`] wants to be called when [`MILLIS`] are over.
-    pub(crate) remind: bool,
-}
-
-/// Whether somebody waits for whom the platform was not asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reminder {
-    None,
-    Wanted,
-    Set,
-}
-
-/// Why a request failed, or its lock was lost: whatever the edge makes of it.
-pub(crate) trait Reason: Clone {
-    /// Somebody took the lock away.
-    fn stolen() -> Self;
+/// What a platform does otherwise than its specification has it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Quirks {
+    /// A request that was withdrawn stays in the queue. When its turn comes it is granted
+    /// and freed at once, but that takes as long as a round trip, in which nobody else can
+    /// have the lock (Node 24 and 26).
+    pub(crate) queues_withdrawn: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Relay<W, R> {
+    quirks: Quirks,
     lines: Slab<Line>,
     requests: Slab<Request<W, R>>,
-    leases: Slab<Lease>,
-    orders: Vec<Order>,
-    wakes: Vec<W>,
-    reminder: Reminder,
+    leases: Leases,
+    orders: VecDeque<Order>,
+    wakes: VecDeque<W>,
+    /// Whether the reminder is set.
+    is_reminded: bool,
+    /// Whether timers may come too late to be reminded by.
+    is_hidden: bool,
 }
 
 /// All that this context wants of one name.
@@ -149,13 +152,27 @@ struct Line {
     /// Tries that wait until the platform has heard of what we let go.
     trying: List,
     /// The lease that the head will have if none is handed on to it before.
-    next: Option<LeaseSlot>,
+    next: Option<LeaseId>,
     /// More than one only if shared, or after a steal.
-    active: Vec<LeaseSlot>,
-    /// How many leases are [`Phase::Ending`].
-    ending: usize,
+    active: Vec<LeaseId>,
+    ending: Endings,
+    /// How many requests were withdrawn that the platform may still have in its queue, by
+    /// its [quirk](Quirks::queues_withdrawn).
+    withdrawn: u32,
     /// How many requests and leases know this line.
     known_by: usize,
+}
+
+/// How many leases of a line are ending, for the tries that wait for these: each for
+/// those before it, and not for all that come later.
+#[derive(Debug, Default)]
+struct Endings {
+    /// The tries that wait form batches; this numbers the one that is next.
+    epoch: u64,
+    /// Those that the next batch waits for.
+    old: usize,
+    /// Those that came later.
+    new: usize,
 }
 
 #[derive(Debug)]
@@ -165,12 +182,14 @@ struct Request<W, R> {
     state: State<R>,
     since: f64,
     /// The lease that it holds, or has to itself and waits for.
-    lease: Option<LeaseSlot>,
+    lease: Option<LeaseId>,
     waker: Option<W>,
     /// In the line's `waiting` or `trying`, or in the lease's `holders`.
     links: Links,
     if_held: IfHeld,
     passing: Passing,
+    /// Of a try that waits in `trying`: its batch.
+    epoch: u64,
 }
 
 impl<W, R> Linked for Request<W, R> {
@@ -183,57 +202,49 @@ impl<W, R> Linked for Request<W, R> {
     }
 }
 
-#[derive(Debug)]
-struct Lease {
-    line: LineSlot,
-    mode: LockMode,
-    phase: Phase,
-    holders: List,
-    /// The request whose own it is before the grant; after the end was ordered, the one
-    /// that waits to hear that it is over.
-    request: Option<RequestSlot>,
-    passing: Passing,
-    turns: u32,
-    granted: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Asked,
-    Active,
-    Ending,
-    /// Of no interest any more: the platform refused it, or may never say that it ended.
-    Forgotten,
-}
-
-impl<W, R: Reason> Relay<W, R> {
-    pub(crate) const fn new() -> Self {
+impl<W, R: Clone + PartialEq> Relay<W, R> {
+    pub(crate) const fn new(quirks: Quirks) -> Self {
         Self {
+            quirks,
             lines: Slab::new(),
             requests: Slab::new(),
-            leases: Slab::new(),
-            orders: Vec::new(),
-            wakes: Vec::new(),
-            reminder: Reminder::None,
+            leases: Leases::new(),
+            orders: VecDeque::new(),
+            wakes: VecDeque::new(),
+            is_reminded: false,
+            is_hidden: false,
         }
     }
 
-    /// What follows from all steps since this was last called.
-    pub(crate) fn effects(&mut self) -> Effects<W> {
-        let remind = self.reminder == Reminder::Wanted;
-        if remind {
-            self.reminder = Reminder::Set;
-        }
-        Effects {
-            orders: mem::take(&mut self.orders),
-            wakes: mem::take(&mut self.wakes),
-            remind,
-        }
+    pub(crate) fn set_quirks(&mut self, quirks: Quirks) {
+        self.quirks = quirks;
+    }
+
+    /// What is to be done next, with the relay unlocked: it runs foreign code.
+    pub(crate) fn next_order(&mut self) -> Option<Order> {
+        self.orders.pop_front()
+    }
+
+    /// Who is to be woken next, once there are no more orders.
+    pub(crate) fn next_wake(&mut self) -> Option<W> {
+        self.wakes.pop_front()
     }
 
     /// Asks the platform for those who still wait behind a lease that is no longer young.
     pub(crate) fn remind(&mut self, now: f64) {
-        self.reminder = Reminder::None;
+        self.is_reminded = false;
+        self.settle_all(now);
+    }
+
+    /// The page is hidden, or can be seen again. The timers of a hidden page may come a
+    /// minute late, and other contexts would overtake those who wait for a reminder: so
+    /// then the platform is asked at once.
+    pub(crate) fn set_hidden(&mut self, is_hidden: bool, now: f64) {
+        self.is_hidden = is_hidden;
+        self.settle_all(now);
+    }
+
+    fn settle_all(&mut self, now: f64) {
         let lines: Vec<LineSlot> = self.lines.iter().map(|(line, _)| line).collect();
         for line in lines {
             self.settle(line, now);
@@ -259,6 +270,7 @@ impl<W, R: Reason> Relay<W, R> {
             links: Links::default(),
             if_held,
             passing,
+            epoch: 0,
         });
         match (if_held, passing) {
             (IfHeld::Queue, Passing::On) => {
@@ -297,8 +309,8 @@ impl<W, R: Reason> Relay<W, R> {
                 let holders = &mut self.leases[lease].holders;
                 holders.unlink(slot, &mut self.requests);
                 self.settle(line, now);
-                let lease_ref = self.leases.get(lease);
-                if lease_ref.is_some_and(|lease| lease.phase == Phase::Ending) {
+                let ended = self.leases.get(lease);
+                if ended.is_some_and(|lease| lease.phase == Phase::Ending) {
                     self.leases[lease].request = Some(slot);
                     self.requests[slot].lease = Some(lease);
                     self.requests[slot].state = State::Releasing;
@@ -320,138 +332,31 @@ impl<W, R: Reason> Relay<W, R> {
     /// Forgets a request, after a [`release`](Self::release) if it still has something to
     /// give. Returns its waker, for the caller to drop where that can do no harm, and the
     /// line if nobody uses that any more.
-    pub(crate) fn remove(&mut self, slot: RequestSlot, now: f64) -> (Option<W>, Option<LineSlot>) {
+    pub(crate) fn remove(
+        &mut self,
+        slot: RequestSlot,
+        now: f64,
+    ) -> (Option<W>, Option<LineSlot>) {
         self.release(slot, now);
         let request = self.requests.remove(slot);
+        if self.requests.is_empty() && self.requests.capacity() > KEPT {
+            self.requests = Slab::new();
+        }
         if let Some(lease) = request.lease {
             self.leases[lease].request = None;
         }
-        self.give_memory_back();
         (request.waker, self.leave(request.line))
     }
 
-    /// The platform has answered what was [asked](Order::Ask). Returns whether to keep
-    /// what it granted: it comes too late for one who gave up.
-    pub(crate) fn answered(&mut self, lease: LeaseSlot, granted: bool, now: f64) -> bool {
-        let Lease {
-            line,
-            phase,
-            request,
-            ..
-        } = self.leases[lease];
-        if phase != Phase::Asked {
-            return false;
-        }
-        if !granted {
-            self.leases[lease].phase = Phase::Forgotten;
-            if let Some(request) = self.leases[lease].request.take() {
-                self.requests[request].lease = None;
-                self.change(request, State::Busy);
-            }
-            return false;
-        }
-        self.leases[lease].phase = Phase::Active;
-        self.leases[lease].granted = now;
-        if request.is_some_and(|request| self.requests[request].if_held == IfHeld::Steal) {
-            // The platform will say so as well, but by then a victim might have handed on
-            // what it no longer had.
-            for victim in mem::take(&mut self.lines[line].active) {
-                self.lose(victim, &R::stolen());
-                if self.lines[line].is_local {
-                    self.forget(victim);
-                }
-            }
-        }
-        self.lines[line].active.push(lease);
-        match self.leases[lease].request.take() {
-            Some(request) => self.hand_to(request, lease, now),
-            None => self.lines[line].next = None,
-        }
-        self.settle(line, now);
-        true
-    }
-
-    /// The platform is done with a lease. `why` says what happened if that was not our
-    /// doing, to a lock that was held (`true`) or to a request that was pending.
-    /// Returns the line if nobody uses that any more.
-    pub(crate) fn ended(
-        &mut self,
-        slot: LeaseSlot,
-        now: f64,
-        why: impl FnOnce(bool) -> R,
-    ) -> Option<LineSlot> {
-        let lease = &self.leases[slot];
-        let line = lease.line;
-        match lease.phase {
-            Phase::Asked => {
-                let reason = why(false);
-                let request = lease.request.or_else(|| {
-                    let line = &mut self.lines[line];
-                    line.next = None;
-                    let head = line.waiting.front()?;
-                    line.waiting.unlink(head, &mut self.requests);
-                    Some(head)
-                });
-                if let Some(request) = request {
-                    self.requests[request].lease = None;
-                    self.change(request, State::TurnedDown(reason));
-                }
-            }
-            Phase::Active => {
-                self.lines[line].active.retain(|&active| active != slot);
-                self.lose(slot, &why(true));
-            }
-            Phase::Ending => {
-                self.lines[line].ending -= 1;
-                if let Some(request) = lease.request {
-                    self.requests[request].lease = None;
-                    self.change(request, State::Freed);
-                }
-            }
-            Phase::Forgotten => {}
-        }
-        self.leases.remove(slot);
-        if self.lines[line].ending == 0 {
-            self.try_again(line, now);
-        }
-        self.settle(line, now);
-        self.leave(line)
-    }
-
-    /// This context loses all that it has and waits for of the platform, at once.
-    pub(crate) fn freeze(&mut self, why: &R) {
-        for (slot, lease) in &mut self.leases {
-            if self.lines[lease.line].is_local {
-                continue;
-            }
-            if matches!(lease.phase, Phase::Asked | Phase::Active) {
-                self.orders.push(Order::End(slot));
-            }
-            lease.phase = Phase::Forgotten;
-            lease.holders = List::default();
-            lease.request = None;
-        }
-        for (_, line) in self.lines.iter_mut().filter(|(_, line)| !line.is_local) {
-            line.waiting = List::default();
-            line.trying = List::default();
-            line.next = None;
-            line.active.clear();
-            line.ending = 0;
-        }
-        for (_, request) in &mut self.requests {
-            if self.lines[request.line].is_local {
-                continue;
-            }
-            request.lease = None;
-            request.state = match request.state {
-                State::Pending => State::TurnedDown(why.clone()),
-                State::Held(_) => State::Lost(why.clone()),
-                // The promise that would say so may never be settled, and nobody is to
-                // wait for it for ever.
-                State::Releasing => State::Freed,
-                _ => continue,
-            };
-            self.wakes.extend(request.waker.take());
+    /// A try that waits for what this context has let go of waits no longer: the platform
+    /// decides.
+    pub(crate) fn try_at_once(&mut self, slot: RequestSlot, now: f64) {
+        let request = &self.requests[slot];
+        let is_parked = request.if_held == IfHeld::Refuse && request.lease.is_none();
+        if is_parked && request.state == State::Pending {
+            let trying = &mut self.lines[request.line].trying;
+            trying.unlink(slot, &mut self.requests);
+            self.ask_alone(slot, now);
         }
     }
 }

@@ -6,14 +6,11 @@ use alloc::vec::Vec;
 use slab::Slab;
 
 use super::{
-    IfHeld, Lease, LeaseSlot, Line, LineSlot, List, LockMode, MILLIS, Order, Passing, Phase,
-    Reason, Relay, Reminder, Request, RequestSlot, State, TURNS,
+    Endings, IfHeld, KEPT, Lease, LeaseId, Line, LineSlot, List, LockMode, MILLIS, Order, Passing, Phase, Relay, Request,
+    Reason, RequestSlot, State, TURNS,
 };
 
-/// Below this many slots, giving memory back costs more than it saves.
-const KEEP_CAPACITY: usize = 64;
-
-impl<W, R: Reason> Relay<W, R> {
+impl<W, R: Clone + PartialEq> Relay<W, R> {
     /// Makes a line for the requests of one lock: a platform's, or a
     /// [local](Line::is_local) one.
     pub(crate) fn open(&mut self, is_local: bool) -> LineSlot {
@@ -23,29 +20,32 @@ impl<W, R: Reason> Relay<W, R> {
             trying: List::default(),
             next: None,
             active: Vec::new(),
-            ending: 0,
+            ending: Endings::default(),
+            withdrawn: 0,
             known_by: 0,
         })
     }
 
-    /// Forgets a line that nobody uses.
-    pub(crate) fn close(&mut self, line: LineSlot) {
-        debug_assert_eq!(self.lines[line].known_by, 0);
-        self.lines.remove(line);
+    /// Forgets a line if nobody uses it. Returns whether that is so.
+    pub(crate) fn close(&mut self, line: LineSlot) -> bool {
+        let is_unused = self.lines[line].known_by == 0;
+        if is_unused {
+            self.lines.remove(line);
+            if self.lines.is_empty() && self.lines.capacity() > KEPT {
+                self.lines = Slab::new();
+            }
+        }
+        is_unused
     }
 
     /// One who knew `line` is gone. Returns it if that was the last one.
     pub(super) fn leave(&mut self, line: LineSlot) -> Option<LineSlot> {
         self.lines[line].known_by -= 1;
-        (self.lines[line].known_by == 0).then_some(line)
-    }
-
-    /// A slab can be cut only behind its last used slot, so each is given back when it is
-    /// empty.
-    pub(super) fn give_memory_back(&mut self) {
-        if self.requests.is_empty() && self.requests.capacity() > KEEP_CAPACITY {
-            self.requests = Slab::new();
+        if self.lines[line].known_by > 0 {
+            return None;
         }
+        self.lines[line].withdrawn = 0;
+        Some(line)
     }
 
     pub(super) fn change(&mut self, request: RequestSlot, state: State<R>) {
@@ -83,14 +83,16 @@ impl<W, R: Reason> Relay<W, R> {
         if self.lines[line].is_local {
             if self.lines[line].active.is_empty() {
                 let next = self.ask(line, mode, IfHeld::Queue, Passing::On, None);
-                self.answered(next, true, now);
+                self.called_back(next, true, now);
             }
             return;
         }
         let mut active = self.lines[line].active.iter();
-        if active.any(|&lease| self.leases[lease].mode == mode && self.may_pass_on(lease, now)) {
-            if self.reminder == Reminder::None {
-                self.reminder = Reminder::Wanted;
+        let may_be_next =
+            |&lease: &LeaseId| self.leases[lease].mode == mode && self.may_pass_on(lease, now);
+        if !self.is_hidden && active.any(may_be_next) {
+            if !core::mem::replace(&mut self.is_reminded, true) {
+                self.orders.push_back(Order::Remind);
             }
             return;
         }
@@ -99,7 +101,7 @@ impl<W, R: Reason> Relay<W, R> {
     }
 
     /// An active lease that may be given to one more, as of now.
-    fn lease_to_share(&self, line: LineSlot, mode: LockMode, now: f64) -> Option<LeaseSlot> {
+    fn lease_to_share(&self, line: LineSlot, mode: LockMode, now: f64) -> Option<LeaseId> {
         let mut active = self.lines[line].active.iter().copied();
         active.find(|&slot| {
             let lease = &self.leases[slot];
@@ -109,7 +111,7 @@ impl<W, R: Reason> Relay<W, R> {
     }
 
     /// Whether a lease is young, and nobody's own.
-    fn may_pass_on(&self, lease: LeaseSlot, now: f64) -> bool {
+    fn may_pass_on(&self, lease: LeaseId, now: f64) -> bool {
         let lease = &self.leases[lease];
         if self.lines[lease.line].is_local {
             return true;
@@ -118,12 +120,12 @@ impl<W, R: Reason> Relay<W, R> {
         is_young && lease.passing == Passing::On
     }
 
-    fn idle_lease(&self, line: LineSlot) -> Option<LeaseSlot> {
+    fn idle_lease(&self, line: LineSlot) -> Option<LeaseId> {
         let mut active = self.lines[line].active.iter().copied();
         active.find(|&lease| self.leases[lease].holders.is_empty())
     }
 
-    pub(super) fn hand_to(&mut self, request: RequestSlot, lease: LeaseSlot, now: f64) {
+    pub(super) fn hand_to(&mut self, request: RequestSlot, lease: LeaseId, now: f64) {
         let holders = &mut self.leases[lease].holders;
         holders.push_back(request, &mut self.requests);
         let turns = &mut self.leases[lease].turns;
@@ -133,6 +135,20 @@ impl<W, R: Reason> Relay<W, R> {
     }
 
     pub(super) fn try_now(&mut self, slot: RequestSlot, now: f64) {
+        let Some(slot) = self.try_here(slot, now) else {
+            return;
+        };
+        if self.lines[self.requests[slot].line].ending.is_any() {
+            // What we have let go of ourselves is free as far as our caller can know, but
+            // the platform may not have heard of it.
+            return self.park(slot);
+        }
+        self.ask_alone(slot, now);
+    }
+
+    /// What this context can say to a try itself. Returns it if it is for the platform to
+    /// decide.
+    fn try_here(&mut self, slot: RequestSlot, now: f64) -> Option<RequestSlot> {
         let Request {
             line,
             mode,
@@ -141,19 +157,27 @@ impl<W, R: Reason> Relay<W, R> {
         } = self.requests[slot];
         if self.conflicts(line, mode) {
             // The platform would say no more: it has our requests before this one.
-            return self.change(slot, State::Busy);
+            self.change(slot, State::Busy);
+            return None;
         }
         let lease = (passing == Passing::On).then(|| self.lease_to_share(line, mode, now));
-        if let Some(lease) = lease.flatten() {
-            return self.hand_to(slot, lease, now);
+        match lease.flatten() {
+            Some(lease) => {
+                self.hand_to(slot, lease, now);
+                None
+            }
+            None => Some(slot),
         }
-        if self.lines[line].ending > 0 {
-            // What we have let go of ourselves is free as far as our caller can know, but
-            // the platform may not have heard of it.
-            let trying = &mut self.lines[line].trying;
-            return trying.push_back(slot, &mut self.requests);
+    }
+
+    fn park(&mut self, slot: RequestSlot) {
+        let Line { trying, ending, .. } = &mut self.lines[self.requests[slot].line];
+        if trying.is_empty() {
+            ending.begin_batch();
         }
-        self.ask_alone(slot, now);
+        // Those that began to end after the present batch came are in the way of this one.
+        self.requests[slot].epoch = ending.epoch + u64::from(ending.new > 0);
+        trying.push_back(slot, &mut self.requests);
     }
 
     /// Whether somebody in `line` holds or waits for what leaves no room for `mode`.
@@ -167,12 +191,21 @@ impl<W, R: Reason> Relay<W, R> {
         before.any(|other| [mode, other].contains(&LockMode::Exclusive))
     }
 
-    /// For the tries that waited for what we had let go of.
+    /// For the tries that waited for what we had let go of. They wait once: what was let go
+    /// of since is as good a reason as any to refuse them.
     pub(super) fn try_again(&mut self, line: LineSlot, now: f64) {
-        while let Some(slot) = self.lines[line].trying.front() {
-            let trying = &mut self.lines[line].trying;
+        while self.lines[line].ending.old == 0
+            && let Some(slot) = self.lines[line].trying.front()
+        {
+            let Line { trying, ending, .. } = &mut self.lines[line];
+            if self.requests[slot].epoch > ending.epoch {
+                ending.begin_batch();
+                continue;
+            }
             trying.unlink(slot, &mut self.requests);
-            self.try_now(slot, now);
+            if let Some(slot) = self.try_here(slot, now) {
+                self.ask_alone(slot, now);
+            }
         }
     }
 
@@ -188,7 +221,7 @@ impl<W, R: Reason> Relay<W, R> {
         let lease = self.ask(line, mode, if_held, passing, Some(slot));
         self.requests[slot].lease = Some(lease);
         if self.lines[line].is_local {
-            self.answered(lease, true, now);
+            self.called_back(lease, true, now);
         }
     }
 
@@ -199,20 +232,23 @@ impl<W, R: Reason> Relay<W, R> {
         if_held: IfHeld,
         passing: Passing,
         request: Option<RequestSlot>,
-    ) -> LeaseSlot {
+    ) -> LeaseId {
         self.lines[line].known_by += 1;
         let lease = self.leases.insert(Lease {
             line,
             mode,
             phase: Phase::Asked,
             holders: List::default(),
+            if_held,
             request,
             passing,
             turns: 0,
             granted: 0.0,
+            is_answered: false,
+            epoch: 0,
         });
         if !self.lines[line].is_local {
-            self.orders.push(Order::Ask {
+            self.orders.push_back(Order::Ask {
                 lease,
                 line,
                 mode,
@@ -223,7 +259,7 @@ impl<W, R: Reason> Relay<W, R> {
     }
 
     /// Withdraws or lets go of a lease that nobody holds.
-    pub(super) fn end(&mut self, slot: LeaseSlot) {
+    pub(super) fn end(&mut self, slot: LeaseId) {
         let lease = &mut self.leases[slot];
         lease.phase = Phase::Ending;
         lease.request = None;
@@ -232,25 +268,37 @@ impl<W, R: Reason> Relay<W, R> {
         if line.is_local {
             return self.forget(slot);
         }
-        line.ending += 1;
-        self.orders.push(Order::End(slot));
+        line.ending.new += 1;
+        lease.epoch = line.ending.epoch;
+        self.orders.push_back(Order::End(slot));
     }
 
-    /// There is nobody to say that a local lease has ended.
-    pub(super) fn forget(&mut self, slot: LeaseSlot) {
-        let Lease { line, .. } = self.leases.remove(slot);
-        // Whoever caused this knows the line as well.
+    /// A lease is of no interest any more. Whoever causes that knows its line as well.
+    fn forget(&mut self, lease: LeaseId) {
+        let line = self.leases.remove(lease).line;
         let _ = self.leave(line);
     }
 
-    /// Tells the holders of a lease that is active no more.
-    pub(super) fn lose(&mut self, lease: LeaseSlot, why: &R) {
-        self.leases[lease].phase = Phase::Forgotten;
+    /// Tells the holders of a lease that is active no more, and removes it.
+    pub(super) fn lose(&mut self, lease: LeaseId, why: &Reason<R>) {
         while let Some(holder) = self.leases[lease].holders.front() {
             let holders = &mut self.leases[lease].holders;
             holders.unlink(holder, &mut self.requests);
             self.requests[holder].lease = None;
             self.change(holder, State::Lost(why.clone()));
         }
+        self.forget(lease);
+    }
+}
+
+impl Endings {
+    fn is_any(&self) -> bool {
+        self.old + self.new > 0
+    }
+
+    /// From now on, all that end are waited for, and none that will.
+    fn begin_batch(&mut self) {
+        self.epoch += 1;
+        self.old += core::mem::take(&mut self.new);
     }
 }

@@ -1,13 +1,11 @@
 //! What can be seen of a relay from outside, beside the [`State`] of a request.
 
-use super::{
-    IfHeld, Lease, LeaseSlot, LineSlot, LockMode, Passing, Phase, Reason, Relay, Request,
-    RequestSlot, State,
-};
+use super::{IfHeld, LineSlot, LockMode, Passing, Relay, Request, RequestSlot, State};
 
 /// Who of our own context is in the way of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Ahead {
+    pub(crate) holder: RequestSlot,
     /// Since when the holder has the lock.
     pub(crate) held_since: f64,
     /// How many wait in front, counted up to what was asked for; `None` for a request that
@@ -15,19 +13,30 @@ pub(crate) struct Ahead {
     pub(crate) waiting: Option<usize>,
 }
 
-/// A request of which we know more than the platform.
+/// A request of this context that holds or waits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Hidden {
+pub(crate) struct Own {
+    pub(crate) request: RequestSlot,
     pub(crate) line: LineSlot,
     pub(crate) mode: LockMode,
     pub(crate) is_held: bool,
-    /// The head of a line, that the platform was asked for: it does not tell since when.
+    /// Of those who wait: whether the platform was asked for this one itself, and not for
+    /// one in front of it.
     pub(crate) is_asked_for: bool,
     /// Since when it is held, or waits.
     pub(crate) since: f64,
 }
 
-impl<W, R: Reason> Relay<W, R> {
+/// What the platform may show of this context.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) line: LineSlot,
+    pub(crate) mode: LockMode,
+    /// Whether it is a lock that was granted, and not a request.
+    pub(crate) is_granted: bool,
+}
+
+impl<W, R: Clone + PartialEq> Relay<W, R> {
     /// Who of this context stands in the way of a pending `request`; `None` if nobody
     /// does, as far as is known here. Looks no further than at `most` in front of it.
     pub(crate) fn ahead_of(&self, request: RequestSlot, most: usize) -> Option<Ahead> {
@@ -40,7 +49,8 @@ impl<W, R: Reason> Relay<W, R> {
         } = self.requests[request];
         let line = &self.lines[line];
         let held = &self.leases[*line.active.first()?];
-        let held_since = self.held_since(held.holders.front()?)?;
+        let holder = held.holders.front()?;
+        let held_since = self.held_since(holder)?;
         let is_in_line = (if_held, passing) == (IfHeld::Queue, Passing::On);
         let most = if is_in_line { most } else { 0 };
         let in_front = || {
@@ -53,62 +63,68 @@ impl<W, R: Reason> Relay<W, R> {
         let mut modes = modes.chain([mode, held.mode]);
         modes.find(|&mode| mode == LockMode::Exclusive)?;
         Some(Ahead {
+            holder,
             held_since,
             waiting: is_in_line.then(|| in_front().count()),
         })
     }
 
-    /// Since when this context holds the lock exclusively.
-    pub(crate) fn held_exclusively_since(&self, line: LineSlot) -> Option<f64> {
-        self.lines[line].active.iter().find_map(|&lease| {
-            let Lease { mode, holders, .. } = &self.leases[lease];
-            let holder = (*mode == LockMode::Exclusive).then(|| holders.front())?;
-            self.held_since(holder?)
-        })
-    }
-
-    /// Whether this context holds the lock in any mode.
+    /// Whether this context holds the lock of `line` in any mode.
     pub(crate) fn holds(&self, line: LineSlot) -> bool {
         !self.lines[line].active.is_empty()
     }
 
-    /// Shows the requests that the platform does not know of, or not since when: those who
-    /// share a lease with its first holder, and line by line those who wait.
-    pub(crate) fn for_each_hidden(&self, mut show: impl FnMut(Hidden)) {
-        for (at, line) in &self.lines {
-            let active = line.active.iter();
-            let holders = active.map(|&lease| self.leases[lease].holders.iter(&self.requests));
-            let sharers = holders.flat_map(|holders| holders.skip(1));
-            let asked_for = line.next.and_then(|_| line.waiting.front());
-            for slot in sharers.chain(line.waiting.iter(&self.requests)) {
-                let held_since = self.held_since(slot);
-                let Request { mode, since, .. } = self.requests[slot];
-                show(Hidden {
-                    line: at,
-                    mode,
-                    is_held: held_since.is_some(),
-                    is_asked_for: asked_for == Some(slot),
-                    since: held_since.unwrap_or(since),
-                });
+    /// Shows all that this context holds and waits for, as of now: those who wait in one
+    /// line in its order. Not what is not to wait.
+    pub(crate) fn for_each_own(&self, mut show: impl FnMut(Own)) {
+        let mut show = |slot: RequestSlot| {
+            let held_since = self.held_since(slot);
+            let Request {
+                line: at,
+                mode,
+                since,
+                lease,
+                ..
+            } = self.requests[slot];
+            let line = &self.lines[at];
+            let is_next = line.next.is_some() && line.waiting.front() == Some(slot);
+            show(Own {
+                request: slot,
+                line: at,
+                mode,
+                is_held: held_since.is_some(),
+                is_asked_for: held_since.is_none() && (lease.is_some() || is_next),
+                since: held_since.unwrap_or(since),
+            });
+        };
+        for (_, line) in &self.lines {
+            let active = line.active.iter().map(|&lease| &self.leases[lease]);
+            let holders = active.flat_map(|lease| lease.holders.iter(&self.requests));
+            let waiting = line.waiting.iter(&self.requests);
+            holders.chain(waiting).for_each(&mut show);
+        }
+        for (slot, request) in &self.requests {
+            let is_alone = request.lease.is_some() && request.if_held == IfHeld::Queue;
+            if is_alone && request.state == State::Pending {
+                show(slot);
             }
         }
     }
 
-    /// What `lease` is, or was to be, a lock on.
-    pub(crate) fn line_of(&self, lease: LeaseSlot) -> LineSlot {
-        self.leases[lease].line
-    }
-
-    /// Whether the end of `lease` was [ordered](super::Order::End).
-    pub(crate) fn is_ending(&self, lease: LeaseSlot) -> bool {
-        self.leases[lease].phase == Phase::Ending
+    /// Shows what the platform may have to show of this context, as of now.
+    pub(crate) fn for_each_asked(&self, mut show: impl FnMut(Asked)) {
+        for lease in self.leases.iter() {
+            show(Asked {
+                line: lease.line,
+                mode: lease.mode,
+                is_granted: lease.is_answered,
+            });
+        }
     }
 
     #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.iter().all(|(_, line)| line.known_by == 0)
-            && self.requests.is_empty()
-            && self.leases.is_empty()
+        self.lines.iter().all(|(_, line)| line.known_by == 0) && self.requests.is_empty() && self.leases.is_empty()
     }
 
     fn held_since(&self, request: RequestSlot) -> Option<f64> {

@@ -1,0 +1,9 @@
+/** @internal A value as it is shown in the message of an error. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  try {
+    return String(value);
+  } catch {
+    return typeof value; // it has no text, or throws
+  }
+}

@@ -1,0 +1,54 @@
+// What all copies of one version of this package share within a realm: one client of one module, and
+// with it one keyspace in memory. A bundler, `jest.resetModules()`, or `import` beside `require` of two
+// installations make several copies, and whoever locks does not know of the others.
+
+import type { Client } from './client.js';
+
+/** What is shared in a realm. */
+export interface Realm {
+  /** The client, while it loads and afterwards. */
+  loading: Promise<Client> | undefined;
+  /** How many callers await it: whoever asks meanwhile stands behind them. */
+  awaiting: number;
+  /** Names this page, worker or thread in `query()` of its memory locks. */
+  clientId: string | undefined;
+}
+
+const name = Symbol.for(`crosslock/${CROSSLOCK_VERSION}`);
+
+let realm: Realm | undefined;
+
+/**
+ * The state of this realm. It is made at the first use, so that an import changes nothing. Where the
+ * global object takes nothing new, or something else stands there, this copy has a state of its own.
+ *
+ * @internal
+ */
+export function ofThisRealm(): Realm {
+  return (realm ??= find() ?? { loading: undefined, awaiting: 0, clientId: undefined });
+}
+
+/** @internal What stood in the realm turned out to be of no use. */
+export function onItsOwn(): Realm {
+  return (realm = { loading: undefined, awaiting: 0, clientId: undefined });
+}
+
+function find(): Realm | undefined {
+  try {
+    const global = globalThis as { [name]?: unknown };
+    if (!(name in global)) {
+      const value: Realm = { loading: undefined, awaiting: 0, clientId: undefined };
+      Object.defineProperty(global, name, { value: Object.seal(value) });
+    }
+    const found = global[name] as Partial<Realm> | null | undefined;
+    return typeof found === 'object' && Number.isInteger(found?.awaiting) ? (found as Realm) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @internal Whether this is a client that has all that this version calls. */
+export function isClient(loaded: unknown): loaded is Client {
+  const methods: (keyof Client)[] = ['ahead', 'ask', 'asked', 'check', 'free', 'holds', 'labelOf', 'own', 'ownQueue', 'queue', 'reasonOf', 'remove', 'run', 'space', 'state', 'tryAtOnce', 'watch'];
+  return methods.every((name) => typeof (Object(loaded) as Partial<Client>)[name] === 'function');
+}

@@ -1,0 +1,344 @@
+// How a lock comes to whoever asks for it: at once, when its turn comes, or not at all.
+
+import type { RequestNumber } from '#wasm-glue';
+import { Ask, PATIENCE, State, type Client, type Queue, type Space } from './client.js';
+import { now, startTimer, timer } from './clock.js';
+import { unavailable } from './errors.js';
+import { isNode } from './host.js';
+import { describeReason, lost, MAX_AHEAD, noAnswer, timedOut, unsupported, type Contention } from './messages.js';
+import { readReason, stopListening } from './signal.js';
+import { ownClient, query } from './web-query.js';
+
+/** So long after its timeout a wait may take to find out who was in the way, in milliseconds. */
+const BEYOND = 1000;
+
+/** For so long a try waits to hear that what its context has released is free, in milliseconds. */
+const PARKED = 500;
+
+/** The reason of a signal, which may be any value. */
+export class Aborted {
+  constructor(readonly reason: unknown) {}
+}
+
+/** @internal A call that waits: what it has asked for is given up when it ends without it. */
+export class Call {
+  readonly client: Client;
+  /** Whether nobody waits for the result any more. */
+  isOver = false;
+  readonly #signal: AbortSignal | undefined;
+  readonly #requests = new Set<RequestNumber>();
+  #reason: Aborted | undefined;
+  #interrupt: ((why: unknown) => void) | undefined;
+
+  /** @throws Aborted */
+  constructor(client: Client, signal: AbortSignal | undefined) {
+    this.client = client;
+    this.#signal = signal;
+    if (!signal) return;
+    const before = readReason(signal);
+    if (before) throw new Aborted(before.reason);
+    // Before anything is asked for, as a signal that is not the platform's may throw.
+    signal.addEventListener('abort', this.#abort);
+  }
+
+  readonly #abort = () => {
+    this.#reason ??= new Aborted(this.#signal && readReason(this.#signal)?.reason);
+    this.#interrupt?.(this.#reason);
+  };
+
+  ask(queue: Queue, what: number, label: string | undefined): number {
+    return this.own(this.client.ask(queue, what, label));
+  }
+
+  /** What was asked for before is this call's from now on. */
+  own(asked: number): number {
+    this.#requests.add(asked >>> 3);
+    return asked;
+  }
+
+  /** Resolves when the locks are free. */
+  async releaseAll(requests: RequestNumber[]): Promise<void> {
+    const free = (request: RequestNumber) =>
+      new Promise<void>((resolve) => {
+        if (!this.#requests.delete(request)) return resolve();
+        if (this.client.free(request, resolve)) resolve();
+        this.client.run();
+      });
+    await Promise.all(requests.map(free));
+  }
+
+  giveUp(request: RequestNumber): void {
+    if (this.#requests.delete(request)) this.client.remove(request);
+  }
+
+  /**
+   * What `work` comes to, unless the signal is aborted before. After `limit` milliseconds it is what
+   * `late` says.
+   */
+  async do<T>(work: () => T | Promise<T>, limit = Infinity, late: () => T = () => { throw noAnswer(); }): Promise<T> {
+    let endTimer = () => {};
+    try {
+      const result = await new Promise<T>((resolve, reject) => {
+        this.#interrupt = reject;
+        if (limit < Infinity) endTimer = timer(limit, () => reject(LATE));
+        if (this.#reason) return reject(this.#reason);
+        Promise.resolve(work()).then(resolve, reject);
+      });
+      this.#throwIfAborted();
+      return result;
+    } catch (thrown) {
+      this.#throwIfAborted();
+      if (thrown === LATE) return late();
+      throw thrown;
+    } finally {
+      this.#interrupt = undefined;
+      endTimer();
+    }
+  }
+
+  /** Also by a signal that kept its event from us. */
+  #throwIfAborted(): void {
+    const found = this.#reason || !this.#signal ? undefined : readReason(this.#signal);
+    if (found) this.#reason = new Aborted(found.reason);
+    if (this.#reason) throw this.#reason;
+  }
+
+  /** It is over, and has come to this. */
+  end(...kept: (RequestNumber | undefined)[]): void {
+    this.isOver = true;
+    if (this.#signal) stopListening(this.#signal, this.#abort);
+    for (const request of kept) if (request !== undefined) this.#requests.delete(request);
+    for (const request of this.#requests) this.giveUp(request);
+  }
+}
+
+const LATE = Symbol('late');
+
+/** What a wait is for. */
+export interface Wanted {
+  queue: Queue;
+  /** {@link Ask.Shared} and {@link Ask.Alone}. */
+  what: number;
+  label: string | undefined;
+}
+
+/**
+ * Waits for a lock, in turn. (It may have been asked for before: `asked` is what came of that.)
+ *
+ * @internal
+ */
+export async function acquire(
+  client: Client,
+  wanted: Wanted,
+  timeout: number,
+  signal: AbortSignal | undefined,
+  asked?: number,
+): Promise<RequestNumber> {
+  const call = new Call(client, signal);
+  let kept: RequestNumber | undefined;
+  try {
+    return (kept = await call.do(() => waitInTurn(call, wanted, timeout, asked)));
+  } finally {
+    call.end(kept);
+  }
+}
+
+/** @internal Waits for locks one after the other, and has all or none. Gives their requests and keys. */
+export async function acquireMany(
+  client: Client,
+  all: Wanted[],
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<[RequestNumber, string][]> {
+  const start = now();
+  const call = new Call(client, signal);
+  const held: [RequestNumber, string][] = [];
+  let isDone = false;
+  try {
+    for (const wanted of all) {
+      const { key } = wanted.queue;
+      const left = Math.max(0, timeout - (now() - start));
+      held.push([await call.do(() => waitInTurn(call, wanted, left, undefined, timeout)), key]);
+    }
+    isDone = true;
+    return held;
+  } finally {
+    const kept = isDone ? held : [];
+    // Awaited, so that nobody sees a key held after our error.
+    if (!isDone) await call.releaseAll(held.map(([request]) => request));
+    call.end(...kept.map(([request]) => request));
+  }
+}
+
+async function waitInTurn(
+  call: Call,
+  wanted: Wanted,
+  timeout: number,
+  before?: number,
+  whole = timeout,
+): Promise<RequestNumber> {
+  const { client } = call;
+  const { queue, what, label } = wanted;
+  const isLocal = queue.space.prefix === undefined;
+  if (!timeout && !isLocal) return lastTry(call, wanted, undefined, whole);
+  const asked = before === undefined ? call.ask(queue, what, label) : call.own(before);
+  const request = asked >>> 3;
+  if ((asked & 7) === State.Pending) {
+    const isLate = await untilChanged(client, request, timeout);
+    if (isLate && !call.isOver) {
+      if (!isLocal) return lastTry(call, wanted, request, whole);
+      throw timedOut(queue.key, whole, contentionHere(client, request));
+    }
+  }
+  if (!call.isOver) held(client, request, queue.key);
+  return request;
+}
+
+/** Resolves when a request is no longer pending, or when it is too late, to whether it is. */
+function untilChanged(client: Client, request: RequestNumber, timeout: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    if (!timeout) return resolve(true);
+    let endTimer = () => {};
+    const end = (isLate: boolean) => {
+      client.watch(request, undefined);
+      endTimer();
+      resolve(isLate);
+    };
+    client.watch(request, { changed: (state) => void ((state & 7) === State.Pending || end(false)) });
+    if (timeout === Infinity) return;
+    try {
+      endTimer = startTimer(timeout, () => end(true));
+    } catch (error) {
+      client.watch(request, undefined);
+      reject(error);
+    }
+  });
+}
+
+/** Whether a request has the lock, or was refused it. */
+function held(client: Client, request: RequestNumber, key: string): boolean {
+  const state = client.state(request);
+  const [reason, said] = client.reasonOf(state);
+  if ((state & 7) === State.Lost) throw lost(key, describeReason(reason, said));
+  if ((state & 7) === State.TurnedDown) throw unavailable(describeReason(reason, said));
+  return (state & 7) === State.Held;
+}
+
+function contentionHere(client: Client, request: RequestNumber): Contention | undefined {
+  const ahead = client.ahead(request, MAX_AHEAD);
+  return ahead && { holder: client.labelOf(ahead.holder), heldFor: now() - ahead.since, ahead: ahead.waiting };
+}
+
+/**
+ * The last try of a wait whose time is up, or the only one if it was not to wait.
+ *
+ * A timer proves little: after a laptop slept, it fires before the grant that was due hours ago has come
+ * through. A query makes the round to the browser and back, behind any grant that is on its way, and tells
+ * who is in the way if there was none. Only if one of our own context holds the lock, we know.
+ */
+async function lastTry(call: Call, wanted: Wanted, request: RequestNumber | undefined, timeout: number): Promise<RequestNumber> {
+  const inner = new Call(call.client, undefined);
+  const { key } = wanted.queue;
+  let kept: RequestNumber | undefined;
+  try {
+    const late = () => { throw timedOut(key, timeout, { noAnswer: true }); };
+    return (kept = await inner.do(() => tryOnce(call, inner, wanted, request, timeout), BEYOND, late));
+  } finally {
+    inner.end(call.isOver ? undefined : kept);
+    if (kept !== undefined && !call.isOver) call.own(kept << 3);
+  }
+}
+
+async function tryOnce(call: Call, inner: Call, wanted: Wanted, request: RequestNumber | undefined, timeout: number): Promise<RequestNumber> {
+  const { client } = call;
+  const { queue } = wanted;
+  if (request === undefined) {
+    const tried = await ifFree(inner, wanted);
+    if (tried !== undefined) return tried;
+    throw timedOut(queue.key, timeout, await contention(client, queue));
+  }
+  const here = contentionHere(client, request);
+  let found = here;
+  if (here) here.holder = named(await ownClient(client).catch(() => undefined));
+  else found = await contention(client, queue);
+  if (inner.isOver || call.isOver) return request;
+  if (held(client, request, queue.key)) return request;
+  call.giveUp(request);
+  const tried = here ? undefined : await ifFree(inner, wanted);
+  if (tried !== undefined) return tried;
+  throw timedOut(queue.key, timeout, found);
+}
+
+/** Who holds a lock. Not knowing must not hide the timeout that it is for. */
+async function contention(client: Client, queue: Queue): Promise<Contention | undefined> {
+  try {
+    const { held } = await query(client, queue.space);
+    const holder = held.find(({ key }) => key === queue.key);
+    return holder && { holder: named(holder.client), heldFor: holder.age };
+  } catch {
+    return undefined;
+  }
+}
+
+const named = (client: string | undefined) => (client === undefined ? undefined : `client ${client}`);
+
+/** Takes a lock if it is free. */
+export async function ifFree(call: Call, { queue, what, label }: Wanted): Promise<RequestNumber | undefined> {
+  const { client } = call;
+  const asked = call.ask(queue, what | Ask.OrRefuse, label);
+  const request = asked >>> 3;
+  if ((asked & 7) === State.Pending) {
+    // It may wait for what this context has released, but not for a platform that never says that it has
+    // heard of that.
+    const endTimer = timer(PARKED, () => client.tryAtOnce(request));
+    await untilChanged(client, request, Infinity);
+    endTimer();
+  }
+  if (call.isOver) return undefined;
+  if (held(client, request, queue.key)) return request;
+  call.giveUp(request);
+  return undefined;
+}
+
+/** @internal Takes a lock if that is possible without waiting for a holder. */
+export async function tryAcquire(client: Client, wanted: Wanted): Promise<RequestNumber | undefined> {
+  const call = new Call(client, undefined);
+  let kept: RequestNumber | undefined;
+  try {
+    return (kept = await call.do(() => ifFree(call, wanted), PATIENCE));
+  } finally {
+    call.end(kept);
+  }
+}
+
+/** @internal Takes a lock away from whoever holds it. */
+export async function steal(client: Client, wanted: Wanted): Promise<RequestNumber> {
+  const call = new Call(client, undefined);
+  let kept: RequestNumber | undefined;
+  try {
+    return (kept = await call.do(() => stealNow(call, wanted), PATIENCE));
+  } finally {
+    call.end(kept);
+  }
+}
+
+async function stealNow(call: Call, wanted: Wanted): Promise<RequestNumber> {
+  const { client } = call;
+  const { queue, what, label } = wanted;
+  if (queue.space.prefix !== undefined && isNode()) {
+    const free = await ifFree(call, wanted);
+    if (free !== undefined) return free;
+    // Node 26 crashes when a lock is stolen from another of its threads. It refuses us before it calls back
+    // whoever it has just granted the lock; what it says to a query comes behind that.
+    await query(client, queue.space);
+    if (!client.holds(queue)) throw unsupported('stealing, in Node, a lock that another thread holds');
+  }
+  const asked = call.ask(queue, what | Ask.Steal, label);
+  if ((asked & 7) === State.Pending) await untilChanged(client, asked >>> 3, Infinity);
+  if (!call.isOver) held(client, asked >>> 3, queue.key);
+  return asked >>> 3;
+}
+
+/** @internal */
+export const queryWithin = async (client: Client, space: Space) =>
+  new Call(client, undefined).do(() => query(client, space), PATIENCE);

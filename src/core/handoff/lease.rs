@@ -1,0 +1,123 @@
+//! [`Lease`]: what the platform was asked for once, until nothing of it is of interest
+//! any more; and [`LeaseId`], which no other ever has.
+
+use alloc::vec::Vec;
+use core::ops::{Index, IndexMut};
+
+use slab::Slab;
+
+use super::{IfHeld, KEPT, LineSlot, List, LockMode, Passing, RequestSlot};
+
+/// Names a lease to the platform, and in all that the platform says of it.
+///
+/// The slot is given to other leases, the serial number is not: so whatever a platform
+/// says too late, twice, or in an order that no specification has, is known to be about
+/// nobody. (The numbers begin again after four thousand million leases. Something would
+/// have to be said of a lease that much later, and at its slot.) That is also why nothing
+/// has to be kept for the sake of what might still be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LeaseId {
+    pub(crate) slot: u32,
+    pub(crate) serial: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) line: LineSlot,
+    pub(super) mode: LockMode,
+    pub(super) if_held: IfHeld,
+    pub(super) passing: Passing,
+    pub(super) phase: Phase,
+    pub(super) holders: List,
+    /// The request whose own it is before the grant; after the end was ordered, the one
+    /// that waits to hear that it is over.
+    pub(super) request: Option<RequestSlot>,
+    pub(super) turns: u32,
+    pub(super) granted: f64,
+    /// Whether the platform has called back for it.
+    pub(super) is_answered: bool,
+    /// When its end was ordered, in the count of its line.
+    pub(super) epoch: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Asked,
+    Active,
+    Ending,
+    /// The platform has said that it ended, and is asked whether it knows that itself.
+    Confirming,
+}
+
+#[derive(Debug)]
+pub(super) struct Leases {
+    places: Slab<(u32, Lease)>,
+    last: u32,
+}
+
+impl Leases {
+    pub(super) const fn new() -> Self {
+        Self {
+            places: Slab::new(),
+            last: 0,
+        }
+    }
+
+    pub(super) fn insert(&mut self, lease: Lease) -> LeaseId {
+        self.last = self.last.wrapping_add(1);
+        let slot = self.places.insert((self.last, lease));
+        LeaseId {
+            slot: u32::try_from(slot).expect("each has an entry in memory"),
+            serial: self.last,
+        }
+    }
+
+    /// `None` if it is of no interest any more.
+    pub(super) fn get(&self, id: LeaseId) -> Option<&Lease> {
+        let (serial, lease) = self.places.get(id.slot as usize)?;
+        (*serial == id.serial).then_some(lease)
+    }
+
+    pub(super) fn remove(&mut self, id: LeaseId) -> Lease {
+        assert!(self.get(id).is_some(), "a lease is removed once");
+        let (_, lease) = self.places.remove(id.slot as usize);
+        if self.places.is_empty() && self.places.capacity() > KEPT {
+            self.places = Slab::new();
+        }
+        lease
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.places.iter().map(|(_, (_, lease))| lease)
+    }
+
+    pub(super) fn ids(&self) -> Vec<LeaseId> {
+        let places = self.places.iter().map(|(slot, (serial, _))| LeaseId {
+            slot: slot as u32,
+            serial: *serial,
+        });
+        places.collect()
+    }
+
+    #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+/// For what the relay itself refers to, and has not removed.
+impl Index<LeaseId> for Leases {
+    type Output = Lease;
+
+    fn index(&self, id: LeaseId) -> &Lease {
+        self.get(id).expect("the relay refers to no lease that is over")
+    }
+}
+
+impl IndexMut<LeaseId> for Leases {
+    fn index_mut(&mut self, id: LeaseId) -> &mut Lease {
+        let (serial, lease) = &mut self.places[id.slot as usize];
+        assert_eq!(*serial, id.serial, "the relay refers to no lease that is over");
+        lease
+    }
+}
