@@ -1,5 +1,5 @@
 import type { RequestNumber } from '#wasm-glue';
-import { State } from './client.js';
+import { State, type Watcher } from './client.js';
 import { asyncDispose, dispose } from './dispose.js';
 import { unavailable, type LockError } from './errors.js';
 import { forget, warnIfCollected, warnIfHeldTooLong } from './leaks.js';
@@ -22,6 +22,7 @@ export class LockGuard {
   /** How it is locked. */
   readonly mode: LockMode;
   readonly #held: RequestNumber;
+  readonly #options: LockManagerOptions;
   readonly #endWarning: (() => void) | undefined;
   #loss: Loss | undefined;
   #lost: AbortController | undefined;
@@ -31,9 +32,10 @@ export class LockGuard {
     this.key = key;
     this.mode = mode;
     this.#held = held;
+    this.#options = options;
     try {
       this.#endWarning = warnIfHeldTooLong(key, options);
-      warnIfCollected(this, held, options);
+      warnIfCollected(this, held);
     } catch {
       // A faked clock may throw. The lock is held, and whoever holds it must have its guard.
     }
@@ -88,7 +90,7 @@ export class LockGuard {
         // A faked clock may throw. The lock is free.
       }
       // It may have been lost without anybody watching.
-      if (loss) (this.#loss ??= new Loss()).tell(loss);
+      if (loss) (this.#loss ??= new Loss(this.key)).tell(loss);
       client.run();
     }
     return this.#released;
@@ -104,6 +106,11 @@ export class LockGuard {
     void this.release();
   }
 
+  /** @internal */
+  static optionsOf(guard: LockGuard): LockManagerOptions {
+    return guard.#options;
+  }
+
   /** @internal Why the lock was lost, if it was. */
   static lossOf(guard: LockGuard): LockError | undefined {
     return lossOf(guard.#held, guard.key);
@@ -116,24 +123,18 @@ export class LockGuard {
 
   #watch(): Loss {
     if (!this.#loss) {
-      const watched = (this.#loss = new Loss());
-      const { key } = this;
-      const held = this.#held;
-      const changed = (state: number) => {
-        // By a promise: listeners may do anything, and others are to be told first.
-        if ((state & 7) === State.Lost) void done.then(() => watched.tell(errorOf(state, key)));
-      };
+      const loss = (this.#loss = new Loss(this.key));
       if (!this.#released) {
-        client.watch(held, { changed });
-        changed(client.state(held));
+        client.watch(this.#held, loss);
+        loss.changed(client.state(this.#held));
       }
     }
     return this.#loss;
   }
 }
 
-/** What is free at once. */
-const done = Promise.resolve();
+/** @internal The promise of what is free at once. */
+export const done: Promise<void> = Promise.resolve();
 
 /** Why the lock of a request was lost, if it was. */
 function lossOf(request: RequestNumber, key: string): LockError | undefined {
@@ -149,14 +150,24 @@ function errorOf(state: number, key: string): LockError {
 type Listener = (loss: LockError) => void;
 
 /** The loss of a lock, apart from its guard: a guard that nobody else holds must be collectable. */
-class Loss {
+class Loss implements Watcher {
+  readonly #key: string;
   #failure: LockError | undefined;
-  #listeners: Listener[] = [];
+  #listeners: Listener[] | undefined;
+
+  constructor(key: string) {
+    this.#key = key;
+  }
+
+  changed(state: number): void {
+    // By a promise: listeners may do anything, and others are to be told first.
+    if ((state & 7) === State.Lost) void done.then(() => this.tell(errorOf(state, this.#key)));
+  }
 
   tell(failure: LockError | undefined): void {
     if (!failure || this.#failure) return;
     this.#failure = failure;
-    for (const listener of this.#listeners.splice(0)) {
+    for (const listener of this.#listeners?.splice(0) ?? []) {
       try {
         listener(failure);
       } catch (error) {
@@ -169,7 +180,7 @@ class Loss {
 
   listen(listener: Listener): void {
     if (this.#failure) listener(this.#failure);
-    else this.#listeners.push(listener);
+    else (this.#listeners ??= []).push(listener);
   }
 }
 

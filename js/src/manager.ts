@@ -1,8 +1,7 @@
 import type { RequestNumber } from '#wasm-glue';
 import { Ask, State, type Client, type Space } from './client.js';
-import { asRequest } from './errors.js';
 import { group, type LockGuards } from './group.js';
-import { LockGuard } from './guard.js';
+import { done, LockGuard } from './guard.js';
 import {
   checkKey,
   checkMode,
@@ -13,10 +12,10 @@ import {
   type TryLockOptions,
   type WaitOptions,
 } from './options.js';
-import { checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
+import { callWith, checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
 import { checkSignal, readReason } from './signal.js';
 import { lockInfo, type LockSnapshot } from './snapshot.js';
-import { Aborted, acquire, acquireMany, queryWithin, steal, tryAcquire, type Wanted } from './waits.js';
+import { Aborted, acquire, acquireMany, queryWithin, steal, throwLater, tryAcquire, Wait, type Wanted } from './waits.js';
 import { clientAtOnce, whenLoaded } from './wasm.js';
 
 /**
@@ -105,8 +104,9 @@ export abstract class LockManager {
   lock(key: string, options: LockOptions): Promise<LockGuard> {
     try {
       const { timeout, signal, mode } = checkOptions(options);
-      const guard = this.#wait(checkKey(key), checkMode(mode), checkTimeout(timeout), checkSignal(signal));
-      return guard instanceof LockGuard ? Promise.resolve(guard) : guard;
+      checkKey(key);
+      const checked = [checkMode(mode), checkTimeout(timeout), checkSignal(signal)] as const;
+      return new Promise((resolve) => this.#wait(key, ...checked, resolve, (thrown) => resolve(throwLater(thrown, false))));
     } catch (mistake) {
       return Promise.reject(mistake);
     }
@@ -119,7 +119,7 @@ export abstract class LockManager {
    * @throws {@link LockError} `INVALID_KEY`, `UNAVAILABLE`.
    */
   async tryLock(key: string, options: TryLockOptions = {}): Promise<LockGuard | null> {
-    return this.#try(checkKey(key), checkMode(checkOptions(options).mode));
+    return this.#try(checkKey(key), checkMode(checkOptions(options).mode)).catch((thrown) => throwLater(thrown, false));
   }
 
   /**
@@ -145,7 +145,7 @@ export abstract class LockManager {
       const queues = ordered.map((key) => this.#wanted(client, space, key, 'exclusive'));
       queues.sort((a, b) => (a.queue.key < b.queue.key ? -1 : 1));
       return acquireMany(client, queues, limit, checked);
-    });
+    }).catch((thrown) => throwLater(thrown, false));
     return group(held.map(([request, key]) => this.#guard(request, key, 'exclusive')));
   }
 
@@ -171,17 +171,20 @@ export abstract class LockManager {
     callback: LockCallback<T>,
   ): Promise<Awaited<T>>;
   request<T>(key: string, options: RequestOptions, callback: LockCallback<T, LockGuard | null>): Promise<Awaited<T>>;
-  async request<T>(...args: unknown[]): Promise<Awaited<T>> {
-    const { key, mode, ifAvailable, steal, signal, timeout, callback } = checkRequest<T>(...args);
-    let guard: LockGuard | null;
-    try {
-      if (ifAvailable) guard = await this.#try(key, mode);
-      else guard = await (steal ? this.#steal(key) : this.#wait(key, mode, timeout, signal, true));
-    } catch (thrown) {
-      // The reason of a signal may be any value, also an error of ours.
-      throw thrown instanceof Aborted ? thrown.reason : asRequest(thrown);
-    }
-    return guard ? holdDuring(guard, callback) : await callback(null);
+  request<T>(...args: unknown[]): Promise<Awaited<T>> {
+    return new Promise((resolve, reject) => {
+      const { key, mode, ifAvailable, steal, signal, timeout, callback } = checkRequest<T>(...args);
+      const failed = (thrown: unknown) => resolve(throwLater(thrown, true));
+      // Never within the call, nor within the release of another: the callback may do anything.
+      const hold = (guard: LockGuard) => done.then(() => holdDuring(guard, callback, resolve, reject));
+      if (ifAvailable) {
+        this.#try(key, mode).then((guard) => (guard ? hold(guard) : resolve(callWith(callback, null))), failed);
+      } else if (steal) {
+        this.#steal(key).then(hold, failed);
+      } else {
+        this.#wait(key, mode, timeout, signal, hold, failed);
+      }
+    });
   }
 
   /**
@@ -190,7 +193,7 @@ export abstract class LockManager {
    * @throws {@link LockError} `UNAVAILABLE`.
    */
   async query(): Promise<LockSnapshot> {
-    const { held, pending } = await this.#ask(undefined, queryWithin);
+    const { held, pending } = await this.#ask(undefined, queryWithin).catch((thrown) => throwLater(thrown, false));
     const clientId = this.#backend.clientId();
     return {
       held: held.map((request) => lockInfo(request, clientId)),
@@ -198,32 +201,30 @@ export abstract class LockManager {
     };
   }
 
-  /** What it is rejected with may be {@link Aborted} `forRequest`. */
+  /** Within the call, where the rules are loaded: who calls first is first in the queue. */
   #wait(
     key: string,
     mode: LockMode,
     timeout: number,
     signal: AbortSignal | undefined,
-    forRequest = false,
-  ): LockGuard | Promise<LockGuard> {
+    granted: (guard: LockGuard) => void,
+    failed: (thrown: unknown) => void,
+  ): void {
     const client = signal ? undefined : clientAtOnce();
-    // Within the call, without a turn of any queue, for what is free.
-    if (client && (timeout || this.#backend.prefix === undefined)) {
-      const wanted = this.#wanted(client, this.#open(client), key, mode);
-      const asked = client.ask(wanted.queue, wanted.what, wanted.label);
-      if ((asked & 7) === State.Held) return this.#guard(asked >>> 3, key, mode);
-      return acquire(client, wanted, timeout, signal, asked).then((request) => this.#guard(request, key, mode));
-    }
-    return this.#waitInTime(key, mode, timeout, signal, forRequest);
-  }
-
-  async #waitInTime(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined, forRequest: boolean): Promise<LockGuard> {
-    try {
+    if (!client || !(timeout || this.#backend.prefix === undefined)) {
       const ask = (client: Client, space: Space) => acquire(client, this.#wanted(client, space, key, mode), timeout, signal);
-      return this.#guard(await this.#ask(signal, ask, true), key, mode);
-    } catch (thrown) {
-      throw thrown instanceof Aborted && !forRequest ? thrown.reason : thrown;
+      this.#ask(signal, ask).then((request) => granted(this.#guard(request, key, mode)), failed);
+      return;
     }
+    let wanted: Wanted;
+    try {
+      wanted = this.#wanted(client, this.#open(client), key, mode);
+    } catch (error) {
+      return failed(error);
+    }
+    const asked = client.ask(wanted.queue, wanted.what, wanted.label);
+    if ((asked & 7) === State.Held) granted(this.#guard(asked >>> 3, key, mode));
+    else new Wait(client, wanted, asked, timeout, (request) => granted(this.#guard(request, key, mode)), failed);
   }
 
   async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
@@ -256,16 +257,12 @@ export abstract class LockManager {
     return client.space(prefix);
   }
 
-  /** Within the call, where the rules are loaded: who calls first is first in the queue. */
-  async #ask<T>(signal: AbortSignal | undefined, ask: (client: Client, space: Space) => Promise<T>, isWrapped = false): Promise<T> {
-    try {
-      const client = clientAtOnce();
-      if (client) return await ask(client, this.#open(client));
-      const aborted = signal && readReason(signal);
-      if (aborted) throw new Aborted(aborted.reason);
-      return await whenLoaded((client) => ask(client, this.#open(client)));
-    } catch (thrown) {
-      throw thrown instanceof Aborted && !isWrapped ? thrown.reason : thrown;
-    }
+  /** What it is rejected with is for {@link throwLater}. */
+  async #ask<T>(signal: AbortSignal | undefined, ask: (client: Client, space: Space) => T | Promise<T>): Promise<T> {
+    const client = clientAtOnce();
+    if (client) return ask(client, this.#open(client));
+    const aborted = signal && readReason(signal);
+    if (aborted) throw new Aborted(aborted.reason);
+    return whenLoaded((client) => ask(client, this.#open(client)));
   }
 }

@@ -2,7 +2,7 @@
 // Locks specification (https://w3c.github.io/web-locks/#api-lock-manager-request).
 
 import { asRequest, domException } from './errors.js';
-import { LockGuard } from './guard.js';
+import { done, LockGuard } from './guard.js';
 import { checkMode, checkTimeout, type LockMode } from './options.js';
 import { checkSignal } from './signal.js';
 
@@ -81,24 +81,40 @@ function notSupported(message: string): Error {
  *
  * @internal
  */
-export async function holdDuring<T>(guard: LockGuard, callback: LockCallback<T>): Promise<Awaited<T>> {
+export function holdDuring<T>(
+  guard: LockGuard,
+  callback: LockCallback<T>,
+  resolve: (value: Awaited<T>) => void,
+  reject: (thrown: unknown) => void,
+): void {
+  const finish = <V>(settle: (value: V) => void, value: V) => {
+    const released = guard.release();
+    if (released === done) settle(value);
+    else void released.then(() => settle(value));
+  };
+  const failed = (thrown: unknown) => finish(reject, thrown);
+  const loss = LockGuard.lossOf(guard);
+  if (loss) return failed(asRequest(loss));
+  let result: T;
   try {
-    const failure = LockGuard.lossOf(guard);
-    if (failure) throw asRequest(failure);
-    const result = callback(guard);
-    return await (canWait(result) ? unlessLost(guard, result) : result);
-  } finally {
-    await guard.release();
+    result = callback(guard);
+  } catch (thrown) {
+    return failed(thrown);
   }
+  if (!canWait(result)) return finish(resolve, result as Awaited<T>);
+  LockGuard.whenLost(guard, (loss) => reject(asRequest(loss)));
+  try {
+    Promise.resolve(result).then((value) => finish(resolve, value), failed);
+  } catch (thrown) {
+    failed(thrown); // the promise of somebody's own class
+  }
+}
+
+/** @internal What a callback gives that has no lock. */
+export async function callWith<T>(callback: LockCallback<T, null>, lock: null): Promise<Awaited<T>> {
+  return await callback(lock);
 }
 
 /** Whether to `await` it may take time in which the lock can be lost. */
 const canWait = (result: unknown) =>
   (typeof result === 'object' && result !== null) || typeof result === 'function';
-
-function unlessLost<T>(guard: LockGuard, result: T): Promise<Awaited<T>> {
-  return new Promise((resolve, reject) => {
-    LockGuard.whenLost(guard, (failure) => reject(asRequest(failure)));
-    Promise.resolve(result).then(resolve, reject);
-  });
-}

@@ -1,9 +1,9 @@
 // How a lock comes to whoever asks for it: at once, when its turn comes, or not at all.
 
 import type { RequestNumber } from '#wasm-glue';
-import { Ask, PATIENCE, State, type Client, type Queue, type Space } from './client.js';
+import { Ask, PATIENCE, State, type Client, type Queue, type Space, type Watcher } from './client.js';
 import { now, startTimer, timer } from './clock.js';
-import { unavailable } from './errors.js';
+import { asRequest, unavailable, type LockError } from './errors.js';
 import { isNode } from './host.js';
 import { describeReason, lost, MAX_AHEAD, noAnswer, timedOut, unsupported, type Contention } from './messages.js';
 import { readReason, stopListening } from './signal.js';
@@ -15,9 +15,24 @@ const BEYOND = 1000;
 /** For so long a try waits to hear that what its context has released is free, in milliseconds. */
 const PARKED = 500;
 
-/** The reason of a signal, which may be any value. */
+/** @internal The reason of a signal, which may be any value. */
 export class Aborted {
   constructor(readonly reason: unknown) {}
+}
+
+/** @internal An error that is to be made where its stack leads to the caller. */
+export class Failed {
+  constructor(readonly make: () => LockError) {}
+}
+
+/** @internal Throws what a wait was rejected with, from where `await` shows the caller in the stack. */
+export async function throwLater(thrown: unknown, forRequest: boolean): Promise<never> {
+  // Not before this promise is the caller's.
+  await null;
+  await null;
+  if (thrown instanceof Aborted) throw thrown.reason;
+  const error = thrown instanceof Failed ? thrown.make() : thrown;
+  throw forRequest ? asRequest(error) : error;
 }
 
 /** @internal A call that waits: what it has asked for is given up when it ends without it. */
@@ -75,7 +90,7 @@ export class Call {
    * What `work` comes to, unless the signal is aborted before. After `limit` milliseconds it is what
    * `late` says.
    */
-  async do<T>(work: () => T | Promise<T>, limit = Infinity, late: () => T = () => { throw noAnswer(); }): Promise<T> {
+  async do<T>(work: () => T | Promise<T>, limit = Infinity, late: () => T = throwNoAnswer): Promise<T> {
     let endTimer = () => {};
     try {
       const result = await new Promise<T>((resolve, reject) => {
@@ -114,6 +129,10 @@ export class Call {
 
 const LATE = Symbol('late');
 
+const throwNoAnswer = () => {
+  throw new Failed(noAnswer);
+};
+
 /** What a wait is for. */
 export interface Wanted {
   queue: Queue;
@@ -123,7 +142,84 @@ export interface Wanted {
 }
 
 /**
- * Waits for a lock, in turn. (It may have been asked for before: `asked` is what came of that.)
+ * A wait for a lock without a signal: no more than a watcher with a timer.
+ *
+ * @internal
+ */
+export class Wait implements Watcher {
+  readonly #client: Client;
+  readonly #wanted: Wanted;
+  readonly #request: RequestNumber;
+  readonly #timeout: number;
+  readonly #granted: (request: RequestNumber) => void;
+  readonly #failed: (thrown: unknown) => void;
+  #endTimer: (() => void) | undefined;
+
+  /** Calls one of the two back, at once or later. */
+  constructor(
+    client: Client,
+    wanted: Wanted,
+    asked: number,
+    timeout: number,
+    granted: (request: RequestNumber) => void,
+    failed: (thrown: unknown) => void,
+  ) {
+    this.#client = client;
+    this.#wanted = wanted;
+    this.#request = asked >>> 3;
+    this.#timeout = timeout;
+    this.#granted = granted;
+    this.#failed = failed;
+    if ((asked & 7) !== State.Pending) this.changed(client.state(this.#request));
+    else if (!timeout) this.#late();
+    else this.#wait();
+  }
+
+  #wait(): void {
+    this.#client.watch(this.#request, this);
+    if (this.#timeout === Infinity) return;
+    try {
+      this.#endTimer = startTimer(this.#timeout, () => this.#late());
+    } catch (error) {
+      this.#giveUp(error);
+    }
+  }
+
+  changed(state: number): void {
+    if ((state & 7) === State.Pending) return;
+    this.#endTimer?.();
+    this.#client.watch(this.#request, undefined);
+    try {
+      held(this.#client, this.#request, this.#wanted.queue.key, state);
+    } catch (failed) {
+      return this.#giveUp(failed);
+    }
+    this.#granted(this.#request);
+  }
+
+  #late(): void {
+    const client = this.#client;
+    const request = this.#request;
+    const { queue } = this.#wanted;
+    client.watch(request, undefined);
+    if (queue.space.prefix !== undefined) {
+      acquire(client, this.#wanted, this.#timeout, undefined, request).then(this.#granted, this.#failed);
+      return;
+    }
+    const contention = contentionHere(client, request);
+    this.#giveUp(new Failed(() => timedOut(queue.key, this.#timeout, contention)));
+  }
+
+  #giveUp(why: unknown): void {
+    this.#client.watch(this.#request, undefined);
+    this.#client.remove(this.#request);
+    this.#failed(why);
+  }
+}
+
+/**
+ * Waits for a lock, in turn, for as long as `signal` is not aborted; or tries once more for that which was
+ * waited for by `late`.
  *
  * @internal
  */
@@ -132,12 +228,14 @@ export async function acquire(
   wanted: Wanted,
   timeout: number,
   signal: AbortSignal | undefined,
-  asked?: number,
+  late?: RequestNumber,
 ): Promise<RequestNumber> {
   const call = new Call(client, signal);
   let kept: RequestNumber | undefined;
   try {
-    return (kept = await call.do(() => waitInTurn(call, wanted, timeout, asked)));
+    return (kept = await call.do(() =>
+      late === undefined ? waitInTurn(call, wanted, timeout) : lastTry(call, wanted, call.own(late << 3) >>> 3, timeout),
+    ));
   } finally {
     call.end(kept);
   }
@@ -158,7 +256,7 @@ export async function acquireMany(
     for (const wanted of all) {
       const { key } = wanted.queue;
       const left = Math.max(0, timeout - (now() - start));
-      held.push([await call.do(() => waitInTurn(call, wanted, left, undefined, timeout)), key]);
+      held.push([await call.do(() => waitInTurn(call, wanted, left, timeout)), key]);
     }
     isDone = true;
     return held;
@@ -174,20 +272,20 @@ async function waitInTurn(
   call: Call,
   wanted: Wanted,
   timeout: number,
-  before?: number,
   whole = timeout,
 ): Promise<RequestNumber> {
   const { client } = call;
   const { queue, what, label } = wanted;
   const isLocal = queue.space.prefix === undefined;
   if (!timeout && !isLocal) return lastTry(call, wanted, undefined, whole);
-  const asked = before === undefined ? call.ask(queue, what, label) : call.own(before);
+  const asked = call.ask(queue, what, label);
   const request = asked >>> 3;
   if ((asked & 7) === State.Pending) {
     const isLate = await untilChanged(client, request, timeout);
     if (isLate && !call.isOver) {
       if (!isLocal) return lastTry(call, wanted, request, whole);
-      throw timedOut(queue.key, whole, contentionHere(client, request));
+      const contention = contentionHere(client, request);
+      throw new Failed(() => timedOut(queue.key, whole, contention));
     }
   }
   if (!call.isOver) held(client, request, queue.key);
@@ -216,12 +314,12 @@ function untilChanged(client: Client, request: RequestNumber, timeout: number): 
 }
 
 /** Whether a request has the lock, or was refused it. */
-function held(client: Client, request: RequestNumber, key: string): boolean {
-  const state = client.state(request);
-  const [reason, said] = client.reasonOf(state);
-  if ((state & 7) === State.Lost) throw lost(key, describeReason(reason, said));
-  if ((state & 7) === State.TurnedDown) throw unavailable(describeReason(reason, said));
-  return (state & 7) === State.Held;
+function held(client: Client, request: RequestNumber, key: string, state = client.state(request)): boolean {
+  if ((state & 7) === State.Held) return true;
+  const why = () => describeReason(...client.reasonOf(state));
+  if ((state & 7) === State.Lost) throw new Failed(() => lost(key, why()));
+  if ((state & 7) === State.TurnedDown) throw new Failed(() => unavailable(why()));
+  return false;
 }
 
 function contentionHere(client: Client, request: RequestNumber): Contention | undefined {
@@ -241,7 +339,9 @@ async function lastTry(call: Call, wanted: Wanted, request: RequestNumber | unde
   const { key } = wanted.queue;
   let kept: RequestNumber | undefined;
   try {
-    const late = () => { throw timedOut(key, timeout, { noAnswer: true }); };
+    const late = () => {
+      throw new Failed(() => timedOut(key, timeout, { noAnswer: true }));
+    };
     return (kept = await inner.do(() => tryOnce(call, inner, wanted, request, timeout), BEYOND, late));
   } finally {
     inner.end(call.isOver ? undefined : kept);
@@ -255,7 +355,8 @@ async function tryOnce(call: Call, inner: Call, wanted: Wanted, request: Request
   if (request === undefined) {
     const tried = await ifFree(inner, wanted);
     if (tried !== undefined) return tried;
-    throw timedOut(queue.key, timeout, await contention(client, queue));
+    const found = await contention(client, queue);
+    throw new Failed(() => timedOut(queue.key, timeout, found));
   }
   const here = contentionHere(client, request);
   let found = here;
@@ -266,7 +367,7 @@ async function tryOnce(call: Call, inner: Call, wanted: Wanted, request: Request
   call.giveUp(request);
   const tried = here ? undefined : await ifFree(inner, wanted);
   if (tried !== undefined) return tried;
-  throw timedOut(queue.key, timeout, found);
+  throw new Failed(() => timedOut(queue.key, timeout, found));
 }
 
 /** Who holds a lock. Not knowing must not hide the timeout that it is for. */
@@ -331,7 +432,7 @@ async function stealNow(call: Call, wanted: Wanted): Promise<RequestNumber> {
     // Node 26 crashes when a lock is stolen from another of its threads. It refuses us before it calls back
     // whoever it has just granted the lock; what it says to a query comes behind that.
     await query(client, queue.space);
-    if (!client.holds(queue)) throw unsupported('stealing, in Node, a lock that another thread holds');
+    if (!client.holds(queue)) throw new Failed(() => unsupported('stealing, in Node, a lock that another thread holds'));
   }
   const asked = call.ask(queue, what | Ask.Steal, label);
   if ((asked & 7) === State.Pending) await untilChanged(client, asked >>> 3, Infinity);

@@ -7,7 +7,7 @@ import { now } from './clock.js';
 import { unavailable } from './errors.js';
 import { platformLocks, read, whyFailed } from './host.js';
 import { promiseOf } from './platform-grants.js';
-import { Call, ifFree } from './waits.js';
+import { Call, Failed, ifFree } from './waits.js';
 import type { LockMode } from './options.js';
 
 /** A request, as it is known. */
@@ -104,10 +104,11 @@ async function ask(prefix: string): Promise<Snapshot> {
   try {
     answer = Object(await promiseOf('navigator.locks.query()', platformLocks().query()));
   } catch (thrown) {
-    throw unavailable(typeof thrown === 'string' ? thrown : whyFailed(thrown));
+    const why = typeof thrown === 'string' ? thrown : whyFailed(thrown);
+    throw new Failed(() => unavailable(why));
   }
   const all = (list: unknown): Known[] => {
-    if (!Array.isArray(list)) throw unavailable('navigator.locks.query() answered without the arrays held and pending');
+    if (!Array.isArray(list)) throw new Failed(() => unavailable('navigator.locks.query() answered without the arrays held and pending'));
     return list.flatMap((info) => read(() => describe(prefix, info)) ?? []);
   };
   return { held: all(read(() => answer.held)), pending: all(read(() => answer.pending)) };
