@@ -135,14 +135,16 @@ export class Client {
   ask(queue: Queue, what: number, label?: string): number {
     const asked = core.request(queue.line, what, now());
     const request = asked >>> 3;
-    this.#watchers[request] = undefined;
     if (label !== undefined) this.#labels.set(request, label);
     this.run();
     return (asked & 7) === State.Pending ? (request << 3) | (core.state(request) & 7) : asked;
   }
 
-  watch(request: RequestNumber, watcher: Watcher | undefined): void {
+  /** Returns who watched it before. */
+  watch(request: RequestNumber, watcher: Watcher | undefined): Watcher | undefined {
+    const before = this.#watchers[request];
     this.#watchers[request] = watcher;
+    return before;
   }
 
   state(request: RequestNumber): number {
@@ -159,26 +161,35 @@ export class Client {
   }
 
   /**
-   * Frees a lock and forgets its request. Returns whether it is free; if not, `whenFree` hears of it.
-   * {@link run} is left to the caller.
+   * Frees a lock and forgets its request. Returns whether it is free by now; if not, {@link whenFree}
+   * tells. {@link run} is left to the caller.
    */
-  free(request: RequestNumber, whenFree: () => void): boolean {
-    const state = core.release(request, now()) & 7;
-    if (state !== State.Releasing) {
-      this.#forget(request);
-      return true;
-    }
+  free(request: RequestNumber): boolean {
+    // To look at the clock takes as long as all the rest, and it matters to those alone who wait.
+    let freed = core.free(request, -1);
+    if (freed === 2) freed = core.free(request, now());
+    if (!freed) return false;
+    const watcher = this.#watchers[request];
+    if (watcher) this.#watchers[request] = undefined;
+    if (this.#labels.size) this.#labels.delete(request);
+    this.#unused(freed >>> 1);
+    watcher?.changed(State.Freed);
+    return true;
+  }
+
+  /** Calls back when the lock is free that {@link free} was called for, and forgets its request. */
+  whenFree(request: RequestNumber, callBack: () => void): void {
     const freed = () => {
       if (this.#watchers[request] !== watcher) return;
+      this.#watchers[request] = undefined;
       endTimer();
       this.remove(request);
-      whenFree();
+      callBack();
     };
     const watcher = { changed: (state: number) => void ((state & 7) === State.Releasing || freed()) };
     this.#watchers[request] = watcher;
     // By a platform that says nothing, it is as free as it will ever be.
     const endTimer = timer(PATIENCE, freed);
-    return false;
   }
 
   /** Forgets a request, and frees what it holds. */

@@ -79,10 +79,8 @@ export class LockGuard {
   release(): Promise<void> {
     if (!this.#released) {
       const loss = lossOf(this.#held, this.key);
-      let whenFree!: () => void;
       // Known before anybody hears of a loss, or has the lock, and perhaps releases in turn.
-      if (client.free(this.#held, () => whenFree())) this.#released = done;
-      else this.#released = new Promise((resolve) => (whenFree = resolve));
+      this.#released = client.free(this.#held) ? done : whenFree(this.#held);
       try {
         forget(this, this.#held);
         this.#endWarning?.();
@@ -116,22 +114,26 @@ export class LockGuard {
     return lossOf(guard.#held, guard.key);
   }
 
-  /** @internal Calls back when the lock is lost. */
-  static whenLost(guard: LockGuard, listener: Listener): void {
-    guard.#watch().listen(listener);
+  /** @internal Has a lock that nobody watches yet watched for its loss. */
+  static watch(guard: LockGuard, watcher: Watcher): void {
+    if (guard.#loss) guard.#loss.next = watcher;
+    else client.watch(guard.#held, watcher);
   }
 
   #watch(): Loss {
     if (!this.#loss) {
       const loss = (this.#loss = new Loss(this.key));
       if (!this.#released) {
-        client.watch(this.#held, loss);
+        loss.next = client.watch(this.#held, loss);
         loss.changed(client.state(this.#held));
       }
     }
     return this.#loss;
   }
 }
+
+const whenFree = (request: RequestNumber): Promise<void> =>
+  new Promise((resolve) => client.whenFree(request, resolve));
 
 /** @internal The promise of what is free at once. */
 export const done: Promise<void> = Promise.resolve();
@@ -142,7 +144,8 @@ function lossOf(request: RequestNumber, key: string): LockError | undefined {
   return (state & 7) === State.Lost ? errorOf(state, key) : undefined;
 }
 
-function errorOf(state: number, key: string): LockError {
+/** @internal The error of a lock with this state. */
+export function errorOf(state: number, key: string): LockError {
   const [reason, said] = client.reasonOf(state);
   return lost(key, describeReason(reason, said));
 }
@@ -159,7 +162,11 @@ class Loss implements Watcher {
     this.#key = key;
   }
 
+  /** Who watched before, and is told as well. */
+  next: Watcher | undefined;
+
   changed(state: number): void {
+    this.next?.changed(state);
     // By a promise: listeners may do anything, and others are to be told first.
     if ((state & 7) === State.Lost) void done.then(() => this.tell(errorOf(state, this.#key)));
   }

@@ -1,5 +1,5 @@
 import type { RequestNumber } from '#wasm-glue';
-import { Ask, State, type Client, type Space } from './client.js';
+import { Ask, State, type Client, type Queue, type Space } from './client.js';
 import { group, type LockGuards } from './group.js';
 import { done, LockGuard } from './guard.js';
 import {
@@ -12,7 +12,7 @@ import {
   type TryLockOptions,
   type WaitOptions,
 } from './options.js';
-import { callWith, checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
+import { callWith, checkRequest, Hold, type LockCallback, type RequestOptions } from './request.js';
 import { checkSignal, readReason } from './signal.js';
 import { lockInfo, type LockSnapshot } from './snapshot.js';
 import { Aborted, acquire, acquireMany, queryWithin, steal, throwLater, tryAcquire, Wait, type Wanted } from './waits.js';
@@ -176,7 +176,7 @@ export abstract class LockManager {
       const { key, mode, ifAvailable, steal, signal, timeout, callback } = checkRequest<T>(...args);
       const failed = (thrown: unknown) => resolve(throwLater(thrown, true));
       // Never within the call, nor within the release of another: the callback may do anything.
-      const hold = (guard: LockGuard) => done.then(() => holdDuring(guard, callback, resolve, reject));
+      const hold = (guard: LockGuard) => done.then(() => new Hold<T>(guard, resolve, reject).run(callback));
       if (ifAvailable) {
         this.#try(key, mode).then((guard) => (guard ? hold(guard) : resolve(callWith(callback, null))), failed);
       } else if (steal) {
@@ -216,15 +216,16 @@ export abstract class LockManager {
       this.#ask(signal, ask).then((request) => granted(this.#guard(request, key, mode)), failed);
       return;
     }
-    let wanted: Wanted;
+    let queue: Queue;
     try {
-      wanted = this.#wanted(client, this.#open(client), key, mode);
+      queue = client.queue(this.#open(client), key);
     } catch (error) {
       return failed(error);
     }
-    const asked = client.ask(wanted.queue, wanted.what, wanted.label);
+    const label = this.#backend.prefix === undefined ? this.#options.label : undefined;
+    const asked = client.ask(queue, this.#what(mode), label);
     if ((asked & 7) === State.Held) granted(this.#guard(asked >>> 3, key, mode));
-    else new Wait(client, wanted, asked, timeout, (request) => granted(this.#guard(request, key, mode)), failed);
+    else new Wait(client, queue, asked, this.#what(mode), timeout, this.#options, granted, failed);
   }
 
   async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
@@ -242,9 +243,12 @@ export abstract class LockManager {
   }
 
   #wanted(client: Client, space: Space, key: string, mode: LockMode): Wanted {
-    const { isAlone, prefix } = this.#backend;
-    const what = (mode === 'shared' ? Ask.Shared : 0) | (isAlone ? Ask.Alone : 0);
-    return { queue: client.queue(space, key), what, label: prefix === undefined ? this.#options.label : undefined };
+    const label = this.#backend.prefix === undefined ? this.#options.label : undefined;
+    return { queue: client.queue(space, key), what: this.#what(mode), label };
+  }
+
+  #what(mode: LockMode): number {
+    return (mode === 'shared' ? Ask.Shared : 0) | (this.#backend.isAlone ? Ask.Alone : 0);
   }
 
   #open(client: Client): Space {

@@ -2,7 +2,8 @@
 // Locks specification (https://w3c.github.io/web-locks/#api-lock-manager-request).
 
 import { asRequest, domException } from './errors.js';
-import { done, LockGuard } from './guard.js';
+import { State, type Watcher } from './client.js';
+import { done, errorOf, LockGuard } from './guard.js';
 import { checkMode, checkTimeout, type LockMode } from './options.js';
 import { checkSignal } from './signal.js';
 
@@ -81,32 +82,53 @@ function notSupported(message: string): Error {
  *
  * @internal
  */
-export function holdDuring<T>(
-  guard: LockGuard,
-  callback: LockCallback<T>,
-  resolve: (value: Awaited<T>) => void,
-  reject: (thrown: unknown) => void,
-): void {
-  const finish = <V>(settle: (value: V) => void, value: V) => {
-    const released = guard.release();
-    if (released === done) settle(value);
-    else void released.then(() => settle(value));
-  };
-  const failed = (thrown: unknown) => finish(reject, thrown);
-  const loss = LockGuard.lossOf(guard);
-  if (loss) return failed(asRequest(loss));
-  let result: T;
-  try {
-    result = callback(guard);
-  } catch (thrown) {
-    return failed(thrown);
+export class Hold<T> implements Watcher {
+  readonly #guard: LockGuard;
+  readonly #resolve: (value: Awaited<T>) => void;
+  readonly #reject: (thrown: unknown) => void;
+
+  constructor(guard: LockGuard, resolve: (value: Awaited<T>) => void, reject: (thrown: unknown) => void) {
+    this.#guard = guard;
+    this.#resolve = resolve;
+    this.#reject = reject;
   }
-  if (!canWait(result)) return finish(resolve, result as Awaited<T>);
-  LockGuard.whenLost(guard, (loss) => reject(asRequest(loss)));
-  try {
-    Promise.resolve(result).then((value) => finish(resolve, value), failed);
-  } catch (thrown) {
-    failed(thrown); // the promise of somebody's own class
+
+  run(callback: LockCallback<T>): void {
+    const loss = LockGuard.lossOf(this.#guard);
+    if (loss) return this.#failed(asRequest(loss));
+    let result: T;
+    try {
+      result = callback(this.#guard);
+    } catch (thrown) {
+      return this.#failed(thrown);
+    }
+    if (!canWait(result)) return this.#succeeded(result as Awaited<T>);
+    LockGuard.watch(this.#guard, this);
+    try {
+      Promise.resolve(result).then(
+        (value) => this.#succeeded(value),
+        (thrown) => this.#failed(thrown),
+      );
+    } catch (thrown) {
+      this.#failed(thrown); // the promise of somebody's own class
+    }
+  }
+
+  changed(state: number): void {
+    // By a promise: others are to be told first.
+    if ((state & 7) === State.Lost) void done.then(() => this.#reject(asRequest(errorOf(state, this.#guard.key))));
+  }
+
+  #succeeded(value: Awaited<T>): void {
+    const released = this.#guard.release();
+    if (released === done) this.#resolve(value);
+    else void released.then(() => this.#resolve(value));
+  }
+
+  #failed(thrown: unknown): void {
+    const released = this.#guard.release();
+    if (released === done) this.#reject(thrown);
+    else void released.then(() => this.#reject(thrown));
   }
 }
 

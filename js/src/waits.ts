@@ -4,7 +4,9 @@ import type { RequestNumber } from '#wasm-glue';
 import { Ask, PATIENCE, State, type Client, type Queue, type Space, type Watcher } from './client.js';
 import { now, startTimer, timer } from './clock.js';
 import { asRequest, unavailable, type LockError } from './errors.js';
+import { LockGuard } from './guard.js';
 import { isNode } from './host.js';
+import type { LockManagerOptions } from './manager.js';
 import { describeReason, lost, MAX_AHEAD, noAnswer, timedOut, unsupported, type Contention } from './messages.js';
 import { readReason, stopListening } from './signal.js';
 import { ownClient, query } from './web-query.js';
@@ -76,7 +78,8 @@ export class Call {
     const free = (request: RequestNumber) =>
       new Promise<void>((resolve) => {
         if (!this.#requests.delete(request)) return resolve();
-        if (this.client.free(request, resolve)) resolve();
+        if (this.client.free(request)) resolve();
+        else this.client.whenFree(request, resolve);
         this.client.run();
       });
     await Promise.all(requests.map(free));
@@ -148,26 +151,32 @@ export interface Wanted {
  */
 export class Wait implements Watcher {
   readonly #client: Client;
-  readonly #wanted: Wanted;
+  readonly #queue: Queue;
   readonly #request: RequestNumber;
+  readonly #what: number;
   readonly #timeout: number;
-  readonly #granted: (request: RequestNumber) => void;
+  readonly #options: LockManagerOptions;
+  readonly #granted: (guard: LockGuard) => void;
   readonly #failed: (thrown: unknown) => void;
   #endTimer: (() => void) | undefined;
 
   /** Calls one of the two back, at once or later. */
   constructor(
     client: Client,
-    wanted: Wanted,
+    queue: Queue,
     asked: number,
+    what: number,
     timeout: number,
-    granted: (request: RequestNumber) => void,
+    options: LockManagerOptions,
+    granted: (guard: LockGuard) => void,
     failed: (thrown: unknown) => void,
   ) {
     this.#client = client;
-    this.#wanted = wanted;
+    this.#queue = queue;
     this.#request = asked >>> 3;
+    this.#what = what;
     this.#timeout = timeout;
+    this.#options = options;
     this.#granted = granted;
     this.#failed = failed;
     if ((asked & 7) !== State.Pending) this.changed(client.state(this.#request));
@@ -190,20 +199,25 @@ export class Wait implements Watcher {
     this.#endTimer?.();
     this.#client.watch(this.#request, undefined);
     try {
-      held(this.#client, this.#request, this.#wanted.queue.key, state);
+      held(this.#client, this.#request, this.#queue.key, state);
     } catch (failed) {
       return this.#giveUp(failed);
     }
-    this.#granted(this.#request);
+    this.#grant(this.#request);
+  }
+
+  #grant(request: RequestNumber): void {
+    this.#granted(LockGuard.create(request, this.#queue.key, this.#what & Ask.Shared ? 'shared' : 'exclusive', this.#options));
   }
 
   #late(): void {
     const client = this.#client;
     const request = this.#request;
-    const { queue } = this.#wanted;
+    const queue = this.#queue;
     client.watch(request, undefined);
     if (queue.space.prefix !== undefined) {
-      acquire(client, this.#wanted, this.#timeout, undefined, request).then(this.#granted, this.#failed);
+      const wanted = { queue, what: this.#what, label: undefined };
+      acquire(client, wanted, this.#timeout, undefined, request).then((request) => this.#grant(request), this.#failed);
       return;
     }
     const contention = contentionHere(client, request);

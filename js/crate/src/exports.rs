@@ -126,6 +126,26 @@ pub fn release(request: u32, now: f64) -> u32 {
     })
 }
 
+/// Frees a lock and forgets its request, as far as that is possible: 1, or one more than
+/// twice the line, plus one, if nobody uses that any more; 0 if it takes time, and
+/// [`ASK_AGAIN`] if it depends on the time, and none was given.
+#[wasm_bindgen]
+pub fn free(request: u32, now: f64) -> u32 {
+    with(|edge| {
+        let slot = request as usize;
+        if now < 0.0 && edge.relay.has_waiters(slot) {
+            return ASK_AGAIN;
+        }
+        edge.relay.release(slot, now);
+        if matches!(edge.relay.state(slot), State::Releasing) {
+            return 0;
+        }
+        line_or_none(edge.relay.remove(slot, now).1) << 1 | 1
+    })
+}
+
+const ASK_AGAIN: u32 = 2;
+
 #[wasm_bindgen]
 pub fn remove(request: u32, now: f64) -> u32 {
     with(|edge| line_or_none(edge.relay.remove(request as usize, now).1))

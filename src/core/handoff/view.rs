@@ -69,6 +69,12 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
         })
     }
 
+    /// Whether anybody of this context waits for the lock that `request` is for.
+    pub(crate) fn has_waiters(&self, request: RequestSlot) -> bool {
+        let line = &self.lines[self.requests[request].line];
+        !(line.waiting.is_empty() && line.trying.is_empty())
+    }
+
     /// Whether this context holds the lock of `line` in any mode.
     pub(crate) fn holds(&self, line: LineSlot) -> bool {
         !self.lines[line].active.is_empty()
