@@ -49,6 +49,10 @@ pub enum LockError {
 
     /// A lock that had been granted was taken away, or the manager lost what all
     /// its locks stand on. Whatever it protected may be in use by someone else.
+    ///
+    /// In browsers also a wait that ended because the lock was stolen just when it was
+    /// granted, or because the page went into the back/forward cache: nothing was locked,
+    /// and it may be asked for again.
     #[error("{}lost: {reason}", subject(.key))]
     Lost {
         /// The key of the lost lock; `None` when the whole manager is lost.
@@ -98,6 +102,9 @@ pub struct Contention {
     /// How many requests still waited in front. Counted up to
     /// [`Contention::MAX_AHEAD`]; that number means "so many or more".
     pub ahead: Option<usize>,
+    /// Whether the platform's lock manager gave no answer, so that nothing is known of a
+    /// holder: a page that is prerendered gets none before it is shown.
+    pub no_answer: bool,
 }
 
 impl Contention {
@@ -108,6 +115,11 @@ impl Contention {
 
 impl fmt::Display for Contention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.no_answer {
+            return f.write_str(
+                "the browser has not answered (a prerendered page gets no answer before it is shown)",
+            );
+        }
         f.write_str("held")?;
         if let Some(holder) = &self.holder {
             write!(f, " by {holder}")?;
@@ -234,6 +246,7 @@ mod tests {
             holder: Some("tab 3".into()),
             held_for: Some(Duration::from_micros(2_300_700)),
             ahead: Some(2),
+            no_answer: false,
         };
         assert_eq!(
             timed_out(Some(contention)),

@@ -44,8 +44,6 @@ mod core;
 mod error;
 mod guard;
 mod hash;
-#[cfg(all(target_family = "wasm", target_os = "unknown", feature = "js"))]
-mod js;
 mod key;
 mod manager;
 pub mod memory;
@@ -60,6 +58,8 @@ mod scope;
 mod snapshot;
 mod sync;
 mod table;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+mod tasks;
 mod time;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 pub mod web_locks;

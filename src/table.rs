@@ -240,7 +240,7 @@ impl<W, M> Table<W, M> {
                     queue.further.unlink(slot, &mut self.others);
                     self.others.remove(slot);
                 }
-                wakes.extend(self.watchers.drain().map(|watcher| watcher.waker));
+                wakes.extend(self.all_watchers());
             }
         }
         let slot = None;
@@ -328,11 +328,7 @@ impl<W, M> Table<W, M> {
         if capacity > KEEP_CAPACITY && length < capacity / 8 {
             self.queues.shrink_to(length * 2, |queue| queue.key.hash);
         }
-        // A slab can be cut only behind its last used slot, so it shrinks when
-        // it is empty.
-        if self.others.capacity() > KEEP_CAPACITY && self.others.is_empty() {
-            self.others = Slab::new();
-        }
+        give_slots_back(&mut self.others);
     }
 
     /// Takes every lock away and grants nothing from now on.
@@ -345,7 +341,7 @@ impl<W, M> Table<W, M> {
             .into_iter()
             .filter_map(|(_, request)| request.waker);
         let mut wakes: Wakes<W> = wakers.collect();
-        wakes.extend(self.watchers.drain().map(|watcher| watcher.waker));
+        wakes.extend(self.all_watchers());
         wakes
     }
 
@@ -373,7 +369,18 @@ impl<W, M> Table<W, M> {
     /// Takes back what [`watch`](Self::watch) left, unless a loss has used it up.
     pub(crate) fn unwatch(&mut self, id: WatcherId) -> Option<W> {
         let watcher = self.watchers.get(id.slot)?;
-        (watcher.serial == id.serial).then(|| self.watchers.remove(id.slot).waker)
+        if watcher.serial != id.serial {
+            return None;
+        }
+        let waker = self.watchers.remove(id.slot).waker;
+        give_slots_back(&mut self.watchers);
+        Some(waker)
+    }
+
+    /// Takes out those who watch, to be woken.
+    fn all_watchers(&mut self) -> impl Iterator<Item = W> + use<W, M> {
+        let watchers = std::mem::take(&mut self.watchers);
+        watchers.into_iter().map(|(_, watcher)| watcher.waker)
     }
 
     /// The first holder of `key`, and how many requests wait for it before
@@ -416,6 +423,14 @@ impl<W, M> Table<W, M> {
                 });
             }
         }
+    }
+}
+
+/// A slab can be cut only behind its last used slot, so it shrinks when it is empty.
+#[inline]
+fn give_slots_back<T>(slots: &mut Slab<T>) {
+    if slots.capacity() > KEEP_CAPACITY && slots.is_empty() {
+        *slots = Slab::new();
     }
 }
 

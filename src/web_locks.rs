@@ -7,13 +7,16 @@ mod bindings;
 mod claim;
 mod context;
 mod errand;
-mod ghosts;
+mod named;
 mod nudge;
 mod page;
 mod platform;
 mod round_trip;
 mod snapshot;
+mod wakers;
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -165,8 +168,31 @@ impl WebLockManager {
         mode: LockMode,
     ) -> Result<Option<WebLockGuard>, LockError> {
         let claim = self.claim(&key, mode, IfHeld::Refuse)?;
-        let granted = claim.answer().await?;
+        let granted = claim.answer_of_try(key.as_str()).await?;
         Ok(granted.then(|| WebLockGuard::new(key, mode, claim)))
+    }
+
+    async fn take_by_force(&self, key: LockKey) -> Result<WebLockGuard, LockError> {
+        let mode = LockMode::Exclusive;
+        if platform::is_node() {
+            if let Some(free) = self.take_if_free(key.clone(), mode).await? {
+                return Ok(free);
+            }
+            // Node 26 crashes when a lock is stolen from another of its threads. It refuses
+            // us before it calls back whoever it has just granted the lock; what it says to
+            // a query comes behind that.
+            let prefix = self.prefix()?;
+            snapshot::query(prefix).await?;
+            let name = format!("{prefix}{key}");
+            if !Context::here().look(|relay| relay.holds(&name)) {
+                return Err(LockError::Unsupported {
+                    operation: "stealing, in Node, a lock that another thread holds",
+                });
+            }
+        }
+        let claim = self.claim(&key, mode, IfHeld::Steal)?;
+        claim.answer(key.as_str()).await?;
+        Ok(WebLockGuard::new(key, mode, claim))
     }
 
     /// [`acquire`](LockManager::acquire) without the box.
@@ -177,26 +203,35 @@ impl WebLockManager {
     ) -> Result<WebLockGuard, LockError> {
         let AcquireOptions { mode, timeout } = options;
         let key = LockKey::new(key)?;
-        if timeout.is_zero() {
-            return match self.take_if_free(key.clone(), mode).await? {
-                Some(guard) => Ok(guard),
-                None => {
-                    let contention = self.contention(&key).await;
-                    Err(LockError::timed_out(key.as_str(), timeout, contention))
+        let claim = match timeout.is_zero() {
+            true => None,
+            false => {
+                let claim = self.claim(&key, mode, IfHeld::Queue)?;
+                if let Some(answer) = time::timeout(timeout, claim.answer(key.as_str())).await? {
+                    answer?;
+                    return Ok(WebLockGuard::new(key, mode, claim));
                 }
-            };
-        }
-        let claim = self.claim(&key, mode, IfHeld::Queue)?;
-        match time::timeout(timeout, claim.answer()).await? {
-            Some(answer) => {
-                answer?;
-                Ok(WebLockGuard::new(key, mode, claim))
+                Some(claim)
             }
-            None => self.last_try(claim, key, options).await,
+        };
+        let last_try = self.last_try(claim, key.clone(), options);
+        match answered_within(BEYOND, last_try).await {
+            Some(result) => result,
+            None => {
+                let contention = Contention {
+                    no_answer: true,
+                    ..Contention::default()
+                };
+                Err(LockError::timed_out(
+                    key.as_str(),
+                    timeout,
+                    Some(contention),
+                ))
+            }
         }
     }
 
-    /// The last try of a wait whose time is up.
+    /// The last try of a wait whose time is up, or the only one if it was not to wait.
     ///
     /// A timer proves little: after a laptop slept, it fires before the grant that
     /// was due hours ago has come through. A query makes the round to the browser
@@ -204,17 +239,27 @@ impl WebLockManager {
     /// if there was none. Only if one of our own context holds the lock, we know.
     async fn last_try(
         &self,
-        claim: Claim,
+        claim: Option<Claim>,
         key: LockKey,
         options: AcquireOptions,
     ) -> Result<WebLockGuard, LockError> {
         let AcquireOptions { mode, timeout } = options;
+        let Some(claim) = claim else {
+            return match self.take_if_free(key.clone(), mode).await? {
+                Some(guard) => Ok(guard),
+                None => {
+                    let contention = self.contention(&key).await;
+                    Err(LockError::timed_out(key.as_str(), timeout, contention))
+                }
+            };
+        };
         let ahead = claim.ahead(Contention::MAX_AHEAD);
         let contention = match ahead {
             Some(ahead) => Some(Contention {
                 holder: client(snapshot::own_client().await.ok().flatten()),
                 held_for: Some(Stamp::at(ahead.held_since).elapsed()),
                 ahead: ahead.waiting,
+                ..Contention::default()
             }),
             None => self.contention(&key).await,
         };
@@ -232,15 +277,41 @@ impl WebLockManager {
 
     /// Who holds `key`. Not knowing must not hide the timeout that it is for.
     async fn contention(&self, key: &LockKey) -> Option<Contention> {
-        let snapshot = self.query().await.ok()?;
+        let snapshot = snapshot::query(self.prefix().ok()?).await.ok()?;
         let mut held = snapshot.held.into_iter();
         let holder = held.find(|info| info.key == key.as_str())?;
         Some(Contention {
             holder: client(holder.client),
             held_for: holder.age,
-            ahead: None,
+            ..Contention::default()
         })
     }
+}
+
+/// So long after its timeout a wait may take to find out who was in the way.
+const BEYOND: Duration = Duration::from_secs(1);
+
+/// So long we wait for what the browser answers at once, if it answers.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs `work` for at most `limit`; without a limit where there is no timer to keep it by.
+async fn answered_within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    match time::timeout(limit, work.as_mut()).await {
+        Ok(output) => output,
+        Err(_) => Some(work.await),
+    }
+}
+
+/// What the browser answers at once, or an error that it did not answer.
+async fn or_unavailable<T>(
+    work: impl Future<Output = Result<T, LockError>>,
+) -> Result<T, LockError> {
+    answered_within(PATIENCE, work).await.unwrap_or_else(|| {
+        let reason = "navigator.locks has not answered for 10 seconds \
+                      (a prerendered page gets no answer before it is shown)";
+        Err(platform::unavailable(String::from(reason)))
+    })
 }
 
 fn client(id: Option<String>) -> Option<String> {
@@ -268,7 +339,8 @@ impl LockManager for WebLockManager {
         key: &str,
         mode: LockMode,
     ) -> Result<Option<Box<dyn LockGuard>>, LockError> {
-        let taken = self.take_if_free(LockKey::new(key)?, mode).await?;
+        let taken = self.take_if_free(LockKey::new(key)?, mode);
+        let taken = or_unavailable(taken).await?;
         Ok(taken.map(|guard| Box::new(guard) as _))
     }
 
@@ -281,29 +353,12 @@ impl LockManager for WebLockManager {
     }
 
     async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
-        let (key, mode) = (LockKey::new(key)?, LockMode::Exclusive);
-        if platform::is_node() {
-            if let Some(free) = self.take_if_free(key.clone(), mode).await? {
-                return Ok(Box::new(free));
-            }
-            // Node 26 crashes when a lock is stolen from another of its threads. It refuses
-            // us before it calls back whoever it has just granted the lock; what it says to
-            // a query comes behind that.
-            self.query().await?;
-            let name = format!("{}{key}", self.prefix()?);
-            if !Context::here().look(|relay| relay.holds(&name)) {
-                return Err(LockError::Unsupported {
-                    operation: "stealing, in Node, a lock that another thread holds",
-                });
-            }
-        }
-        let claim = self.claim(&key, mode, IfHeld::Steal)?;
-        claim.answer().await?;
-        Ok(Box::new(WebLockGuard::new(key, mode, claim)))
+        let key = LockKey::new(key)?;
+        Ok(Box::new(or_unavailable(self.take_by_force(key)).await?))
     }
 
     async fn query(&self) -> Result<LockSnapshot, LockError> {
-        snapshot::query(self.prefix()?).await
+        or_unavailable(snapshot::query(self.prefix()?)).await
     }
 
     fn scope(&self) -> LockScope {

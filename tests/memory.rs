@@ -80,6 +80,28 @@ async fn a_timeout_counts_those_in_front() {
     assert!(message.ends_with(", 1 request waits in front"), "{message}");
 }
 
+/// Counting stops there, so that many timeouts in a long queue stay cheap.
+#[tokio::test]
+async fn a_timeout_counts_up_to_a_thousand() {
+    let locks = MemoryLockManager::new();
+    let _held = locks.try_lock("memory.many").await.unwrap();
+    let mut waits = Vec::new();
+    for (count, expected) in [
+        (999, ", 999 requests wait in front"),
+        (1000, ", 1000 or more requests wait in front"),
+        (1500, ", 1000 or more requests wait in front"),
+    ] {
+        while waits.len() < count {
+            let mut wait = locks.lock("memory.many", LONG);
+            assert!(futures::poll!(&mut wait).is_pending());
+            waits.push(wait);
+        }
+        let error = locks.lock("memory.many", Duration::from_millis(1)).await;
+        let message = error.unwrap_err().to_string();
+        assert!(message.ends_with(expected), "{message}");
+    }
+}
+
 /// A reader that only a writer kept waiting is granted when the writer gives up.
 /// (In the suite for all backends this has no place: Chromium leaves the reader
 /// waiting until a holder releases.)

@@ -61,11 +61,13 @@ function sources() {
   return [crates, library];
 }
 
-/** The entries of the package, and where each has the wasm from. */
+/** The entries of the package: the module that each is of, and where it has the wasm from. */
 const entries = {
   // The bytes go into the bundle, so that no page, worker or bundler has a file to find.
-  index: 'js/src/source-inline.ts',
-  'wasm-url': 'js/src/source-url.ts',
+  index: { module: 'js/src/index.ts', source: 'js/src/source-inline.ts' },
+  'wasm-url': { module: 'js/src/wasm-url.ts', source: 'js/src/source-url.ts' },
+  // The file is imported like a module, for Cloudflare's workerd, which compiles no bytes.
+  workerd: { module: 'js/src/index.ts', source: 'js/src/source-module.ts' },
 };
 
 /**
@@ -76,16 +78,16 @@ async function bundle(entry) {
   const esbuild = await import('esbuild');
   await esbuild.build({
     absWorkingDir: root,
-    entryPoints: [`js/src/${entry}.ts`],
-    outdir: 'pkg',
+    entryPoints: [entries[entry].module],
+    outfile: `pkg/${entry}.js`,
     bundle: true,
     format: 'esm',
     platform: 'neutral',
     target: 'es2022',
-    external: ['node:*'],
+    external: ['node:*', './crosslock_bg.wasm'],
     define: { CROSSLOCK_VERSION: JSON.stringify(version()) },
     alias: {
-      '#wasm-source': join(root, entries[entry]),
+      '#wasm-source': join(root, entries[entry].source),
       '#wasm-glue': join(glue, 'crosslock.js'),
       '#wasm-inline': inline,
     },
@@ -93,9 +95,6 @@ async function bundle(entry) {
   });
   await shortenLocals(join(pkg, `${entry}.js`));
 }
-
-/** Of the crate, and so of the package. */
-const version = () => readFileSync(join(root, 'Cargo.toml'), 'utf8').match(/^version = "(.+)"$/m)[1];
 
 async function declareTypes() {
   await run(bin('tsc'), ['--project', 'tools/tsconfig.declarations.json']);
@@ -111,6 +110,8 @@ function copyTemplate() {
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
   writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, version: version() }, null, 2)}\n`);
 }
+
+const version = () => readFileSync(join(root, 'Cargo.toml'), 'utf8').match(/^version = "(.+)"$/m)[1];
 
 function hashOf(paths) {
   const hash = createHash('sha256').update(output('rustc', '--version') ?? '');

@@ -55,11 +55,12 @@ async function trimGlue(glue) {
 export async function shortenLocals(file) {
   const esbuild = await import('esbuild');
   const code = readFileSync(file, 'utf8');
-  // What exports nothing is no module to esbuild, and the top-level names of other scripts are fixed.
+  // What neither exports nor imports is no module to esbuild, and the top-level names of other scripts are fixed.
   const [exports] = code.match(/export \{[^}]*\};\s*$/);
-  const script = code.slice(0, -exports.length);
+  const imports = code.match(/^import .*;$/gm) ?? [];
+  const script = imports.reduce((script, statement) => script.replace(statement, ''), code.slice(0, -exports.length));
   const { code: shorter } = await esbuild.transform(script, { minify: true, target: 'es2022' });
-  writeFileSync(file, shorter.trimEnd() + exports.replace(/\s+/g, ' '));
+  writeFileSync(file, imports.join('') + shorter.trimEnd() + exports.replace(/\s+/g, ' '));
 }
 
 /**

@@ -58,6 +58,12 @@ declare module '#wasm-glue' {
   export function initSync(options: { module: WebAssembly.Module }): { memory: WebAssembly.Memory };
 }
 
+declare module '*.wasm' {
+  /** What bundlers for Cloudflare Workers make of the file. */
+  const module: WebAssembly.Module;
+  export default module;
+}
+
 declare module '#wasm-source' {
   /** The module, wherever this entry of the package has it from: `source-inline.ts` or `source-url.ts`. */
   export function compile(): Promise<WebAssembly.Module>;

@@ -46,8 +46,8 @@ export class LockError extends Error {
 
   /**
    * What {@link LockError.from} makes the error of again, in another realm or thread. `postMessage` and
-   * `structuredClone` keep of an error of any class the message alone (HTML, "StructuredSerialize");
-   * of this plain object they keep all, and so does `JSON.stringify`.
+   * `structuredClone` are sure to keep the message of an error, and not its class or `code` (HTML,
+   * "StructuredSerializeInternal"); of this plain object they keep all. `JSON.stringify` calls it.
    */
   toJSON(): LockErrorData {
     const { name, code, key, message } = this;

@@ -33,12 +33,8 @@ export class LockGuard {
     this.mode = mode;
     this.#held = held;
     this.#options = options;
-    try {
-      this.#endWarning = warnIfHeldTooLong(key, options);
-      warnIfCollected(this, held);
-    } catch {
-      // A faked clock may throw. The lock is held, and whoever holds it must have its guard.
-    }
+    this.#endWarning = warnIfHeldTooLong(key, options);
+    warnIfCollected(this, held);
   }
 
   /** @internal */
@@ -81,12 +77,8 @@ export class LockGuard {
       const loss = lossOf(this.#held, this.key);
       // Known before anybody hears of a loss, or has the lock, and perhaps releases in turn.
       this.#released = client.free(this.#held) ? done : whenFree(this.#held);
-      try {
-        forget(this, this.#held);
-        this.#endWarning?.();
-      } catch {
-        // A faked clock may throw. The lock is free.
-      }
+      forget(this, this.#held);
+      this.#endWarning?.();
       // It may have been lost without anybody watching.
       if (loss) (this.#loss ??= new Loss(this.key)).tell(loss);
       client.run();

@@ -4,7 +4,7 @@
 
 import type { Client } from './client.js';
 
-/** What is shared in a realm. */
+/** @internal What is shared in a realm. */
 export interface Realm {
   /** The client, while it loads and afterwards. */
   loading: Promise<Client> | undefined;
@@ -40,8 +40,8 @@ function find(): Realm | undefined {
       const value: Realm = { loading: undefined, awaiting: 0, clientId: undefined };
       Object.defineProperty(global, name, { value: Object.seal(value) });
     }
-    const found = global[name] as Partial<Realm> | null | undefined;
-    return typeof found === 'object' && Number.isInteger(found?.awaiting) ? (found as Realm) : undefined;
+    const found = global[name] as Realm;
+    return Number.isInteger(found.awaiting) && !Object.isFrozen(found) ? found : undefined;
   } catch {
     return undefined;
   }

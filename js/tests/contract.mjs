@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
 import { LockError, LockGuard, LockManager } from '../../pkg/index.js';
+import { lossContract } from './losses.mjs';
+import { signalContract } from './signals.mjs';
 import { freshKey, nothing, rejection, requestsFor, untilPending } from './support.mjs';
 
 /**
@@ -21,6 +23,9 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
       assert.ok(locks instanceof LockManager);
       assert.equal(locks.scope, scope);
     });
+
+    signalContract(locks);
+    lossContract(locks, name);
 
     test('has one exclusive holder at a time', async () => {
       const key = freshKey();

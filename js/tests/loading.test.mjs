@@ -156,6 +156,114 @@ function loading(runNode) {
   });
 }
 
+describe('where globals are missing', { timeout: 60_000 }, () => {
+  const everything = ['TextDecoder', 'TextEncoder', 'FinalizationRegistry', 'performance', 'DOMException', 'AbortController', 'setTimeout', 'navigator', 'WebAssembly'];
+  for (const [entry, crosslock] of Object.entries(entries)) {
+    for (const names of [...everything.map((name) => [name]), everything]) {
+      test(`${entry} can be imported without ${names}`, async () => {
+        const source = `
+          for (const name of ${JSON.stringify(names)}) delete globalThis[name];
+          await import('crosslock');
+          console.log('done');
+        `;
+        assert.deepEqual(await runWith(source, { crosslock }), ok);
+      });
+    }
+  }
+
+  /** What a wallet does that may meet what is missing. */
+  const use = `
+    const { LockError, MemoryLockManager } = await import('crosslock');
+    const locks = new MemoryLockManager({ label: 'the wället €😀' });
+    const guard = await locks.lock('k', { timeout: 0 });
+    assert.equal((await locks.query()).held[0].label, 'the wället €😀');
+    assert.equal(await locks.tryLock('k'), null);
+    const bad = await locks.tryLock('näïve 😀 \ud800').catch((error) => error);
+    assert.equal(bad.code, 'INVALID_KEY');
+    assert.equal(bad.key, 'näïve 😀 \\\\u{fffd}');
+    await guard.release();
+    await locks.request('k', { steal: true }, () => {});
+  `;
+  for (const missing of ['TextDecoder', 'TextEncoder', 'DOMException', 'FinalizationRegistry', 'performance', 'navigator']) {
+    test(`memory locks work without ${missing}`, async () => {
+      const source = `
+        import assert from 'node:assert/strict';
+        delete globalThis.${missing};
+        ${use}
+        console.log('done');
+      `;
+      assert.deepEqual(await runWith(source), ok);
+    });
+  }
+
+  test('memory locks work where the text coders are there and broken', async () => {
+    const source = `
+      import assert from 'node:assert/strict';
+      globalThis.TextDecoder = class { decode() { return 'mock'; } };
+      globalThis.TextEncoder = class { encode() { throw new Error('mock'); } };
+      ${use}
+      console.log('done');
+    `;
+    assert.deepEqual(await runWith(source), ok);
+  });
+
+  test('what needs a missing global says which', async () => {
+    const source = `
+      import assert from 'node:assert/strict';
+      const { MemoryLockManager } = await import('crosslock');
+      const guard = await new MemoryLockManager().lock('k', { timeout: 0 });
+      delete globalThis.AbortController;
+      assert.throws(() => guard.lost, { code: 'UNAVAILABLE', message: /no AbortController/ });
+      await guard.release();
+      delete globalThis.DOMException;
+      await assert.rejects(new MemoryLockManager().request('-k', () => {}), { name: 'NotSupportedError' });
+      const gone = { aborted: true, addEventListener() {}, removeEventListener() {} };
+      await assert.rejects(new MemoryLockManager().lock('k', { timeout: 0, signal: gone }), { code: 'ABORTED' });
+      console.log('done');
+    `;
+    assert.deepEqual(await runWith(source), ok);
+  });
+
+  test('in a realm of its own with the language alone, as in a vm context or a compartment', async () => {
+    const source = `
+      import assert from 'node:assert/strict';
+      import { createContext, SourceTextModule } from 'node:vm';
+      import { readFileSync } from 'node:fs';
+      const context = createContext({});
+      const load = async (text) => {
+        const module = new SourceTextModule(text, { context });
+        await module.link(() => {});
+        await module.evaluate();
+        return module.namespace;
+      };
+      const { MemoryLockManager, WebLockManager } = await load(readFileSync(new URL('crosslock'), 'utf8'));
+      const error = await new WebLockManager().tryLock('k').catch((error) => error);
+      assert.equal(error.code, 'UNAVAILABLE');
+      const memory = await new MemoryLockManager().tryLock('k').catch((error) => error);
+      assert.ok(memory.code === 'UNAVAILABLE' || memory.key === 'k', memory);
+      console.log('done');
+    `;
+    assert.deepEqual(await runWith(source, { flags: ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'] }), ok);
+  });
+
+  test('Cloudflare Workers are told what they need, and nothing of a policy', async () => {
+    const source = `
+      import assert from 'node:assert/strict';
+      import { MemoryLockManager } from 'crosslock';
+      Object.defineProperty(globalThis, 'navigator', { value: { userAgent: 'Cloudflare-Workers' } });
+      WebAssembly.compile = () => Promise.reject(new WebAssembly.CompileError('WebAssembly.compile(): Wasm code generation disallowed by embedder'));
+      await assert.rejects(new MemoryLockManager().tryLock('k'), (error) => {
+        assert.equal(error.code, 'UNAVAILABLE');
+        assert.match(error.message, /condition "workerd"/);
+        assert.doesNotMatch(error.message, /Policy/i);
+        return true;
+      });
+      console.log('done');
+    `;
+    assert.deepEqual(await runWith(source), ok);
+  });
+});
+
 describe('where the wasm comes from', { timeout: 60_000 }, () => {
   test('the default entry refers to no file, so that no bundler looks for one', () => {
     const text = readFileSync(new URL(entries.crosslock), 'utf8');

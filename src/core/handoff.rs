@@ -34,18 +34,22 @@ mod lease;
 mod line;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
+mod reason;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod simulation;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod stories;
-mod reason;
 mod view;
 
 pub(crate) use answers::Settled;
-use lease::{Lease, Leases, Phase};
 pub(crate) use lease::LeaseId;
+use lease::{Lease, Leases, Phase};
 pub(crate) use reason::Reason;
-pub(crate) use view::Ahead;
+#[allow(
+    unused_imports,
+    reason = "the edges name them, and are not always there"
+)]
+pub(crate) use view::{Ahead, Asked, Own};
 
 /// So often a lease is handed on, counting its first holder.
 pub(crate) const TURNS: u32 = 1000;
@@ -134,7 +138,9 @@ pub(crate) struct Relay<W, R> {
     lines: Slab<Line>,
     requests: Slab<Request<W, R>>,
     leases: Leases,
-    orders: VecDeque<Order>,
+    orders: Vec<Order>,
+    /// How many of these are being carried out, or were.
+    taken: usize,
     wakes: VecDeque<W>,
     /// Whether the reminder is set.
     is_reminded: bool,
@@ -149,6 +155,8 @@ struct Line {
     /// asked: what is asked for is granted at once, and handed on without a bound.
     is_local: bool,
     waiting: List,
+    /// Those who queue with the platform themselves, each with a lease of its own.
+    alone: List,
     /// Tries that wait until the platform has heard of what we let go.
     trying: List,
     /// The lease that the head will have if none is handed on to it before.
@@ -184,7 +192,7 @@ struct Request<W, R> {
     /// The lease that it holds, or has to itself and waits for.
     lease: Option<LeaseId>,
     waker: Option<W>,
-    /// In the line's `waiting` or `trying`, or in the lease's `holders`.
+    /// In the line's `waiting`, `alone` or `trying`, or in the lease's `holders`.
     links: Links,
     if_held: IfHeld,
     passing: Passing,
@@ -209,7 +217,8 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
             lines: Slab::new(),
             requests: Slab::new(),
             leases: Leases::new(),
-            orders: VecDeque::new(),
+            orders: Vec::new(),
+            taken: 0,
             wakes: VecDeque::new(),
             is_reminded: false,
             is_hidden: false,
@@ -222,7 +231,13 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
 
     /// What is to be done next, with the relay unlocked: it runs foreign code.
     pub(crate) fn next_order(&mut self) -> Option<Order> {
-        self.orders.pop_front()
+        let Some(order) = self.orders.get_mut(self.taken) else {
+            self.orders.clear();
+            self.taken = 0;
+            return None;
+        };
+        self.taken += 1;
+        Some(core::mem::replace(order, Order::Remind))
     }
 
     /// Who is to be woken next, once there are no more orders.
@@ -279,7 +294,12 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
                 self.settle(line, now);
             }
             (IfHeld::Refuse, _) => self.try_now(slot, now),
-            (IfHeld::Queue, Passing::Off) | (IfHeld::Steal, _) => self.ask_alone(slot, now),
+            (IfHeld::Queue, Passing::Off) => {
+                let alone = &mut self.lines[line].alone;
+                alone.push_back(slot, &mut self.requests);
+                self.ask_alone(slot, now);
+            }
+            (IfHeld::Steal, _) => self.ask_alone(slot, now),
         }
         slot
     }
@@ -288,10 +308,9 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
         &self.requests[request].state
     }
 
-    /// Has `waker` woken at the next change of state. Returns the one that it replaces,
-    /// for the caller to drop where that can do no harm.
-    pub(crate) fn set_waker(&mut self, request: RequestSlot, waker: W) -> Option<W> {
-        self.requests[request].waker.replace(waker)
+    /// What is to be woken at the next change of state, and is taken then.
+    pub(crate) fn waker(&mut self, request: RequestSlot) -> &mut Option<W> {
+        &mut self.requests[request].waker
     }
 
     /// Gives up a wait, or frees a lock.
@@ -316,7 +335,10 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
                     self.requests[slot].state = State::Releasing;
                 }
             }
-            Some(lease) => self.end(lease),
+            Some(lease) => {
+                self.waits_no_longer(slot);
+                self.end(lease);
+            }
             None => {
                 let line_ref = &mut self.lines[line];
                 let list = match self.requests[slot].if_held {
@@ -332,11 +354,7 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
     /// Forgets a request, after a [`release`](Self::release) if it still has something to
     /// give. Returns its waker, for the caller to drop where that can do no harm, and the
     /// line if nobody uses that any more.
-    pub(crate) fn remove(
-        &mut self,
-        slot: RequestSlot,
-        now: f64,
-    ) -> (Option<W>, Option<LineSlot>) {
+    pub(crate) fn remove(&mut self, slot: RequestSlot, now: f64) -> (Option<W>, Option<LineSlot>) {
         self.release(slot, now);
         let request = self.requests.remove(slot);
         if self.requests.is_empty() && self.requests.capacity() > KEPT {

@@ -8,6 +8,7 @@
 //! standard library nor a formatter: so they use `core`, `alloc` and `slab` alone.
 
 #[cfg(any(test, all(target_family = "wasm", target_os = "unknown")))]
+#[allow(dead_code, reason = "each of the two edges uses what it needs")]
 pub(crate) mod handoff;
 mod key_rules;
 pub(crate) mod list;

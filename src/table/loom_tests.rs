@@ -8,19 +8,43 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
 
-use super::HashedKey;
 use super::guard::TableGuard;
 use super::shared::{self, Acquire, SharedTable};
+use super::{HashedKey, Status};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
 
-fn key(table: &Arc<SharedTable>) -> HashedKey {
-    table.hashed(LockKey::new("k").expect("a valid key"))
+/// A key in the first shard.
+fn key() -> HashedKey {
+    key_in(0)
+}
+
+/// Not by the table's hasher, which is another in every run: loom wants to repeat each.
+fn key_in(shard: u64) -> HashedKey {
+    let key = LockKey::new(&format!("k{shard}")).expect("a valid key");
+    let hash = shard << 32;
+    HashedKey { key, hash }
 }
 
 fn exclusive(table: &Arc<SharedTable>) -> Acquire<Arc<SharedTable>> {
-    Acquire::new(table, key(table), LockMode::Exclusive, None)
+    Acquire::new(table, key(), LockMode::Exclusive, None)
+}
+
+fn try_in(shard: u64, table: &Arc<SharedTable>) -> Option<TableGuard<Arc<SharedTable>>> {
+    let taken = shared::try_acquire(table, &key_in(shard), LockMode::Exclusive, None);
+    taken.expect("the table is open")
+}
+
+/// The keys that are held, as of one moment.
+fn held(table: &Arc<SharedTable>) -> Vec<String> {
+    let mut held = Vec::new();
+    table.for_each(|request| {
+        if request.status == Status::Held {
+            held.push(request.key.to_string());
+        }
+    });
+    held
 }
 
 /// Waits for the lock.
@@ -31,8 +55,7 @@ fn lock(table: &Arc<SharedTable>) -> Result<TableGuard<Arc<SharedTable>>, LockEr
 }
 
 fn is_free(table: &Arc<SharedTable>) -> bool {
-    let taken = shared::try_acquire(table, &key(table), LockMode::Exclusive, None);
-    taken.expect("the table is open").is_some()
+    try_in(0, table).is_some()
 }
 
 /// `Relaxed` on purpose: if two holders could overlap, nothing here would hide it.
@@ -109,7 +132,7 @@ fn a_steal_wakes_who_watches_for_the_loss() {
         let victim = lock(&table).expect("the table is open");
         let thief = {
             let table = Arc::clone(&table);
-            thread::spawn(move || shared::steal(&table, &key(&table), None).expect("open"))
+            thread::spawn(move || shared::steal(&table, &key(), None).expect("open"))
         };
         block_on(victim.lost());
         assert!(victim.is_lost());
@@ -133,5 +156,48 @@ fn closing_ends_every_wait() {
         table.close("gone");
         assert!(waiting.join().expect("the waiting thread"));
         assert!(held.is_lost());
+    });
+}
+
+/// Who looks at all shards sees no lock without the one that was taken before it, in another
+/// shard.
+#[test]
+fn all_shards_are_shown_as_of_one_moment() {
+    loom::model(|| {
+        let table = Arc::new(SharedTable::new());
+        let holding = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || {
+                let first = try_in(0, &table);
+                let second = try_in(1, &table);
+                drop((second, first));
+            })
+        };
+        let seen = held(&table);
+        assert_ne!(seen, ["k1"], "the second lock without the first");
+        holding.join().expect("the holding thread");
+        assert!(held(&table).is_empty());
+    });
+}
+
+/// Nobody who holds one shard waits for another, but for those who take all, in one order:
+/// else some of these would wait for each other, which loom reports.
+#[test]
+fn shards_are_locked_in_one_order() {
+    loom::model(|| {
+        let table = Arc::new(SharedTable::new());
+        let held_first = lock(&table).expect("the table is open");
+        let looking = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || held(&table).len())
+        };
+        let closing = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || table.close("gone"))
+        };
+        let seen = held(&table).len();
+        drop(held_first);
+        assert!(seen <= 1 && looking.join().expect("who looks") <= 1);
+        closing.join().expect("who closes");
     });
 }

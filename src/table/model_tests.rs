@@ -222,6 +222,24 @@ fn capacity_is_given_back() {
         })
         .collect();
     assert!(table.queues.capacity() >= 100_000);
+    let watch_all = |table: &mut Table<(), ()>| -> Vec<_> {
+        let watch = |(key, id): &(HashedKey, RequestId)| table.watch(key, *id, ()).unwrap();
+        ids.iter().map(watch).collect()
+    };
+    for watcher in watch_all(&mut table) {
+        table.unwatch(watcher).unwrap();
+    }
+    assert!(table.watchers.capacity() <= super::KEEP_CAPACITY);
+    // A loss takes all of them, and they may have gone before they hear of it.
+    let watchers = watch_all(&mut table);
+    let (key, _) = &ids[0];
+    let (thief, wakes) = table.steal(key, ()).unwrap();
+    assert_eq!(wakes.len(), 100_000);
+    assert!(table.watchers.capacity() <= super::KEEP_CAPACITY);
+    for watcher in watchers {
+        assert_eq!(table.unwatch(watcher), None);
+    }
+    table.remove(key, thief);
     for (key, id) in ids {
         table.remove(&key, id);
     }

@@ -55,9 +55,12 @@ pub(crate) struct SharedTable {
 #[repr(align(128))]
 struct Shard(Mutex<Table<Waker, Meta>>);
 
-/// Wasm has one thread per table, and loom's search grows with every mutex.
-const SHARDS: usize = if cfg!(any(loom, target_family = "wasm")) {
+const SHARDS: usize = if cfg!(target_family = "wasm") {
+    // There is one thread per table.
     1
+} else if cfg!(loom) {
+    // As few as can be in each other's way: its search grows with every mutex.
+    2
 } else {
     32
 };
@@ -207,6 +210,7 @@ fn describe_contention(
         holder: holder.client.as_deref().map(str::to_owned),
         held_for: Some(holder.since.elapsed()),
         ahead: Some(ahead),
+        no_answer: false,
     })
 }
 

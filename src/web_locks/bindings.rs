@@ -1,116 +1,226 @@
 //! What is called in the browser, and nothing else. web-sys has the Web Locks
 //! types only under `web_sys_unstable_apis`, a compiler flag that a library must
 //! not force on those who use it.
+//!
+//! Any of it may be missing, throw, or return whatever it likes: test suites mock it, and
+//! libraries patch it. So every function here is to `catch` what is thrown, and returns a
+//! value that somebody has to look at.
 
-use js_sys::{Array, Function, JsString, Promise};
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
-use web_sys::AbortSignal;
+
+use crate::guard::LockMode;
 
 #[wasm_bindgen]
 extern "C" {
     /// <https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/String/String>
-    #[wasm_bindgen(js_name = String)]
-    pub(super) fn text(value: &JsValue) -> String;
+    #[wasm_bindgen(js_name = String, catch)]
+    fn to_string(value: &JsValue) -> Result<JsValue, JsValue>;
 
-    /// `globalThis` of a window, a worker or Node: workers have no `window`.
-    pub(super) type Global;
+    /// Anything of JavaScript's, which may have the properties below, and the methods.
+    #[derive(Clone)]
+    pub(super) type Foreign;
 
     /// <https://developer.mozilla.org/docs/Web/API/Window/navigator>
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn navigator(this: &Global) -> Option<Navigator>;
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn navigator(this: &Foreign) -> Result<Foreign, JsValue>;
 
-    /// <https://developer.mozilla.org/docs/Web/API/Window/isSecureContext>
-    #[wasm_bindgen(method, getter, js_name = isSecureContext)]
-    pub(super) fn is_secure_context(this: &Global) -> Option<bool>;
-
-    /// There are documents in windows only.
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn document(this: &Global) -> JsValue;
-
-    /// <https://nodejs.org/api/process.html>; other runtimes imitate it.
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn process(this: &Global) -> Option<Process>;
-
-    /// <https://developer.mozilla.org/docs/Web/API/EventTarget/addEventListener>
-    #[wasm_bindgen(method, js_name = addEventListener)]
-    pub(super) fn add_event_listener(this: &Global, event: &str, listener: &Function);
-
-    pub(super) type Process;
-
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn versions(this: &Process) -> Option<ProcessVersions>;
-
-    pub(super) type ProcessVersions;
-
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn node(this: &ProcessVersions) -> Option<String>;
-
-    pub(super) type Navigator;
+    /// <https://developer.mozilla.org/docs/Web/API/Navigator/userAgent>
+    #[wasm_bindgen(method, getter, catch, js_name = userAgent)]
+    pub(super) fn user_agent(this: &Foreign) -> Result<JsValue, JsValue>;
 
     /// <https://developer.mozilla.org/docs/Web/API/Navigator/locks>
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn locks(this: &Navigator) -> Option<LockManager>;
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn locks(this: &Foreign) -> Result<Foreign, JsValue>;
 
-    /// <https://developer.mozilla.org/docs/Web/API/LockManager>
-    #[derive(Clone)]
-    pub(super) type LockManager;
+    /// <https://developer.mozilla.org/docs/Web/API/Window/isSecureContext>
+    #[wasm_bindgen(method, getter, catch, js_name = isSecureContext)]
+    pub(super) fn is_secure_context(this: &Foreign) -> Result<JsValue, JsValue>;
+
+    /// There are documents in windows only.
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn document(this: &Foreign) -> Result<Foreign, JsValue>;
+
+    /// <https://developer.mozilla.org/docs/Web/API/Document/visibilityState>
+    #[wasm_bindgen(method, getter, catch, js_name = visibilityState)]
+    pub(super) fn visibility_state(this: &Foreign) -> Result<JsValue, JsValue>;
+
+    /// <https://developer.mozilla.org/docs/Web/API/PageTransitionEvent/persisted>
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn persisted(this: &Foreign) -> Result<JsValue, JsValue>;
+
+    /// <https://developer.mozilla.org/docs/Web/API/EventTarget/addEventListener>
+    #[wasm_bindgen(method, catch, js_name = addEventListener)]
+    pub(super) fn add_event_listener(
+        this: &Foreign,
+        event: &str,
+        listener: &JsValue,
+    ) -> Result<JsValue, JsValue>;
+
+    /// <https://nodejs.org/api/process.html>; other runtimes imitate it.
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn process(this: &Foreign) -> Result<Foreign, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn versions(this: &Foreign) -> Result<Foreign, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn node(this: &Foreign) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn bun(this: &Foreign) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn deno(this: &Foreign) -> Result<JsValue, JsValue>;
+
+    /// <https://www.electronjs.org/docs/latest/api/process#processtype-readonly>
+    #[wasm_bindgen(method, getter, catch, js_name = type)]
+    pub(super) fn process_type(this: &Foreign) -> Result<JsValue, JsValue>;
 
     /// <https://developer.mozilla.org/docs/Web/API/LockManager/request>
     #[wasm_bindgen(method, catch)]
     pub(super) fn request(
-        this: &LockManager,
-        name: &JsString,
-        options: &RequestOptions,
+        this: &Foreign,
+        name: &JsValue,
+        options: &Foreign,
         callback: &Function,
-    ) -> Result<Promise, JsValue>;
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, setter, catch)]
+    fn set_mode(this: &Foreign, mode: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, setter, catch, js_name = ifAvailable)]
+    fn set_if_available(this: &Foreign, if_available: bool) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, setter, catch, js_name = steal)]
+    fn set_steal(this: &Foreign, steal: bool) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, setter, catch, js_name = signal)]
+    fn set_signal(this: &Foreign, signal: &JsValue) -> Result<(), JsValue>;
 
     /// <https://developer.mozilla.org/docs/Web/API/LockManager/query>
     #[wasm_bindgen(method, catch)]
-    pub(super) fn query(this: &LockManager) -> Result<Promise, JsValue>;
+    pub(super) fn query(this: &Foreign) -> Result<JsValue, JsValue>;
 
-    /// <https://developer.mozilla.org/docs/Web/API/LockManager/request#options>
-    #[derive(Clone)]
-    pub(super) type RequestOptions;
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn held(this: &Foreign) -> Result<JsValue, JsValue>;
 
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_mode(this: &RequestOptions, mode: &str);
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn pending(this: &Foreign) -> Result<JsValue, JsValue>;
 
-    #[wasm_bindgen(method, setter, js_name = ifAvailable)]
-    pub(super) fn set_if_available(this: &RequestOptions, if_available: bool);
+    /// Of a lock, and of an error.
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn name(this: &Foreign) -> Result<JsValue, JsValue>;
 
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_steal(this: &RequestOptions, steal: bool);
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn mode(this: &Foreign) -> Result<JsValue, JsValue>;
 
-    #[wasm_bindgen(method, setter)]
-    pub(super) fn set_signal(this: &RequestOptions, signal: &AbortSignal);
+    #[wasm_bindgen(method, getter, catch, js_name = clientId)]
+    pub(super) fn client_id(this: &Foreign) -> Result<JsValue, JsValue>;
 
-    /// <https://developer.mozilla.org/docs/Web/API/LockManager/query#return_value>
-    pub(super) type Snapshot;
+    #[wasm_bindgen(method, getter, catch)]
+    pub(super) fn message(this: &Foreign) -> Result<JsValue, JsValue>;
 
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn held(this: &Snapshot) -> Array;
+    /// <https://developer.mozilla.org/docs/Web/API/AbortController>
+    pub(super) type AbortController;
 
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn pending(this: &Snapshot) -> Array;
+    #[wasm_bindgen(constructor, catch)]
+    fn new() -> Result<AbortController, JsValue>;
 
-    pub(super) type Info;
+    #[wasm_bindgen(method, getter, catch)]
+    fn signal(this: &AbortController) -> Result<JsValue, JsValue>;
 
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn name(this: &Info) -> String;
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn abort(this: &AbortController) -> Result<(), JsValue>;
 
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn mode(this: &Info) -> String;
+    /// <https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Promise>
+    #[wasm_bindgen(extends = js_sys::Promise)]
+    pub(super) type Promise;
 
-    #[wasm_bindgen(method, getter, js_name = clientId)]
-    pub(super) fn client_id(this: &Info) -> Option<String>;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(executor: &mut dyn FnMut(Function, Function)) -> Result<Promise, JsValue>;
 
-    /// What a promise of the browser was rejected with: a `DOMException` in all
-    /// cases that the specification knows.
-    pub(super) type Rejection;
+    #[wasm_bindgen(static_method_of = Promise, catch)]
+    fn resolve(value: &JsValue) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(method, getter, js_name = name)]
-    pub(super) fn error_name(this: &Rejection) -> Option<String>;
+    #[wasm_bindgen(method, catch, js_name = then)]
+    pub(super) fn settle(
+        this: &Promise,
+        on_success: &Function,
+        on_failure: &Function,
+    ) -> Result<JsValue, JsValue>;
 
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn message(this: &Rejection) -> Option<String>;
+    /// <https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Function/bind>
+    pub(super) type Bindable;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn bind(
+        this: &Bindable,
+        this_arg: &JsValue,
+        slot: u32,
+        serial: u32,
+    ) -> Result<Function, JsValue>;
+}
+
+/// The options of a request.
+/// <https://developer.mozilla.org/docs/Web/API/LockManager/request#options>
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Queue,
+    IfAvailable,
+    Steal,
+}
+
+pub(super) fn options(
+    mode: LockMode,
+    kind: Kind,
+    controller: Option<&AbortController>,
+) -> Result<Foreign, JsValue> {
+    let options: Foreign = js_sys::Object::new().unchecked_into();
+    options.set_mode(mode.as_str())?;
+    match kind {
+        Kind::Queue => {}
+        Kind::IfAvailable => options.set_if_available(true)?,
+        Kind::Steal => options.set_steal(true)?,
+    }
+    if let Some(controller) = controller {
+        options.set_signal(&controller.signal()?)?;
+    }
+    Ok(options)
+}
+
+pub(super) fn abort_controller() -> Result<AbortController, JsValue> {
+    AbortController::new()
+}
+
+/// A promise, and what resolves it.
+pub(super) fn promise() -> Result<(Promise, Function), JsValue> {
+    let mut resolve = None;
+    let promise = Promise::new(&mut |resolver, _| resolve = Some(resolver))?;
+    resolve
+        .map(|resolve| (promise, resolve))
+        .ok_or(JsValue::NULL)
+}
+
+/// A promise of the platform's own for what may be one of anybody's. It is settled once.
+///
+/// # Errors
+///
+/// What `value` is, if it cannot be one, or what was thrown.
+pub(super) fn promise_of(call: &str, value: &JsValue) -> Result<Promise, String> {
+    if !value.is_object() {
+        return Err(format!("{call} returned {}, and no promise", text(value)));
+    }
+    Promise::resolve(value).map_err(|thrown| text(&thrown))
+}
+
+/// Anything in words.
+pub(super) fn text(value: &JsValue) -> String {
+    let text = to_string(value).ok().and_then(|text| text.as_string());
+    text.unwrap_or_else(|| String::from("something that has no text"))
+}
+
+/// The text of a property, where it has one.
+pub(super) fn text_in(property: Result<JsValue, JsValue>) -> Option<String> {
+    property.ok()?.as_string()
 }

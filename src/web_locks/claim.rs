@@ -5,15 +5,22 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::context::{Context, Wakers};
+use super::context::Context;
+use super::named::{Named, describe};
 use super::platform::unavailable;
-use crate::core::handoff::{Ahead, IfHeld, Passing, Relay, RequestSlot, State};
+use super::wakers::WakerId;
+use super::{PATIENCE, answered_within};
+use crate::core::handoff::{Ahead, IfHeld, Passing, Reason, RequestSlot, State};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
+
+/// Where a request stands.
+type Standing = State<String>;
 
 /// A request. Dropping it gives up the wait, or frees the lock.
 pub(super) struct Claim {
@@ -29,18 +36,30 @@ impl Claim {
     }
 
     /// Waits for the answer: granted or not. *Not* comes only where the request was not
-    /// to [queue](IfHeld::Queue).
-    pub(super) async fn answer(&self) -> Result<bool, LockError> {
+    /// to [queue](IfHeld::Queue). `key` is what it is called in an error.
+    pub(super) async fn answer(&self, key: &str) -> Result<bool, LockError> {
         self.until(|state| match state {
             State::Pending => None,
             State::Held(_) => Some(Ok(true)),
             State::Busy => Some(Ok(false)),
-            State::TurnedDown(reason) => Some(Err(unavailable(reason.clone()))),
-            // Granted, and taken away before anyone looked.
-            State::Lost(reason) => Some(Err(lost(None, reason))),
+            State::TurnedDown(reason) => Some(Err(unavailable(describe(reason)))),
+            State::Lost(reason) => Some(Err(lost(key, reason))),
             State::Releasing | State::Freed => unreachable!("a claim is released by its guard"),
         })
         .await
+    }
+
+    /// The answer of a try. It may wait for what this context has let go of, but not for a
+    /// platform that never says that it has heard of that.
+    pub(super) async fn answer_of_try(&self, key: &str) -> Result<bool, LockError> {
+        match answered_within(PARKED, self.answer(key)).await {
+            Some(answer) => answer,
+            None => {
+                self.context
+                    .act(|relay, now| relay.try_at_once(self.slot, now));
+                self.answer(key).await
+            }
+        }
     }
 
     /// Whether it waits or holds.
@@ -57,29 +76,53 @@ impl Claim {
         self.context.look(|relay| relay.ahead_of(self.slot, most))
     }
 
-    fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    fn look<T>(&self, look: impl FnOnce(&Standing) -> T) -> T {
         self.context.look(|relay| look(relay.state(self.slot)))
     }
 
     /// Waits until `pick` finds in the state what it looks for.
-    async fn until<T>(&self, pick: impl Fn(&State) -> Option<T>) -> T {
+    async fn until<T>(&self, pick: impl Fn(&Standing) -> Option<T>) -> T {
+        let mut watch = Watch {
+            claim: self,
+            waker: None,
+        };
         poll_fn(|cx| {
             let waker = cx.waker().clone();
-            self.context.look(|relay| {
+            let (found, unused) = self.context.look(|relay| {
                 if let Some(found) = pick(relay.state(self.slot)) {
-                    return Poll::Ready(found);
+                    return (Poll::Ready(found), Some(waker));
                 }
-                let mut wakers = relay.set_waker(self.slot, Vec::new()).unwrap_or_default();
-                if !wakers.iter().any(|known| known.will_wake(&waker)) {
-                    wakers.push(waker);
-                }
-                relay.set_waker(self.slot, wakers);
-                Poll::Pending
-            })
+                let wakers = relay.waker(self.slot).get_or_insert_default();
+                (Poll::Pending, wakers.set(&mut watch.waker, waker))
+            });
+            // Unlocked: the last waker of a task drops the task.
+            drop(unused);
+            found
         })
         .await
     }
 }
+
+/// One who waits for a claim to change, and leaves nothing behind when it goes.
+struct Watch<'a> {
+    claim: &'a Claim,
+    waker: Option<WakerId>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let Some(waker) = self.waker else {
+            return;
+        };
+        let Claim { context, slot } = self.claim;
+        let removed = context.look(|relay| relay.waker(*slot).as_mut()?.remove(waker));
+        // Unlocked, as above.
+        drop(removed);
+    }
+}
+
+/// For so long a try waits to hear that what its context has let go of is free.
+const PARKED: Duration = Duration::from_millis(500);
 
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,7 +132,7 @@ impl fmt::Debug for Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let forget = |relay: &mut Relay<Wakers>, now| relay.remove(self.slot, now);
+        let forget = |relay: &mut Named, now| relay.remove(self.slot, now);
         // Without a look at the clock where nothing can follow.
         let wakers = match self.is_at_work() {
             true => self.context.act(forget),
@@ -124,7 +167,7 @@ impl WebLockGuard {
     }
 }
 
-fn is_free(state: &State) -> bool {
+fn is_free(state: &Standing) -> bool {
     matches!(state, State::Freed | State::Lost(_))
 }
 
@@ -150,25 +193,27 @@ impl LockGuard for WebLockGuard {
 
     fn ensure_held(&self) -> Result<(), LockError> {
         self.claim.look(|state| match state {
-            State::Lost(reason) => Err(lost(Some(&self.key), reason)),
+            State::Lost(reason) => Err(lost(self.key.as_str(), reason)),
             _ => Ok(()),
         })
     }
 
     async fn lost(&self) {
-        let is_lost = |state: &State| matches!(state, State::Lost(_)).then_some(());
+        let is_lost = |state: &Standing| matches!(state, State::Lost(_)).then_some(());
         self.claim.until(is_lost).await;
     }
 
     async fn release(self: Box<Self>) {
         self.let_go();
-        self.claim.until(|state| is_free(state).then_some(())).await;
+        let is_free = self.claim.until(|state| is_free(state).then_some(()));
+        // By a browser that says nothing, it is as free as it will ever be.
+        answered_within(PATIENCE, is_free).await;
     }
 }
 
-fn lost(key: Option<&LockKey>, reason: &str) -> LockError {
+fn lost(key: &str, reason: &Reason<String>) -> LockError {
     LockError::Lost {
-        key: key.map(LockKey::to_string),
-        reason: reason.to_owned(),
+        key: Some(key.to_owned()),
+        reason: describe(reason),
     }
 }

@@ -2,85 +2,108 @@
 //! the [relay](crate::core::handoff) what happens, and carries out what follows.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::Duration;
 
-use wasm_bindgen_futures::spawn_local;
-
+use super::named::Named;
+use super::platform::{is_node, lock_manager};
+use super::round_trip::round_trip;
 use super::{errand, page};
-use crate::core::handoff::{Effects, LeaseSlot, MILLIS, Order, Relay};
+use crate::core::handoff::{LeaseId, MILLIS, Order, Quirks, Settled};
 use crate::sync::{Mutex, MutexGuard, locked};
+use crate::tasks;
 use crate::time::{self, Stamp};
-
-/// All who wait for one request to change: each looks for itself.
-pub(super) type Wakers = Vec<Waker>;
 
 /// Guards are `Send + Sync` and the browser's objects are not, so those are kept apart,
 /// in [`errand`], on the thread that asked for them. Where wasm has threads and a guard
 /// is dropped on another one, the orders wait here until its own next uses a lock.
 #[derive(Debug)]
-pub(super) struct Context(Mutex<Relay<Wakers>>);
+pub(super) struct Context {
+    relay: Mutex<Named>,
+    /// Whether orders are being carried out. (By the thread whose context it is, and by no
+    /// other: it is atomic for the sake of `Sync` alone.)
+    is_at_work: AtomicBool,
+}
 
 thread_local! {
-    static CONTEXT: Arc<Context> = Arc::new(Context(Mutex::new(Relay::new())));
+    static CONTEXT: Arc<Context> = Arc::new(Context::new());
 }
 
 impl Context {
+    fn new() -> Self {
+        let quirks = Quirks {
+            queues_withdrawn: is_node(),
+        };
+        Self {
+            relay: Mutex::new(Named::new(quirks)),
+            is_at_work: AtomicBool::new(false),
+        }
+    }
+
     /// The one of this thread.
     pub(super) fn here() -> Arc<Self> {
         CONTEXT.with(Arc::clone)
     }
 
     /// Takes a step of the relay, at the present time, and does what follows from it.
-    pub(super) fn act<T>(&self, step: impl FnOnce(&mut Relay<Wakers>, f64) -> T) -> T {
-        let now = Stamp::now().millis();
-        let mut relay = self.relay();
-        let output = step(&mut relay, now);
+    pub(super) fn act<T>(&self, step: impl FnOnce(&mut Named, f64) -> T) -> T {
+        let output = self.step(step);
         if self.is_here() {
-            let effects = relay.effects();
-            // Unlocked: what follows is foreign code and may come back here.
-            drop(relay);
-            self.carry_out(effects, now);
+            self.carry_out();
         }
         output
     }
 
+    /// Takes a step of the relay, and leaves it to the caller to [carry out](Self::carry_out)
+    /// what follows from it.
+    pub(super) fn step<T>(&self, step: impl FnOnce(&mut Named, f64) -> T) -> T {
+        let now = Stamp::now().millis();
+        step(&mut self.relay(), now)
+    }
+
     /// Looks at the relay.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&mut Relay<Wakers>) -> T) -> T {
+    pub(super) fn look<T>(&self, look: impl FnOnce(&mut Named) -> T) -> T {
         look(&mut self.relay())
     }
 
-    fn carry_out(&self, mut effects: Effects<Wakers>, now: f64) {
-        loop {
-            let mut refused: Vec<(LeaseSlot, String)> = Vec::new();
-            for order in effects.orders {
-                match order {
-                    Order::Ask {
-                        lease,
-                        name,
-                        mode,
-                        if_held,
-                    } => {
-                        page::watch();
-                        let sent = errand::send(lease, &name, mode, if_held);
-                        refused.extend(sent.err().map(|why| (lease, why)));
-                    }
-                    Order::End(lease) => errand::end(lease),
+    /// Carries out all orders, one after the other and each to its end. The relay is
+    /// unlocked meanwhile: this is foreign code and may come back here. What then follows
+    /// stands behind the other orders, for this loop to do: so nothing is ended before it
+    /// was sent, and a thousand who are refused at once need no more of the stack than one.
+    ///
+    /// Only then those who wait are woken, who may do anything.
+    pub(super) fn carry_out(&self) {
+        if self.is_at_work.swap(true, Relaxed) {
+            return;
+        }
+        while let Some(order) = self.look(|relay| relay.next_order()) {
+            self.follow(order);
+        }
+        self.is_at_work.store(false, Relaxed);
+        while let Some(wakers) = self.look(|relay| relay.next_wake()) {
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn follow(&self, order: Order) {
+        match order {
+            Order::Ask {
+                lease,
+                line,
+                mode,
+                if_held,
+            } => {
+                let name = self.look(|relay| relay.name_of(line).to_owned());
+                let sent = page::watch().and_then(|()| errand::send(lease, &name, mode, if_held));
+                if let Err(why) = sent {
+                    self.step(|relay, now| relay.settled(lease, Settled::Failed(why), now));
                 }
             }
-            effects.wakes.into_iter().flatten().for_each(Waker::wake);
-            if effects.remind {
-                spawn_local(remind());
-            }
-            if refused.is_empty() {
-                return;
-            }
-            // In a loop: a thousand who wait may be refused one after the other.
-            let mut relay = self.relay();
-            for (lease, why) in refused {
-                relay.ended(lease, now, |_| why);
-            }
-            effects = relay.effects();
+            Order::End(lease) => errand::end(lease),
+            Order::Forget(lease) => errand::forget(lease),
+            Order::Confirm { lease, round_trips } => tasks::spawn(confirm(lease, round_trips)),
+            Order::Remind => tasks::spawn(remind()),
         }
     }
 
@@ -88,14 +111,27 @@ impl Context {
         CONTEXT.with(|here| std::ptr::eq(&**here, self))
     }
 
-    fn relay(&self) -> MutexGuard<'_, Relay<Wakers>> {
-        locked(&self.0, "the relay panicked earlier")
+    fn relay(&self) -> MutexGuard<'_, Named> {
+        locked(&self.relay, "the relay panicked earlier")
     }
+}
+
+async fn confirm(lease: LeaseId, round_trips: u32) {
+    for _ in 0..round_trips {
+        // Where there is none any more, it can hold nothing against us.
+        if let Ok(locks) = lock_manager() {
+            round_trip(&locks).await;
+        }
+    }
+    Context::here().act(|relay, now| relay.confirmed(lease, now));
 }
 
 async fn remind() {
     let millis = Duration::from_millis(MILLIS as u64);
-    // There are timers wherever there are locks.
-    let _ = time::sleep(millis).await;
-    Context::here().act(|relay, now| relay.remind(now));
+    // Without a timer nothing would move the time, and the same reminder be wanted again.
+    let moved = match time::sleep(millis).await {
+        Ok(()) => 0.0,
+        Err(_) => MILLIS,
+    };
+    Context::here().act(|relay, now| relay.remind(now + moved));
 }

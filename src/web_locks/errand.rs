@@ -1,138 +1,219 @@
 //! Errands: what there is in the browser for each lease of the [relay](crate::core::handoff),
-//! from the call of `navigator.locks.request()` until its promise is settled.
+//! from the call of `navigator.locks.request()` until its end is ordered or said.
 //!
-//! An errand is kept for the next lease of the same number: the controller that
-//! withdraws a request, and the functions that the browser calls, cost as much to make
-//! as all the rest.
+//! Nothing is decided here: what the browser says goes to the relay, with the number of
+//! the lease that it is about, which is bound to each of the functions that it calls. They
+//! are bound anew for each request, and made once for each thread, so there is always one
+//! to call, however late.
+//!
+//! The place of an errand is kept for the next lease in the same slot: the controller that
+//! withdraws a request, and the name as the browser knows it, cost as much to make as all
+//! the rest.
 
 use std::cell::RefCell;
 
-use js_sys::{Function, JsString, Object, Promise};
+use js_sys::{Function, JsString};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::AbortController;
 
-use super::bindings::RequestOptions;
+use super::bindings::{self, AbortController, Bindable, Foreign, Kind, promise_of};
 use super::context::Context;
-use super::platform::{lock_manager, why_lost, why_turned_down};
-use super::round_trip::round_trip;
-use super::{ghosts, nudge};
-use crate::core::handoff::{IfHeld, LeaseSlot};
+use super::nudge;
+use super::platform::{failed, lock_manager, rejected};
+use crate::core::handoff::{IfHeld, LeaseId, Settled};
 use crate::guard::LockMode;
 
-/// More than these are not kept for another lease.
+/// More places than these are not kept for other leases.
 const KEPT: usize = 16;
 
-const LIVES: &str = "an errand lives until its promise is settled";
-
 thread_local! {
-    static ERRANDS: RefCell<Vec<Option<Errand>>> = const { RefCell::new(Vec::new()) };
+    static PLACES: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
+    static LISTENERS: Listeners = Listeners::new();
+}
+
+#[derive(Default)]
+struct Place {
+    errand: Option<Errand>,
+    /// The name that was last asked for, here and there.
+    name: Option<(String, JsString)>,
+    queueing: Option<Queueing>,
+    /// The options of a request that does not queue, by its mode.
+    trying: Option<(LockMode, Foreign)>,
 }
 
 struct Errand {
-    on_answer: Closure<dyn FnMut(JsValue) -> JsValue>,
-    on_success: Closure<dyn FnMut(JsValue)>,
-    on_failure: Closure<dyn FnMut(JsValue)>,
-    /// The name that was last asked for, here and there: to carry one over takes as long
-    /// as all else that is done for a request.
-    name: Option<(String, JsString)>,
-    /// With its controller in it.
-    queueing: Option<Queueing>,
-    /// The options of a request that does not queue, by its mode.
-    trying: Option<(LockMode, RequestOptions)>,
-    /// Whether the request that is under way may be withdrawn.
+    serial: u32,
+    /// Whether the request may be withdrawn.
     is_queued: bool,
     is_answered: bool,
     /// Resolves the promise on which the browser holds the lock.
     free: Option<Function>,
 }
 
-/// The options of a request that queues.
+/// The options of a request that queues, with the signal of the controller.
 struct Queueing {
     mode: LockMode,
-    options: RequestOptions,
+    options: Foreign,
     controller: AbortController,
+}
+
+/// What the browser calls, with the number of a lease bound in front of the arguments.
+struct Listeners {
+    on_answer: Bindable,
+    on_success: Bindable,
+    on_failure: Bindable,
+}
+
+impl Listeners {
+    fn new() -> Self {
+        // Each may be called again while it runs, so none is `FnMut`.
+        let on_answer: Closure<dyn Fn(u32, u32, JsValue) -> JsValue> =
+            Closure::new(|slot, serial, lock| on_answer(LeaseId { slot, serial }, &lock));
+        let on_success: Closure<dyn Fn(u32, u32)> = Closure::new(|slot, serial| {
+            on_settled(LeaseId { slot, serial }, Settled::Resolved);
+        });
+        let on_failure: Closure<dyn Fn(u32, u32, JsValue)> =
+            Closure::new(|slot, serial, why: JsValue| {
+                on_settled(LeaseId { slot, serial }, rejected(&why));
+            });
+        Self {
+            on_answer: on_answer.into_js_value().unchecked_into(),
+            on_success: on_success.into_js_value().unchecked_into(),
+            on_failure: on_failure.into_js_value().unchecked_into(),
+        }
+    }
 }
 
 /// Requests the lock `name` for `lease`. `Err` says why that cannot be.
 pub(super) fn send(
-    lease: LeaseSlot,
+    lease: LeaseId,
     name: &str,
     mode: LockMode,
     if_held: IfHeld,
 ) -> Result<(), String> {
+    let sent = try_to_send(lease, name, mode, if_held);
+    if sent.is_err() {
+        // What was requested before it failed is not wanted any more.
+        end(lease);
+    }
+    sent
+}
+
+fn try_to_send(lease: LeaseId, name: &str, mode: LockMode, if_held: IfHeld) -> Result<(), String> {
     let locks = lock_manager()?;
-    let (name_there, options, on_answer) = with(lease, |errand| {
-        let errand = errand.get_or_insert_with(|| Errand::new(lease));
-        let options = errand.options(mode, if_held)?;
-        if if_held == IfHeld::Queue {
-            errand.is_answered = false;
-            nudge::waiting();
-        }
-        let name = errand.name(name);
-        let on_answer: &Function = errand.on_answer.as_ref().unchecked_ref();
-        Ok::<_, String>((name, options, on_answer.clone()))
+    let thrown = |thrown| failed(&thrown);
+    let bound = |function: &Bindable| {
+        let bound = function.bind(&JsValue::UNDEFINED, lease.slot, lease.serial);
+        bound.map_err(thrown)
+    };
+    let [on_answer, on_success, on_failure] = LISTENERS.with(|listeners| {
+        Ok::<_, String>([
+            bound(&listeners.on_answer)?,
+            bound(&listeners.on_success)?,
+            bound(&listeners.on_failure)?,
+        ])
     })?;
-    // Outside: Node calls back at once where nothing is to be waited for.
-    let sent = locks.request(&name_there, &options, &on_answer);
-    with(lease, |errand| {
-        let errand = errand.as_mut().expect(LIVES);
-        match sent {
-            // With both, a rejection is never reported as unhandled.
-            Ok(promise) => {
-                let _ = promise.then2(&errand.on_success, &errand.on_failure);
-                Ok(())
-            }
-            Err(thrown) => {
-                errand.answered();
-                Err(why_turned_down(&thrown))
-            }
-        }
-    })
+    let options = options(lease, mode, if_held).map_err(thrown)?;
+    let is_queued = if_held == IfHeld::Queue;
+    let name = place(lease, |place| {
+        place.errand = Some(Errand {
+            serial: lease.serial,
+            is_queued,
+            is_answered: !is_queued,
+            free: None,
+        });
+        place.name(name)
+    });
+    if is_queued {
+        nudge::waiting();
+    }
+    // Nothing of ours is borrowed: Node calls back at once where nothing is to be waited for.
+    let sent = locks.request(&name, &options, &on_answer).map_err(thrown)?;
+    let promise = promise_of("navigator.locks.request()", &sent)?;
+    // With both, a rejection is never reported as unhandled.
+    promise.settle(&on_success, &on_failure).map_err(thrown)?;
+    Ok(())
 }
 
 /// Withdraws the request, or frees the lock.
-pub(super) fn end(lease: LeaseSlot) {
-    let (free, abort) = with(lease, |errand| {
-        let Some(errand) = errand else {
-            return (None, None);
-        };
-        errand.answered();
-        let free = errand.free.take();
-        let abort = (free.is_none() && errand.is_queued).then(|| errand.queueing.take());
-        (free, abort.flatten())
-    });
-    // Outside: both may call back.
-    if let Some(free) = free {
-        let _ = free.call0(&JsValue::UNDEFINED);
-    }
-    if let Some(Queueing { controller, .. }) = abort {
-        controller.abort();
+pub(super) fn end(lease: LeaseId) {
+    let Some(errand) = take(lease) else {
+        return;
+    };
+    match errand.free {
+        Some(free) => drop(free.call0(&JsValue::UNDEFINED)),
+        None if errand.is_queued => {
+            let queueing = place(lease, |place| place.queueing.take());
+            // If that fails it will be granted some day, and freed as nobody wants it.
+            queueing.map(|queueing| queueing.controller.abort());
+        }
+        None => {}
     }
 }
 
-impl Errand {
-    fn new(lease: LeaseSlot) -> Self {
-        Self {
-            on_answer: Closure::new(move |lock| on_answer(lease, &lock)),
-            on_success: Closure::new(move |_| on_end(lease, None)),
-            on_failure: Closure::new(move |why| on_end(lease, Some(why))),
-            name: None,
-            queueing: None,
-            trying: None,
-            is_queued: false,
-            is_answered: true,
-            free: None,
-        }
-    }
+/// Forgets an errand of which nothing is left to be done.
+pub(super) fn forget(lease: LeaseId) {
+    drop(take(lease));
+}
 
-    /// Nobody waits for it any more.
-    fn answered(&mut self) {
-        if !std::mem::replace(&mut self.is_answered, true) {
-            nudge::answered();
+fn take(lease: LeaseId) -> Option<Errand> {
+    let errand = PLACES.with_borrow_mut(|places| {
+        let place = places.get_mut(lease.slot as usize)?;
+        let errand = place.errand.take_if(|errand| errand.serial == lease.serial);
+        while places.len() > KEPT && places.last().is_some_and(|place| place.errand.is_none()) {
+            places.pop();
         }
+        if places.len() <= KEPT && places.capacity() > 4 * KEPT {
+            places.shrink_to(KEPT);
+        }
+        errand
+    })?;
+    if !errand.is_answered {
+        nudge::answered();
     }
+    Some(errand)
+}
 
+/// The options of a request. Nothing is borrowed while they are made.
+fn options(lease: LeaseId, mode: LockMode, if_held: IfHeld) -> Result<Foreign, JsValue> {
+    match if_held {
+        IfHeld::Queue => {
+            let kept = place(lease, |place| {
+                let kept = place.queueing.as_ref().filter(|kept| kept.mode == mode);
+                kept.map(|kept| kept.options.clone())
+            });
+            if let Some(options) = kept {
+                return Ok(options);
+            }
+            let controller = bindings::abort_controller()?;
+            let options = bindings::options(mode, Kind::Queue, Some(&controller))?;
+            let queueing = Some(Queueing {
+                mode,
+                options: options.clone(),
+                controller,
+            });
+            drop(place(lease, |place| {
+                std::mem::replace(&mut place.queueing, queueing)
+            }));
+            Ok(options)
+        }
+        // Without a signal, which the specification allows with neither of these two.
+        IfHeld::Refuse => {
+            let kept = place(lease, |place| {
+                let kept = place.trying.as_ref().filter(|kept| kept.0 == mode);
+                kept.map(|kept| kept.1.clone())
+            });
+            if let Some(options) = kept {
+                return Ok(options);
+            }
+            let options = bindings::options(mode, Kind::IfAvailable, None)?;
+            place(lease, |place| place.trying = Some((mode, options.clone())));
+            Ok(options)
+        }
+        IfHeld::Steal => bindings::options(mode, Kind::Steal, None),
+    }
+}
+
+impl Place {
     fn name(&mut self, name: &str) -> JsString {
         match &self.name {
             Some((known, there)) if known == name => there.clone(),
@@ -143,138 +224,64 @@ impl Errand {
             }
         }
     }
-
-    fn options(&mut self, mode: LockMode, if_held: IfHeld) -> Result<RequestOptions, String> {
-        self.is_queued = if_held == IfHeld::Queue;
-        match if_held {
-            IfHeld::Queue => self.queueing(mode),
-            IfHeld::Refuse => Ok(self.trying(mode)),
-            IfHeld::Steal => {
-                let options = options(mode);
-                options.set_steal(true);
-                Ok(options)
-            }
-        }
-    }
-
-    fn queueing(&mut self, mode: LockMode) -> Result<RequestOptions, String> {
-        if let Some(kept) = self.queueing.as_ref().filter(|kept| kept.mode == mode) {
-            return Ok(kept.options.clone());
-        }
-        let controller = AbortController::new().map_err(|e| why_turned_down(&e))?;
-        let options = options(mode);
-        options.set_signal(&controller.signal());
-        self.queueing = Some(Queueing {
-            mode,
-            options: options.clone(),
-            controller,
-        });
-        Ok(options)
-    }
-
-    /// Without a signal, which the specification allows with neither of the other two.
-    fn trying(&mut self, mode: LockMode) -> RequestOptions {
-        if let Some((_, options)) = self.trying.as_ref().filter(|kept| kept.0 == mode) {
-            return options.clone();
-        }
-        let options = options(mode);
-        options.set_if_available(true);
-        self.trying = Some((mode, options.clone()));
-        options
-    }
-}
-
-fn options(mode: LockMode) -> RequestOptions {
-    let options: RequestOptions = Object::new().unchecked_into();
-    options.set_mode(mode.as_str());
-    options
 }
 
 /// The callback that the browser runs. The lock is ours until the promise that is
-/// returned here is resolved.
+/// returned here is resolved; if none is, it is free again at once.
 ///
 /// It must not throw: Node never frees a lock whose callback did.
-fn on_answer(lease: LeaseSlot, lock: &JsValue) -> JsValue {
-    let granted = !lock.is_null();
-    let mut free = None;
-    let mut held = JsValue::UNDEFINED;
-    if granted {
-        held = Promise::new(&mut |resolve, _| free = Some(resolve)).into();
-    }
-    with(lease, |errand| {
-        let errand = errand.as_mut().expect(LIVES);
-        errand.answered();
-        // Before anybody hears of the grant, who might let go of it at once.
-        errand.free = free;
+fn on_answer(lease: LeaseId, lock: &JsValue) -> JsValue {
+    let was_answered = errand_of(lease, |errand| {
+        std::mem::replace(&mut errand.is_answered, true)
     });
-    match Context::here().act(|relay, now| relay.answered(lease, granted, now)) {
-        true => held,
-        // Nobody wants it any more: it is free again at once.
-        false => JsValue::UNDEFINED,
+    if was_answered == Some(false) {
+        nudge::answered();
     }
+    // `undefined` is nothing that a browser calls back with, and no lock.
+    let has_lock = !lock.is_null() && !lock.is_undefined();
+    let context = Context::here();
+    let is_wanted = context.step(|relay, now| relay.called_back(lease, has_lock, now));
+    let held = is_wanted.then(|| hold(lease)).flatten();
+    if is_wanted && held.is_none() {
+        let why = String::from("the promise to hold the lock on could not be made");
+        context.step(|relay, now| relay.settled(lease, Settled::Failed(why), now));
+        forget(lease);
+    }
+    // Now that what holds it is in its place: somebody might let go of it at once.
+    context.carry_out();
+    held.unwrap_or(JsValue::UNDEFINED)
+}
+
+/// The promise on which the browser is to hold the lock of `lease`.
+fn hold(lease: LeaseId) -> Option<JsValue> {
+    let (promise, free) = bindings::promise().ok()?;
+    errand_of(lease, |errand| errand.free = Some(free))?;
+    Some(promise.into())
 }
 
 /// The promise of the request is settled.
-fn on_end(lease: LeaseSlot, rejection: Option<JsValue>) {
-    enum Then {
-        Finish,
-        MakeSure,
-        WaitForGhosts,
-    }
-    let then = Context::here().look(|relay| {
-        let name = relay.name_of(lease);
-        match relay.is_ending(lease) {
-            true if rejection.is_some() => {
-                ghosts::left_for(name);
-                Then::MakeSure
-            }
-            true if ghosts::are_for(name) => Then::WaitForGhosts,
-            _ => Then::Finish,
-        }
-    });
-    match then {
-        Then::Finish => finish(lease, rejection),
-        // The promise of a request that was withdrawn is rejected here in the page. The
-        // lock manager may not have heard of it, and may have granted the lock.
-        Then::MakeSure => spawn_local(async move {
-            if let Ok(locks) = lock_manager() {
-                round_trip(&locks).await;
-            }
-            finish(lease, None);
-        }),
-        Then::WaitForGhosts => spawn_local(async move {
-            ghosts::gone().await;
-            finish(lease, None);
-        }),
-    }
+fn on_settled(lease: LeaseId, how: Settled<String>) {
+    forget(lease);
+    Context::here().act(|relay, now| relay.settled(lease, how, now));
 }
 
-fn finish(lease: LeaseSlot, rejection: Option<JsValue>) {
-    with(lease, |place| {
-        if let Some(errand) = place {
-            errand.answered();
-            errand.free = None;
+/// Nothing in `work` may run foreign code.
+fn place<T>(lease: LeaseId, work: impl FnOnce(&mut Place) -> T) -> T {
+    let slot = lease.slot as usize;
+    PLACES.with_borrow_mut(|places| {
+        if places.len() <= slot {
+            places.resize_with(slot + 1, Place::default);
         }
-        if lease >= KEPT {
-            *place = None;
-        }
-    });
-    Context::here().act(|relay, now| {
-        relay.ended(lease, now, |was_held| match (was_held, rejection) {
-            (true, Some(why)) => why_lost(&why),
-            (true, None) => String::from("the browser ended it"),
-            (false, Some(why)) => why_turned_down(&why),
-            (false, None) => String::from("navigator.locks.request() ended without calling back"),
-        });
-    });
+        work(&mut places[slot])
+    })
 }
 
-/// The place of an errand. Nothing in `work` may call back into this module.
-fn with<T>(lease: LeaseSlot, work: impl FnOnce(&mut Option<Errand>) -> T) -> T {
-    ERRANDS.with_borrow_mut(|errands| {
-        if errands.len() <= lease {
-            errands.resize_with(lease + 1, || None);
-        }
-        work(&mut errands[lease])
+/// `None` if there is no errand for `lease` any more.
+fn errand_of<T>(lease: LeaseId, work: impl FnOnce(&mut Errand) -> T) -> Option<T> {
+    PLACES.with_borrow_mut(|places| {
+        let errand = places.get_mut(lease.slot as usize)?.errand.as_mut();
+        errand
+            .filter(|errand| errand.serial == lease.serial)
+            .map(work)
     })
 }

@@ -2,49 +2,73 @@
 //! is freed, but a waiter that is queued already is not woken until someone in the
 //! process makes another request, for any name (seen in Node 24 and 26; `query()`
 //! does not help). So a thread that waits in Node makes one, rarely.
+//!
+//! Not by `setTimeout`, which test suites replace: their clock would find timers without
+//! end, and lose ours when it goes. `AbortSignal.timeout` is Node's own clock, and costs
+//! nothing but its one timer in a second, which keeps no process alive.
 
 use std::cell::RefCell;
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use super::platform::{is_node, lock_manager};
 use super::round_trip::round_trip;
+use crate::tasks;
 
 /// How long the death of a thread may go unnoticed, in milliseconds.
 const INTERVAL: u32 = 1000;
 
 #[wasm_bindgen]
 extern "C" {
-    /// <https://nodejs.org/api/timers.html#class-timeout>
-    type Timeout;
+    type Signal;
 
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Function, millis: u32) -> Timeout;
+    /// <https://developer.mozilla.org/docs/Web/API/AbortSignal/timeout_static>
+    #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = timeout)]
+    fn signal_after(millis: u32) -> Result<Signal, JsValue>;
 
-    /// Whether the process may end while the timer runs.
-    #[wasm_bindgen(method, js_name = ref)]
-    fn keep_process(this: &Timeout);
+    /// <https://developer.mozilla.org/docs/Web/API/EventTarget/addEventListener>
+    #[wasm_bindgen(method, catch, js_name = addEventListener)]
+    fn add_event_listener(this: &Signal, event: &str, listener: &Function) -> Result<(), JsValue>;
 
-    #[wasm_bindgen(method, js_name = unref)]
-    fn let_process_end(this: &Timeout);
+    /// <https://developer.mozilla.org/docs/Web/API/MessageChannel>
+    type MessageChannel;
 
-    #[wasm_bindgen(method)]
-    fn refresh(this: &Timeout);
+    #[wasm_bindgen(constructor, catch)]
+    fn new() -> Result<MessageChannel, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn port1(this: &MessageChannel) -> Result<Port, JsValue>;
+
+    /// <https://nodejs.org/api/worker_threads.html#class-messageport>
+    type Port;
+
+    /// Keeps the process alive.
+    #[wasm_bindgen(method, catch, js_name = ref)]
+    fn keep_process(this: &Port) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = unref)]
+    fn let_process_end(this: &Port) -> Result<(), JsValue>;
 }
 
-/// The waits of this thread, which share one timer. It goes on for a moment after the
-/// last of them: to start and stop one for every lock would take longer than the lock.
+/// The waits of this thread.
 #[derive(Default)]
 struct Waits {
     count: usize,
-    is_running: bool,
-    timer: Option<Timeout>,
+    /// Aborted when it is time for a request. One at a time, which goes on for a moment after
+    /// the last wait: to make one for every lock would take longer than the lock.
+    signal: Option<Signal>,
 }
 
 thread_local! {
     static WAITS: RefCell<Waits> = RefCell::default();
+
+    /// What keeps the process alive while somebody waits, and can be told to in no time. It is
+    /// of no other use. (A lock that is waited for keeps no Node process alive by itself.)
+    static PORT: Option<Port> = MessageChannel::new().and_then(|channel| channel.port1()).ok();
+
+    /// For as long as the thread lives.
+    static LOOK: Function = Closure::<dyn Fn()>::new(look).into_js_value().unchecked_into();
 }
 
 /// A request that somebody waits for was sent.
@@ -52,26 +76,14 @@ pub(super) fn waiting() {
     if !is_node() {
         return;
     }
-    WAITS.with_borrow_mut(|waits| {
+    let is_first = WAITS.with_borrow_mut(|waits| {
         waits.count += 1;
-        if waits.count > 1 {
-            return;
-        }
-        let timer = waits.timer.get_or_insert_with(|| {
-            waits.is_running = true;
-            // For as long as the thread lives.
-            set_timeout(
-                &Closure::<dyn Fn()>::new(look)
-                    .into_js_value()
-                    .unchecked_into(),
-                INTERVAL,
-            )
-        });
-        if !std::mem::replace(&mut waits.is_running, true) {
-            timer.refresh();
-        }
-        timer.keep_process();
+        waits.count == 1
     });
+    if is_first {
+        PORT.with(|port| port.as_ref().map(Port::keep_process));
+        set();
+    }
 }
 
 /// One of those is waited for no more.
@@ -79,23 +91,41 @@ pub(super) fn answered() {
     if !is_node() {
         return;
     }
-    WAITS.with_borrow_mut(|waits| {
+    let was_last = WAITS.with_borrow_mut(|waits| {
         waits.count -= 1;
-        if let Some(timer) = waits.timer.as_ref().filter(|_| waits.count == 0) {
-            timer.let_process_end();
-        }
+        waits.count == 0
     });
+    if was_last {
+        PORT.with(|port| port.as_ref().map(Port::let_process_end));
+    }
+}
+
+/// Sees to it that there will be a [`look`]. Where that cannot be, a wait goes on without.
+fn set() {
+    if WAITS.with_borrow(|waits| waits.signal.is_some()) {
+        return;
+    }
+    let Ok(signal) = signal_after(INTERVAL) else {
+        return;
+    };
+    if LOOK
+        .with(|look| signal.add_event_listener("abort", look))
+        .is_ok()
+    {
+        WAITS.with_borrow_mut(|waits| waits.signal = Some(signal));
+    }
 }
 
 fn look() {
     let is_needed = WAITS.with_borrow_mut(|waits| {
-        waits.is_running = waits.count > 0;
-        if let Some(timer) = waits.timer.as_ref().filter(|_| waits.is_running) {
-            timer.refresh();
-        }
-        waits.is_running
+        waits.signal = None;
+        waits.count > 0
     });
-    if is_needed && let Ok(locks) = lock_manager() {
-        spawn_local(async move { round_trip(&locks).await });
+    if !is_needed {
+        return;
+    }
+    set();
+    if let Ok(locks) = lock_manager() {
+        tasks::spawn(async move { round_trip(&locks).await });
     }
 }

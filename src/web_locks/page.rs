@@ -8,40 +8,71 @@
 //! frozen and before anything of it can run again. Waits end with an error rather
 //! than hold up other tabs from inside the cache.
 //!
-//! Workers get no such event; a page whose workers hold locks is not kept by any
-//! browser we know.
+//! Workers get no such event, and browsers do not agree on a page whose *worker* holds
+//! locks. Firefox (153) does not keep it. Chromium (156) keeps it until another tab wants
+//! one of the locks, and then throws it away. WebKit (2.50) keeps it, with the worker
+//! frozen and its locks held, and others wait until they time out. Only the application
+//! can do something about that: in the page's own `pagehide`, end the worker, or tell it
+//! to release. (A message may be too late to be read before the freeze; ending it is not.)
+//!
+//! A hidden page is listened for as well: its timers are no [reminders](Relay::set_hidden).
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::cell::Cell;
 
 use wasm_bindgen::prelude::*;
 
+use super::bindings::{Foreign, text, text_in};
 use super::context::Context;
 use super::platform::global;
+#[expect(unused_imports, reason = "the documentation refers to it")]
+use crate::core::handoff::Relay;
 
-#[wasm_bindgen]
-extern "C" {
-    /// <https://developer.mozilla.org/docs/Web/API/PageTransitionEvent>
-    type PageTransitionEvent;
-
-    #[wasm_bindgen(method, getter)]
-    fn persisted(this: &PageTransitionEvent) -> bool;
+thread_local! {
+    /// Of this page: with threads, each worker has an instance of the same memory.
+    static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-static WATCHING: AtomicBool = AtomicBool::new(false);
-
-/// Begins to listen, once, and not before the first lock is asked for.
-pub(super) fn watch() {
-    if WATCHING.swap(true, Relaxed) || global().document().is_undefined() {
-        return;
+/// Begins to listen, where there is a document, and not before the first lock is asked for.
+///
+/// # Errors
+///
+/// Why that cannot be. A lock would be lost without anybody noticing.
+pub(super) fn watch() -> Result<(), String> {
+    if IS_WATCHED.get() {
+        return Ok(());
     }
-    let listener = Closure::<dyn Fn(PageTransitionEvent)>::new(|event: PageTransitionEvent| {
-        if event.persisted() {
+    let document = match global().document() {
+        Ok(document) if document.is_object() => document,
+        // A worker, or Node.
+        _ => return Ok(()),
+    };
+    listen(&global(), "pagehide", |event: Foreign| {
+        let is_kept = event.persisted().is_ok_and(|kept| kept.is_truthy());
+        if is_kept {
             Context::here().act(|relay, _| {
-                relay.freeze("the page went into the back/forward cache");
+                relay.freeze();
             });
         }
-    });
-    global().add_event_listener("pagehide", listener.as_ref().unchecked_ref());
-    // The page keeps the listener for as long as it lives, and so must we.
-    listener.forget();
+    })?;
+    listen(&document, "visibilitychange", |_| look())?;
+    IS_WATCHED.set(true);
+    look();
+    Ok(())
+}
+
+fn listen(to: &Foreign, event: &str, listener: impl Fn(Foreign) + 'static) -> Result<(), String> {
+    let listener = Closure::<dyn Fn(Foreign)>::new(listener).into_js_value();
+    let added = to.add_event_listener(event, &listener);
+    added.map(drop).map_err(|thrown| {
+        let thrown = text(&thrown);
+        format!("the page cannot be listened to: addEventListener(\"{event}\") threw {thrown}")
+    })
+}
+
+/// Tells the relay whether the page is hidden.
+fn look() {
+    let document = global().document();
+    let visibility = text_in(document.and_then(|document| document.visibility_state()));
+    let is_hidden = visibility.as_deref() == Some("hidden");
+    Context::here().act(|relay, now| relay.set_hidden(is_hidden, now));
 }

@@ -3,10 +3,11 @@
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
-use super::bindings::{Global, LockManager, Rejection, text};
+use super::bindings::{Foreign, text, text_in};
+use crate::core::handoff::Settled;
 use crate::error::LockError;
 
-pub(super) fn global() -> Global {
+pub(super) fn global() -> Foreign {
     js_sys::global().unchecked_into()
 }
 
@@ -16,20 +17,36 @@ pub(super) fn global() -> Global {
 /// # Errors
 ///
 /// Why there is none.
-pub(super) fn lock_manager() -> Result<LockManager, String> {
-    let global = global();
-    let locks = global.navigator().and_then(|navigator| navigator.locks());
-    locks.ok_or_else(|| why_missing(&global))
+pub(super) fn lock_manager() -> Result<Foreign, String> {
+    let navigator = global().navigator().map_err(|thrown| failed(&thrown))?;
+    if !navigator.is_object() {
+        return Err(why_missing());
+    }
+    let locks = navigator.locks().map_err(|thrown| failed(&thrown))?;
+    match locks.is_object() {
+        true => Ok(locks),
+        false => Err(why_missing()),
+    }
 }
 
-fn why_missing(global: &Global) -> String {
-    if let Some(version) = node_version() {
-        return format!(
-            "this Node ({version}) has no navigator.locks; it came with Node 24.5, \
-             and jsdom hides it; MemoryLockManager works within one thread"
-        );
+fn why_missing() -> String {
+    match runtime() {
+        Some(("Node", version)) => {
+            return format!(
+                "this Node ({version}) has no navigator.locks; it came with Node 24.5, \
+                 and jsdom hides it; MemoryLockManager works within one thread"
+            );
+        }
+        Some((name, version)) => {
+            return format!(
+                "{name} ({version}) has no navigator.locks; \
+                 MemoryLockManager works within one thread"
+            );
+        }
+        None => {}
     }
-    if global.is_secure_context() == Some(false) {
+    let is_secure = global().is_secure_context();
+    if is_secure.is_ok_and(|is_secure| is_secure.as_bool() == Some(false)) {
         return String::from(
             "navigator.locks exists in secure contexts only; \
              serve the page over https or from localhost",
@@ -41,22 +58,50 @@ fn why_missing(global: &Global) -> String {
     )
 }
 
-/// Whether this is Node, which does some things otherwise.
+/// What runs us, if it is no browser, and its version. All of them call themselves Node as
+/// well.
+fn runtime() -> Option<(&'static str, String)> {
+    let navigator = global().navigator();
+    let agent = navigator.and_then(|navigator| navigator.user_agent());
+    if let Some(agent) = text_in(agent).filter(|agent| agent == "Cloudflare-Workers") {
+        return Some(("workerd", agent));
+    }
+    let versions = global().process().ok()?.versions().ok()?;
+    let bun = text_in(versions.bun()).map(|version| ("Bun", version));
+    let deno = || text_in(versions.deno()).map(|version| ("Deno", version));
+    let node = || text_in(versions.node()).map(|version| ("Node", version));
+    bun.or_else(deno).or_else(node)
+}
+
+/// Whether this is Node, which does some things otherwise. Its `navigator.locks` reaches
+/// the threads of one process, a browser's all tabs of an origin.
 pub(super) fn is_node() -> bool {
     thread_local! {
-        static IS_NODE: bool = node_version().is_some();
+        static IS_NODE: bool = runtime().is_some() && !is_page_of_electron();
     }
     IS_NODE.with(|is_node| *is_node)
 }
 
-/// Node's version, if this is Node. Its `navigator.locks` reaches the threads of
-/// one process, a browser's all tabs of an origin.
-pub(super) fn node_version() -> Option<String> {
-    global().process()?.versions()?.node()
+/// Electron can give its pages and their workers Node's `process`. Their `navigator` is
+/// Chromium's all the same.
+fn is_page_of_electron() -> bool {
+    let kind = global()
+        .process()
+        .and_then(|process| process.process_type());
+    let pages = ["renderer", "worker", "service-worker"];
+    text_in(kind).is_some_and(|kind| pages.contains(&kind.as_str()))
 }
 
-/// Why the browser rejected a request or a query.
-pub(super) fn why_turned_down(rejection: &JsValue) -> String {
+/// How the promise of a request was rejected.
+pub(super) fn rejected(rejection: &JsValue) -> Settled<String> {
+    match describe(rejection).0.as_str() {
+        "AbortError" => Settled::Aborted,
+        _ => Settled::Failed(failed(rejection)),
+    }
+}
+
+/// Why `navigator.locks` threw, or rejected a promise.
+pub(super) fn failed(rejection: &JsValue) -> String {
     let (name, message) = describe(rejection);
     match name.as_str() {
         "SecurityError" => format!(
@@ -68,28 +113,19 @@ pub(super) fn why_turned_down(rejection: &JsValue) -> String {
     }
 }
 
-/// Why the browser rejected the promise of a lock that was held.
-pub(super) fn why_lost(rejection: &JsValue) -> String {
-    let (name, message) = describe(rejection);
-    match name.as_str() {
-        // The specification has this for steal alone once a lock is granted.
-        "AbortError" => String::from("it was stolen"),
-        _ => format!("the browser took it away with {name}: {message}"),
-    }
-}
-
 pub(super) fn unavailable(reason: String) -> LockError {
     LockError::Unavailable { reason }
 }
 
 /// Name and message of anything that was thrown.
 fn describe(rejection: &JsValue) -> (String, String) {
+    let a_non_error = || (String::from("a non-error"), text(rejection));
     if !rejection.is_object() {
-        return (String::from("a non-error"), text(rejection));
+        return a_non_error();
     }
-    let error: &Rejection = rejection.unchecked_ref();
-    (
-        error.error_name().unwrap_or_default(),
-        error.message().unwrap_or_default(),
-    )
+    let error: &Foreign = rejection.unchecked_ref();
+    match (text_in(error.name()), text_in(error.message())) {
+        (Some(name), message) => (name, message.unwrap_or_default()),
+        (None, _) => a_non_error(),
+    }
 }

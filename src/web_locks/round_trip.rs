@@ -4,22 +4,30 @@
 //! answer to a request is here, everything that the manager sent before has come
 //! through, and what we sent has reached it.
 
-use js_sys::Object;
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::bindings::{LockManager, RequestOptions};
+use super::bindings::{Foreign, Kind, options, promise_of};
+use crate::guard::LockMode;
 
 /// Outside the names that locks of ours can have.
 const NAME: &str = "crosslock.round-trip";
 
-pub(super) async fn round_trip(locks: &LockManager) {
-    let options: RequestOptions = Object::new().unchecked_into();
-    options.set_mode("shared");
-    options.set_if_available(true);
-    let callback = Closure::once(|_lock: JsValue| ());
-    if let Ok(promise) = locks.request(&NAME.into(), &options, callback.as_ref().unchecked_ref()) {
+thread_local! {
+    /// For as long as the thread lives: the browser may call it at any time.
+    static NOTHING: Function = Closure::<dyn Fn()>::new(|| ()).into_js_value().unchecked_into();
+}
+
+pub(super) async fn round_trip(locks: &Foreign) {
+    let Ok(options) = options(LockMode::Shared, Kind::IfAvailable, None) else {
+        return;
+    };
+    let nothing = NOTHING.with(Clone::clone);
+    let sent = locks.request(&NAME.into(), &options, &nothing);
+    let sent = sent.ok().map(|sent| promise_of("request()", &sent));
+    if let Some(Ok(promise)) = sent {
         // Granted, not available or turned down: it went there and came back.
-        let _ = JsFuture::from(promise).await;
+        let _ = JsFuture::from(js_sys::Promise::from(promise)).await;
     }
 }

@@ -1,17 +1,15 @@
-//! What `navigator.locks.query()` tells, and what only this context knows: those who share
-//! what the browser has granted once, and those who wait in its lines, behind the one that
-//! the browser knows of.
-
-use std::time::Duration;
+//! What `navigator.locks.query()` tells of other contexts, and what this one knows of itself:
+//! those who share what the browser has granted once, those who wait in its lines behind the
+//! one that the browser knows of, and what has changed since the browser was asked.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::bindings::{Info, Snapshot};
+use super::bindings::{Foreign, promise_of, text_in};
 use super::claim::Claim;
 use super::context::Context;
-use super::platform::{lock_manager, unavailable, why_turned_down};
+use super::platform::{failed, lock_manager, unavailable};
 use crate::core::handoff::{IfHeld, Passing};
 use crate::error::LockError;
 use crate::guard::LockMode;
@@ -19,94 +17,158 @@ use crate::snapshot::{LockInfo, LockSnapshot};
 use crate::time::Stamp;
 
 /// The requests whose names begin with `prefix`.
+///
+/// Those of other contexts are as of when the browser answered, those of this one as of
+/// when its caller is told: it must not be told of a lock that it released since.
 pub(super) async fn query(prefix: &str) -> Result<LockSnapshot, LockError> {
-    let client = match hidden(prefix, None).is_empty() {
+    let mut client = match asked(prefix).0.is_empty() {
         true => None,
         false => own_client().await?,
     };
-    // Now, not when the answer is here: the browser answers as of when it was asked,
-    // since messages to it keep their order.
-    let (hidden, asked) = (hidden(prefix, client.as_deref()), ask()?);
-    let Hidden { sharers, mut lines } = hidden;
-    let snapshot = answer(asked).await?;
-    let ours = |infos: Array| {
-        let infos = infos.iter().map(|info| info.unchecked_into());
-        let ours = infos.filter_map(|info: Info| describe(prefix, &info));
-        ours.collect::<Vec<LockInfo>>()
-    };
+    // Now: the browser answers as of when it was asked, since messages to it keep their
+    // order.
+    let (mut asked, question) = (asked(prefix), ask()?);
+    let answer = answer(question, prefix).await?;
+    if client.is_none() && !own(prefix).is_empty() {
+        client = own_client().await?;
+    }
+    let own = own(prefix);
+    let (ours, waiting): (Vec<Own>, Vec<Own>) = own.into_iter().partition(|own| own.is_held);
+    let mut lines = Lines::of(waiting);
+    let is_own = |info: &LockInfo| info.client.is_some() && info.client == client;
     let mut pending = Vec::new();
-    for mut info in ours(snapshot.pending()) {
-        // Behind the one of ours that the browser knows of, who is the first of them.
-        let is_first = |line: &Line| line.key == info.key && info.client == client;
-        let line = lines.iter().position(is_first);
-        let line = line.map(|line| lines.remove(line));
-        info.age = line.as_ref().and_then(|line| line.age_of_head);
-        pending.push(info);
-        pending.extend(line.into_iter().flat_map(|line| line.behind));
+    // Before what is held: what was not granted when the browser was asked is among those.
+    for info in answer.pending {
+        match is_own(&info) && asked.take(&info, false) {
+            // Here is one of ours, as the browser knew it.
+            true => lines.show_next(&info.key, &mut pending),
+            false => pending.push(info),
+        }
     }
-    pending.extend(lines.into_iter().flat_map(|line| line.behind));
-    let mut held = ours(snapshot.held());
-    for info in &mut held {
-        info.age = age_of_holder(prefix, info);
+    pending.extend(lines.0.into_iter().flatten().map(|own| own.info));
+    let mut held: Vec<LockInfo> = ours.into_iter().map(|own| own.info).collect();
+    let others = answer.held.into_iter();
+    held.extend(others.filter(|info| !(is_own(info) && asked.take(info, true))));
+    for info in held
+        .iter_mut()
+        .chain(&mut pending)
+        .filter(|info| info.age.is_some())
+    {
+        info.client.clone_from(&client);
     }
-    held.extend(sharers);
     Ok(LockSnapshot::new(held, pending))
 }
 
-/// What the browser does not tell of the requests of this context.
-#[derive(Default)]
-struct Hidden {
-    /// Beside the one that the browser takes for the only holder.
-    sharers: Vec<LockInfo>,
-    lines: Vec<Line>,
+/// A request of this context.
+struct Own {
+    info: LockInfo,
+    since: f64,
+    is_held: bool,
+    is_asked_for: bool,
 }
 
-/// Those who wait in one line.
-struct Line {
-    key: String,
-    /// If the browser knows of the head, which it does not tell.
-    age_of_head: Option<Duration>,
-    /// Those of whom the browser does not know.
-    behind: Vec<LockInfo>,
-}
-
-impl Hidden {
-    fn is_empty(&self) -> bool {
-        self.sharers.is_empty() && self.lines.is_empty()
-    }
-}
-
-fn hidden(prefix: &str, client: Option<&str>) -> Hidden {
-    let mut hidden = Hidden::default();
+fn own(prefix: &str) -> Vec<Own> {
+    let mut all = Vec::new();
     Context::here().look(|relay| {
-        relay.for_each_hidden(|request| {
-            let Some(key) = request.name.strip_prefix(prefix) else {
-                return;
-            };
-            let info = LockInfo {
-                age: Some(Stamp::at(request.since).elapsed()),
-                client: client.map(str::to_owned),
-                ..LockInfo::new(key, request.mode)
-            };
-            if request.is_held {
-                return hidden.sharers.push(info);
-            }
-            let lines = &mut hidden.lines;
-            if lines.last().is_none_or(|line| line.key != key) {
-                lines.push(Line {
-                    key: key.to_owned(),
-                    age_of_head: None,
-                    behind: Vec::new(),
+        relay.for_each_own(|name, own| {
+            if let Some(key) = name.strip_prefix(prefix) {
+                all.push(Own {
+                    info: LockInfo::new(key, own.mode),
+                    since: own.since,
+                    is_held: own.is_held,
+                    is_asked_for: own.is_asked_for,
                 });
-            }
-            let line = lines.last_mut().expect("there is one now");
-            match request.is_asked_for {
-                true => line.age_of_head = info.age,
-                false => line.behind.push(info),
             }
         });
     });
-    hidden
+    for own in &mut all {
+        own.info.age = Some(Stamp::at(own.since).elapsed());
+    }
+    all
+}
+
+/// Those of this context who wait, key by key.
+struct Lines(Vec<std::vec::IntoIter<Own>>);
+
+impl Lines {
+    /// `waiting` has those of one key one after the other.
+    fn of(waiting: Vec<Own>) -> Self {
+        let mut lines = Vec::new();
+        let mut line: Vec<Own> = Vec::new();
+        for own in waiting {
+            if line
+                .last()
+                .is_some_and(|last| last.info.key != own.info.key)
+            {
+                lines.push(std::mem::take(&mut line).into_iter());
+            }
+            line.push(own);
+        }
+        lines.push(line.into_iter());
+        Self(lines)
+    }
+
+    /// Shows the next that the browser was asked for, and those who wait behind it in our
+    /// line.
+    fn show_next(&mut self, key: &str, shown: &mut Vec<LockInfo>) {
+        let first =
+            |line: &std::vec::IntoIter<Own>| line.as_slice().first().map(|own| own.info.key == key);
+        let Some(line) = self.0.iter_mut().find(|line| first(line) == Some(true)) else {
+            return;
+        };
+        while let Some(own) = line.next() {
+            shown.push(own.info);
+            if line.as_slice().first().is_none_or(|next| next.is_asked_for) {
+                return;
+            }
+        }
+    }
+}
+
+/// What the browser may show of this context: so many that were granted when it was asked,
+/// and so many that may have been since.
+///
+/// Another copy of this module in the same page is the same client to the browser, and what
+/// it has is not ours to leave out. So each is taken once.
+struct Asked(Vec<(String, LockMode, [usize; 2])>);
+
+impl Asked {
+    fn take(&mut self, info: &LockInfo, is_held: bool) -> bool {
+        let mut all = self.0.iter_mut();
+        let asked = all.find(|(key, mode, _)| (key, mode) == (&info.key, &info.mode));
+        let Some((_, _, [waiting, granted])) = asked else {
+            return false;
+        };
+        let count = match is_held && *granted > 0 {
+            true => granted,
+            false => waiting,
+        };
+        let is_one = *count > 0;
+        *count -= usize::from(is_one);
+        is_one
+    }
+}
+
+fn asked(prefix: &str) -> Asked {
+    let mut all: Vec<(String, LockMode, [usize; 2])> = Vec::new();
+    Context::here().look(|relay| {
+        relay.for_each_asked(|name, asked| {
+            let Some(key) = name.strip_prefix(prefix) else {
+                return;
+            };
+            let mut known = all.iter_mut();
+            let known = known.find(|(known, mode, _)| (known.as_str(), *mode) == (key, asked.mode));
+            match known {
+                Some((_, _, counts)) => counts[usize::from(asked.is_granted)] += 1,
+                None => {
+                    let mut counts = [0; 2];
+                    counts[usize::from(asked.is_granted)] = 1;
+                    all.push((key.to_owned(), asked.mode, counts));
+                }
+            }
+        });
+    });
+    Asked(all)
 }
 
 /// The browser's name for this page, worker or thread.
@@ -123,49 +185,56 @@ pub(super) async fn own_client() -> Result<Option<String>, LockError> {
     // No name that a lock of ours can have. (An integer: the code that prints floats is
     // larger than all of this module.)
     let random = (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
-    let name = format!("crosslock.client.{random}");
+    let (prefix, key) = ("crosslock.client.", random.to_string());
+    let name = format!("{prefix}{key}");
     let claim = Claim::new(&name, LockMode::Exclusive, IfHeld::Refuse, Passing::Off);
-    claim.answer().await?;
-    let held = answer(ask()?).await?.held();
-    let mut held = held.iter().map(|info| info.unchecked_into());
-    let own = held.find(|info: &Info| info.name() == name);
-    let client = own.and_then(|info| info.client_id());
+    claim.answer_of_try(&name).await?;
+    let held = answer(ask()?, prefix).await?.held;
+    let own = held.into_iter().find(|info| info.key == key);
+    let client = own.and_then(|info| info.client);
     OWN.set(client.clone());
     Ok(client)
 }
 
-fn ask() -> Result<js_sys::Promise, LockError> {
+fn ask() -> Result<JsValue, LockError> {
     let asked = lock_manager().map_err(unavailable)?.query();
-    asked.map_err(|why| unavailable(why_turned_down(&why)))
+    asked.map_err(|why| unavailable(failed(&why)))
 }
 
-async fn answer(asked: js_sys::Promise) -> Result<Snapshot, LockError> {
-    let answer = JsFuture::from(asked).await;
-    let answer = answer.map_err(|why| unavailable(why_turned_down(&why)))?;
-    Ok(answer.unchecked_into())
+/// What the browser answers, of the locks whose names begin with `prefix`.
+async fn answer(asked: JsValue, prefix: &str) -> Result<LockSnapshot, LockError> {
+    let promise = promise_of("navigator.locks.query()", &asked).map_err(unavailable)?;
+    let answer = JsFuture::from(js_sys::Promise::from(promise)).await;
+    let answer: Foreign = answer
+        .map_err(|why| unavailable(failed(&why)))?
+        .unchecked_into();
+    let all = |list: Result<JsValue, JsValue>| {
+        let list = list.ok().filter(Array::is_array).ok_or_else(|| {
+            let reason = "navigator.locks.query() answered without the arrays held and pending";
+            unavailable(String::from(reason))
+        })?;
+        let list: Array = list.unchecked_into();
+        let infos = list.iter();
+        let ours = infos.filter_map(|info| describe(prefix, info.unchecked_ref()));
+        Ok::<_, LockError>(ours.collect::<Vec<LockInfo>>())
+    };
+    // Neither is looked for in a primitive, where there is nothing.
+    Ok(LockSnapshot::new(
+        all(answer.held())?,
+        all(answer.pending())?,
+    ))
 }
 
 /// An entry of the browser's snapshot, if it is one of those asked for.
-fn describe(prefix: &str, info: &Info) -> Option<LockInfo> {
-    let name = info.name();
+fn describe(prefix: &str, info: &Foreign) -> Option<LockInfo> {
+    let name = text_in(info.name())?;
     let key = name.strip_prefix(prefix)?;
-    let mode = match info.mode().as_str() {
+    let mode = match text_in(info.mode())?.as_str() {
         "shared" => LockMode::Shared,
         _ => LockMode::Exclusive,
     };
     Some(LockInfo {
-        client: info.client_id(),
+        client: text_in(info.client_id()),
         ..LockInfo::new(key, mode)
     })
-}
-
-/// The browser tells no times; but an exclusive lock has one holder, so if we have it, the
-/// entry is ours.
-fn age_of_holder(prefix: &str, info: &LockInfo) -> Option<Duration> {
-    let name = format!("{prefix}{}", info.key);
-    let since = match info.mode {
-        LockMode::Exclusive => Context::here().look(|relay| relay.held_exclusively_since(&name)),
-        LockMode::Shared => None,
-    };
-    since.map(|since| Stamp::at(since).elapsed())
 }

@@ -35,6 +35,7 @@ macro_rules! for_each_promise {
             guards_outlive_their_manager
             locks_are_not_reentrant
             release_returns_when_it_is_free
+            a_release_that_is_dropped_frees
             a_drop_is_soon_followed_by_a_try
             nothing_is_left_behind
             a_panic_frees_the_lock
@@ -42,6 +43,7 @@ macro_rules! for_each_promise {
             many_keys_in_opposite_orders
             many_keys_time_out_as_one
             stealing_loses_the_victims
+            a_loss_may_be_asked_for_again
             query_shows_held_and_pending
             the_scope_is_named
         }
@@ -170,11 +172,15 @@ pub(crate) async fn a_reader_behind_a_writer_is_not_granted_by_trying(locks: Man
 pub(crate) async fn shared_waiters_are_granted_together(locks: Manager) {
     let key = key("together");
     let writing = lock(&locks, &key).await;
-    let mut readers = Box::pin(join_all((0..3).map(|_| shared(&locks, &key))));
+    let wait = AcquireOptions::shared(Duration::from_secs(10));
+    let mut readers = Box::pin(join_all((0..5).map(|_| locks.acquire(&key, wait))));
     assert!(poll!(&mut readers).is_pending());
+    assert_eq!(query(&locks, &key).await.pending.len(), 5);
     writing.release().await;
-    // Were they granted one by one, the first would keep the rest waiting.
-    assert_eq!(readers.await.len(), 3);
+    // All guards are kept until the last is here: the first must not keep out the rest.
+    for guard in readers.await {
+        let _guard = guard.expect("it is granted while the others hold");
+    }
 }
 
 pub(crate) async fn zero_tries_once(locks: Manager) {
@@ -331,6 +337,15 @@ pub(crate) async fn release_returns_when_it_is_free(locks: Manager) {
     }
 }
 
+pub(crate) async fn a_release_that_is_dropped_frees(locks: Manager) {
+    let key = key("release-dropped");
+    drop(lock(&locks, &key).await.release());
+    let mut release = lock(&locks, &key).await.release();
+    let _ = poll!(&mut release);
+    drop(release);
+    lock(&locks, &key).await.release().await;
+}
+
 pub(crate) async fn a_drop_is_soon_followed_by_a_try(locks: Manager) {
     let key = key("again");
     for _ in 0..20 {
@@ -448,6 +463,26 @@ pub(crate) async fn stealing_loses_the_victims(locks: Manager) {
     assert_eq!(query(&locks, &key).await.held.len(), 1);
     thief.release().await;
     waiting.await.release().await;
+}
+
+pub(crate) async fn a_loss_may_be_asked_for_again(locks: Manager) {
+    let key = key("lost-again");
+    let guard = lock(&locks, &key).await;
+    for _ in 0..3 {
+        assert!(poll!(&mut guard.lost()).is_pending());
+    }
+    let mut one = guard.lost();
+    let mut two = guard.lost();
+    assert!(poll!(&mut one).is_pending());
+    assert!(poll!(&mut two).is_pending());
+    drop(one);
+    let thief = locks.steal(&key).await.expect("our backends can steal");
+    two.await;
+    // Also by those who ask afterwards, as often as they like.
+    guard.lost().await;
+    guard.lost().await;
+    assert!(poll!(&mut thief.lost()).is_pending());
+    join(guard.release(), thief.release()).await;
 }
 
 pub(crate) async fn query_shows_held_and_pending(locks: Manager) {

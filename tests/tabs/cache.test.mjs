@@ -35,7 +35,10 @@ describe('back/forward cache', { timeout: 120_000 }, () => {
       addEventListener('pageshow', ({ persisted }) => (globalThis.cameBack = persisted));
       globalThis.granted = [];
       globalThis.waits = ['theirs', 'theirs', 'ours', 'ours'].map((key) =>
-        locks.request(key, () => void granted.push(key)).catch(({ code, message }) => ({ code, message })),
+        locks.lock(key, { timeout: 60_000 }).then(
+          () => granted.push(key),
+          ({ code, message }) => ({ code, message }),
+        ),
       );
     });
     for (const key of ['theirs', 'ours']) await untilPending(other, key, 1);
@@ -46,7 +49,7 @@ describe('back/forward cache', { timeout: 120_000 }, () => {
     await page.goBack({ waitUntil: 'commit' });
     assert.equal(await page.evaluate(() => globalThis.cameBack), true, 'it came from the cache');
     for (const { code, message } of await page.evaluate(() => Promise.all(waits))) {
-      assert.equal(code, 'UNAVAILABLE');
+      assert.equal(code, 'LOST');
       assert.match(message, /the page went into the back\/forward cache/);
     }
     assert.deepEqual(await page.evaluate(() => globalThis.granted), []);

@@ -9,6 +9,7 @@ import {
   platformDefault,
   WebLockManager,
   type LockErrorCode,
+  type LockErrorData,
   type LockGuards,
   type LockInfo,
   type LockMode,
@@ -30,6 +31,14 @@ export async function managers(): Promise<LockManager[]> {
   new MemoryLockManager({ namespace: 'n' });
   // @ts-expect-error: abstract
   new LockManager();
+  // @ts-expect-error: nor can it be extended, as nobody else can open locks
+  class Own extends LockManager {
+    scope = 'process' as const;
+  }
+  new Own();
+  // What can be made can be extended.
+  class Labelled extends MemoryLockManager {}
+  expectType<boolean>()(new Labelled() instanceof LockManager, true);
   // @ts-expect-error: only managers make guards
   new LockGuard();
   expectType<LockScope>()(new WebLockManager().scope, true);
@@ -108,6 +117,8 @@ export function errors(error: unknown): string {
   if (!(error instanceof LockError)) return 'other';
   expectType<LockErrorCode>()(error.code, true);
   expectType<string | undefined>()(error.key, true);
+  expectType<LockErrorData>()(error.toJSON(), true);
+  expectType<LockError | undefined>()(LockError.from(error as unknown), true);
   // @ts-expect-error: no such code
   if (error.code === 'TIMEOUT') return 'misspelled';
   return error.code === 'TIMED_OUT' ? 'busy' : error.message;

@@ -3,7 +3,9 @@ use alloc::vec::Vec;
 
 use wasm_bindgen::prelude::*;
 
-use crate::core::handoff::{Ahead, IfHeld, LeaseId, Order, Passing, Quirks, Reason, Relay, Settled, State};
+use crate::core::handoff::{
+    Ahead, IfHeld, LeaseId, Order, Passing, Quirks, Reason, Relay, Settled, State,
+};
 use crate::core::{BrokenRule, LockMode, MAX_KEY_LEN, broken_rule};
 
 struct Edge {
@@ -19,7 +21,9 @@ struct One(RefCell<Edge>);
 unsafe impl Sync for One {}
 
 static EDGE: One = One(RefCell::new(Edge {
-    relay: Relay::new(Quirks { queues_withdrawn: false }),
+    relay: Relay::new(Quirks {
+        queues_withdrawn: false,
+    }),
     detail: [0; 4],
     since: 0.0,
     rows: Vec::new(),
@@ -41,14 +45,16 @@ pub fn key_buffer() -> *mut u8 {
 
 #[wasm_bindgen(js_name = checkKey)]
 pub fn check_key(length: u32) -> u32 {
-    with(|edge| match edge.key.get(..length as usize).map(broken_rule) {
-        None | Some(Some(BrokenRule::MaxLength)) => 2,
-        Some(None) => 0,
-        Some(Some(BrokenRule::NotEmpty)) => 1,
-        Some(Some(BrokenRule::Charset(at))) => 3 | (at as u32) << 3,
-        Some(Some(BrokenRule::Start)) => 4,
-        Some(Some(BrokenRule::End)) => 5,
-    })
+    with(
+        |edge| match edge.key.get(..length as usize).map(broken_rule) {
+            None | Some(Some(BrokenRule::MaxLength)) => 2,
+            Some(None) => 0,
+            Some(Some(BrokenRule::NotEmpty)) => 1,
+            Some(Some(BrokenRule::Charset(at))) => 3 | (at as u32) << 3,
+            Some(Some(BrokenRule::Start)) => 4,
+            Some(Some(BrokenRule::End)) => 5,
+        },
+    )
 }
 
 #[wasm_bindgen]
@@ -104,8 +110,10 @@ pub fn request(line: u32, flags: u32, now: f64) -> u32 {
             0 => Passing::On,
             _ => Passing::Off,
         };
-        let slot = edge.relay.request(line as usize, mode(flags), if_held, passing, now);
-        edge.relay.set_waker(slot, slot as u32);
+        let slot = edge
+            .relay
+            .request(line as usize, mode(flags), if_held, passing, now);
+        *edge.relay.waker(slot) = Some(slot as u32);
         (slot as u32) << 3 | state_code(edge.relay.state(slot)) & 7
     })
 }
@@ -113,7 +121,7 @@ pub fn request(line: u32, flags: u32, now: f64) -> u32 {
 #[wasm_bindgen]
 pub fn state(request: u32) -> u32 {
     with(|edge| {
-        edge.relay.set_waker(request as usize, request);
+        *edge.relay.waker(request as usize) = Some(request);
         state_code(edge.relay.state(request as usize))
     })
 }
@@ -156,7 +164,12 @@ pub fn next() -> u32 {
     with(|edge| {
         let (kind, slot) = match edge.relay.next_order() {
             None => return edge.relay.next_wake().map_or(0, |request| 1 | request << 3),
-            Some(Order::Ask { lease, line, mode, if_held }) => {
+            Some(Order::Ask {
+                lease,
+                line,
+                mode,
+                if_held,
+            }) => {
                 let flags = match mode {
                     LockMode::Exclusive => 0,
                     LockMode::Shared => 1,
@@ -193,7 +206,10 @@ pub fn detail(n: u32) -> u32 {
 
 #[wasm_bindgen(js_name = calledBack)]
 pub fn called_back(slot: u32, serial: u32, has_lock: bool, now: f64) -> bool {
-    with(|edge| edge.relay.called_back(LeaseId { slot, serial }, has_lock, now))
+    with(|edge| {
+        edge.relay
+            .called_back(LeaseId { slot, serial }, has_lock, now)
+    })
 }
 
 #[wasm_bindgen]
@@ -239,10 +255,20 @@ pub fn holds(line: u32) -> bool {
 #[wasm_bindgen]
 pub fn ahead(request: u32, most: u32) -> bool {
     with(|edge| {
-        let Some(Ahead { holder, held_since, waiting }) = edge.relay.ahead_of(request as usize, most as usize) else {
+        let Some(Ahead {
+            holder,
+            held_since,
+            waiting,
+        }) = edge.relay.ahead_of(request as usize, most as usize)
+        else {
             return false;
         };
-        edge.detail = [holder as u32, waiting.map_or(u32::MAX, |waiting| waiting as u32), 0, 0];
+        edge.detail = [
+            holder as u32,
+            waiting.map_or(u32::MAX, |waiting| waiting as u32),
+            0,
+            0,
+        ];
         edge.since = held_since;
         true
     })
@@ -258,8 +284,14 @@ pub fn list_own() -> u32 {
     with(|edge| {
         let mut rows = Vec::new();
         edge.relay.for_each_own(|own| {
-            let flags = u32::from(own.mode == LockMode::Shared) | u32::from(own.is_held) << 1 | u32::from(own.is_asked_for) << 2;
-            rows.push((own.request as u32, (own.line as u32) << 3 | flags, own.since));
+            let flags = u32::from(own.mode == LockMode::Shared)
+                | u32::from(own.is_held) << 1
+                | u32::from(own.is_asked_for) << 2;
+            rows.push((
+                own.request as u32,
+                (own.line as u32) << 3 | flags,
+                own.since,
+            ));
         });
         edge.rows = rows;
         edge.rows.len() as u32
@@ -271,7 +303,8 @@ pub fn list_asked() -> u32 {
     with(|edge| {
         let mut rows = Vec::new();
         edge.relay.for_each_asked(|asked| {
-            let flags = u32::from(asked.mode == LockMode::Shared) | u32::from(asked.is_granted) << 1;
+            let flags =
+                u32::from(asked.mode == LockMode::Shared) | u32::from(asked.is_granted) << 1;
             rows.push((0, (asked.line as u32) << 3 | flags, 0.0));
         });
         edge.rows = rows;

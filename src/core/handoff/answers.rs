@@ -53,7 +53,6 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
             return false;
         };
         let (line, phase) = (lease.line, lease.phase);
-        self.leases[id].is_answered = true;
         if phase != Phase::Asked {
             return false;
         }
@@ -65,20 +64,24 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
             return false;
         }
         self.leases[id].phase = Phase::Active;
+        self.leases[id].is_granted = true;
         self.leases[id].granted = now;
         if self.leases[id].if_held == IfHeld::Steal {
             // The platform will say so as well, but by then a victim might have handed on
             // what it no longer had.
             for victim in mem::take(&mut self.lines[line].active) {
                 if !self.lines[line].is_local {
-                    self.orders.push_back(Order::Forget(victim));
+                    self.orders.push(Order::Forget(victim));
                 }
                 self.lose(victim, &Reason::Stolen);
             }
         }
         self.lines[line].active.push(id);
         match self.leases[id].request.take() {
-            Some(request) => self.hand_to(request, id, now),
+            Some(request) => {
+                self.waits_no_longer(request);
+                self.hand_to(request, id, now);
+            }
             None => self.lines[line].next = None,
         }
         self.settle(line, now);
@@ -91,7 +94,7 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
         let Some(&Lease {
             line,
             phase,
-            is_answered,
+            is_granted,
             ..
         }) = self.leases.get(id)
         else {
@@ -105,8 +108,9 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
                 self.settle(line, now);
             }
             Phase::Ending => {
-                let round_trips = match (how, is_answered) {
+                let round_trips = match (how, is_granted) {
                     (Settled::Resolved, _) => self.withdrawn_before(line),
+                    // It was stolen before the platform heard of the release.
                     (_, true) => 0,
                     // It was withdrawn, and the promise is rejected here, by the signal. The
                     // lock manager may not have heard of that, and may have granted the lock.
@@ -121,7 +125,7 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
                     return self.over(id, now);
                 }
                 self.leases[id].phase = Phase::Confirming;
-                self.orders.push_back(Order::Confirm {
+                self.orders.push(Order::Confirm {
                     lease: id,
                     round_trips,
                 });
@@ -150,13 +154,14 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
                 continue;
             }
             if matches!(phase, Phase::Asked | Phase::Active) {
-                self.orders.push_back(Order::End(id));
+                self.orders.push(Order::End(id));
             }
             self.leases.remove(id);
             unused.extend(self.leave(line));
         }
         for (_, line) in self.lines.iter_mut().filter(|(_, line)| !line.is_local) {
             line.waiting = List::default();
+            line.alone = List::default();
             line.trying = List::default();
             line.next = None;
             line.active.clear();
@@ -189,8 +194,9 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
     ) -> Option<LineSlot> {
         let lease = self.leases.remove(id);
         let line = lease.line;
-        let request = lease.request.or_else(|| self.take_head(line));
-        if let Some(request) = request {
+        let own = lease.request;
+        own.into_iter().for_each(|own| self.waits_no_longer(own));
+        if let Some(request) = own.or_else(|| self.take_head(line)) {
             self.requests[request].lease = None;
             self.change(request, state(&lease));
         }

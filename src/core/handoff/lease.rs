@@ -34,8 +34,8 @@ pub(super) struct Lease {
     pub(super) request: Option<RequestSlot>,
     pub(super) turns: u32,
     pub(super) granted: f64,
-    /// Whether the platform has called back for it.
-    pub(super) is_answered: bool,
+    /// Whether it ever was active.
+    pub(super) is_granted: bool,
     /// When its end was ordered, in the count of its line.
     pub(super) epoch: u64,
 }
@@ -110,14 +110,18 @@ impl Index<LeaseId> for Leases {
     type Output = Lease;
 
     fn index(&self, id: LeaseId) -> &Lease {
-        self.get(id).expect("the relay refers to no lease that is over")
+        self.get(id)
+            .expect("the relay refers to no lease that is over")
     }
 }
 
 impl IndexMut<LeaseId> for Leases {
     fn index_mut(&mut self, id: LeaseId) -> &mut Lease {
         let (serial, lease) = &mut self.places[id.slot as usize];
-        assert_eq!(*serial, id.serial, "the relay refers to no lease that is over");
+        assert_eq!(
+            *serial, id.serial,
+            "the relay refers to no lease that is over"
+        );
         lease
     }
 }

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use slab::Slab;
 
 use super::{
-    Endings, IfHeld, KEPT, Lease, LeaseId, Line, LineSlot, List, LockMode, MILLIS, Order, Passing, Phase, Relay, Request,
-    Reason, RequestSlot, State, TURNS,
+    Endings, IfHeld, KEPT, Lease, LeaseId, Line, LineSlot, List, LockMode, MILLIS, Order, Passing,
+    Phase, Reason, Relay, Request, RequestSlot, State, TURNS,
 };
 
 impl<W, R: Clone + PartialEq> Relay<W, R> {
@@ -17,6 +17,7 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
         self.lines.insert(Line {
             is_local,
             waiting: List::default(),
+            alone: List::default(),
             trying: List::default(),
             next: None,
             active: Vec::new(),
@@ -92,7 +93,7 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
             |&lease: &LeaseId| self.leases[lease].mode == mode && self.may_pass_on(lease, now);
         if !self.is_hidden && active.any(may_be_next) {
             if !core::mem::replace(&mut self.is_reminded, true) {
-                self.orders.push_back(Order::Remind);
+                self.orders.push(Order::Remind);
             }
             return;
         }
@@ -225,6 +226,15 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
         }
     }
 
+    /// A request with a lease of its own is pending no more.
+    pub(super) fn waits_no_longer(&mut self, slot: RequestSlot) {
+        let request = &self.requests[slot];
+        if (request.if_held, request.passing) == (IfHeld::Queue, Passing::Off) {
+            let alone = &mut self.lines[request.line].alone;
+            alone.unlink(slot, &mut self.requests);
+        }
+    }
+
     fn ask(
         &mut self,
         line: LineSlot,
@@ -244,11 +254,11 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
             passing,
             turns: 0,
             granted: 0.0,
-            is_answered: false,
+            is_granted: false,
             epoch: 0,
         });
         if !self.lines[line].is_local {
-            self.orders.push_back(Order::Ask {
+            self.orders.push(Order::Ask {
                 lease,
                 line,
                 mode,
@@ -270,7 +280,7 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
         }
         line.ending.new += 1;
         lease.epoch = line.ending.epoch;
-        self.orders.push_back(Order::End(slot));
+        self.orders.push(Order::End(slot));
     }
 
     /// A lease is of no interest any more. Whoever causes that knows its line as well.

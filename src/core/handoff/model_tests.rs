@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::simulation::{Manner, Want, World};
-use super::{IfHeld, Passing};
+use super::{IfHeld, Passing, Quirks};
 use crate::guard::LockMode;
 
 const NAMES: [&str; 2] = ["a", "b"];
@@ -34,6 +34,16 @@ enum Step {
     AllLeave,
     Settle,
     Freeze(usize),
+    Hide {
+        tab: usize,
+        is_hidden: bool,
+    },
+    /// Something is said again.
+    Echo {
+        tab: usize,
+        nth: usize,
+    },
+    TryAtOnce(usize),
 }
 
 fn want(tabs: usize) -> impl Strategy<Value = Want> {
@@ -67,6 +77,7 @@ fn step(tabs: usize) -> impl Strategy<Value = Step> {
     let manner = prop_oneof![
         30 => Just(Manner::Plain),
         30 => Just(Manner::TellsThiefFirst),
+        30 => Just(Manner::RejectsFirst),
         1 => Just(Manner::TurnsDown),
     ];
     let deliver = (0..tabs, nth(), manner);
@@ -92,6 +103,9 @@ fn step(tabs: usize) -> impl Strategy<Value = Step> {
         5 => Just(Step::AllLeave),
         8 => Just(Step::Settle),
         3 => (0..tabs).prop_map(Step::Freeze),
+        5 => (0..tabs, any::<bool>()).prop_map(|(tab, is_hidden)| Step::Hide { tab, is_hidden }),
+        10 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Echo { tab, nth }),
+        3 => nth().prop_map(Step::TryAtOnce),
     ]
 }
 
@@ -127,6 +141,13 @@ fn take(world: &mut World, step: Step) {
         Step::AllLeave => all_leave(world, false),
         Step::Settle => world.settle(),
         Step::Freeze(tab) => world.freeze(tab),
+        Step::Hide { tab, is_hidden } => world.set_hidden(tab, is_hidden),
+        Step::Echo { tab, nth } => world.echo(tab, nth),
+        Step::TryAtOnce(nth) => {
+            if let Some(task) = nth_task(world, nth) {
+                world.try_at_once(task);
+            }
+        }
     }
 }
 
@@ -148,12 +169,25 @@ proptest! {
         }),
         last_first in any::<bool>(),
     ) {
-        let mut world = World::new(tabs);
-        for step in steps {
-            take(&mut world, step);
-        }
-        all_leave(&mut world, last_first);
-        world.settle();
-        prop_assert!(world.is_empty(), "{world:#?}");
+        keeps_its_promises(World::new(tabs), steps, last_first);
     }
+
+    /// Threads of Node's may be refused for what others have withdrawn: here is but one.
+    #[test]
+    fn keeps_its_promises_where_withdrawn_requests_stay_in_the_queue(
+        steps in prop::collection::vec(step(1), 0..150),
+        last_first in any::<bool>(),
+    ) {
+        let queues_withdrawn = true;
+        keeps_its_promises(World::with_quirks(1, Quirks { queues_withdrawn }), steps, last_first);
+    }
+}
+
+fn keeps_its_promises(mut world: World, steps: Vec<Step>, last_first: bool) {
+    for step in steps {
+        take(&mut world, step);
+    }
+    all_leave(&mut world, last_first);
+    world.settle();
+    assert!(world.is_empty(), "{world:#?}");
 }

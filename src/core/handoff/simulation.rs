@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Effects, IfHeld, LeaseSlot, LineSlot, MILLIS, Order, Passing, Reason, Relay, RequestSlot, State,
+    IfHeld, LeaseId, LineSlot, MILLIS, Order, Passing, Quirks, Reason, Relay, RequestSlot, Settled,
+    State,
 };
 use crate::guard::LockMode;
 
@@ -13,6 +14,9 @@ mod platform;
 mod promises;
 
 use platform::{News, Platform, Serial};
+
+/// What a platform says to explain itself.
+type Said = &'static str;
 
 /// Numbers the tasks of a world, in the order in which they came.
 pub(super) type TaskId = usize;
@@ -43,7 +47,7 @@ struct Task {
     slot: RequestSlot,
     made: f64,
     /// The state at its last look, after which it has slept.
-    seen: State<String>,
+    seen: State<Said>,
     is_woken: bool,
     /// For a try: whether something was in its way at any time.
     was_obstructed: bool,
@@ -51,11 +55,14 @@ struct Task {
 
 #[derive(Debug)]
 struct Tab {
-    relay: Relay<TaskId, String>,
+    relay: Relay<TaskId, Said>,
     lines: BTreeMap<&'static str, LineSlot>,
-    errands: BTreeMap<LeaseSlot, Errand>,
+    errands: BTreeMap<LeaseId, Errand>,
     to_platform: Vec<Message>,
     from_platform: Vec<News>,
+    /// All that was ever heard.
+    heard: Vec<News>,
+    is_hidden: bool,
     /// When the relay wants to be reminded.
     remind_at: Option<f64>,
 }
@@ -66,11 +73,13 @@ impl Tab {
         let known = lines.find(|&(_, &known)| known == line);
         known.expect("nothing is asked for that nobody wants").0
     }
-}
 
-impl Reason for String {
-    fn stolen() -> Self {
-        Self::from("stolen")
+    /// As an edge does with lines that nobody uses any more.
+    fn close(&mut self, unused: impl IntoIterator<Item = LineSlot>) {
+        for line in unused {
+            assert!(self.relay.close(line), "somebody uses it");
+            self.lines.retain(|_, known| *known != line);
+        }
     }
 }
 
@@ -87,18 +96,28 @@ struct Errand {
     first: Option<Passing>,
     /// By the relay's order.
     is_ended: bool,
+    /// The platform has heard of it.
+    is_withdrawn: bool,
+    /// Nothing more will be said of it.
+    is_settled: bool,
     is_frozen: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Message {
     Request(Serial, &'static str, LockMode, IfHeld),
+    Withdraw(Serial),
     End(Serial),
+    /// To the platform and back, so many times.
+    RoundTrips(Serial, u32),
 }
 
 impl Message {
     fn serial(self) -> Serial {
-        let (Self::Request(serial, ..) | Self::End(serial)) = self;
+        let (Self::Request(serial, ..)
+        | Self::Withdraw(serial)
+        | Self::End(serial)
+        | Self::RoundTrips(serial, _)) = self;
         serial
     }
 }
@@ -109,6 +128,9 @@ pub(super) enum Manner {
     Plain,
     /// The thief hears of a steal before the victims do.
     TellsThiefFirst,
+    /// A victim whose grant is on its way is rejected first, and called back all the same:
+    /// WebKit's way.
+    RejectsFirst,
     /// As in a document that may not have locks.
     TurnsDown,
 }
@@ -120,23 +142,29 @@ pub(super) struct World {
     tabs: Vec<Tab>,
     tasks: BTreeMap<TaskId, Task>,
     tasks_ever: usize,
-    /// The tab of each request that was ever made of the platform.
-    owners: Vec<usize>,
+    /// The tab of each request that was ever made of the platform, and what for.
+    owners: Vec<(usize, LeaseId)>,
 }
 
 impl World {
     pub(super) fn new(tabs: usize) -> Self {
+        Self::with_quirks(tabs, Quirks::default())
+    }
+
+    pub(super) fn with_quirks(tabs: usize, quirks: Quirks) -> Self {
         let tab = |_| Tab {
-            relay: Relay::new(),
+            relay: Relay::new(quirks),
             lines: BTreeMap::new(),
             errands: BTreeMap::new(),
             to_platform: Vec::new(),
             from_platform: Vec::new(),
+            heard: Vec::new(),
+            is_hidden: false,
             remind_at: None,
         };
         Self {
             now: 0.0,
-            platform: Platform::default(),
+            platform: Platform::new(quirks),
             tabs: (0..tabs).map(tab).collect(),
             tasks: BTreeMap::new(),
             tasks_ever: 0,
@@ -162,7 +190,7 @@ impl World {
         let id = self.tasks_ever;
         self.tasks_ever += 1;
         self.tasks.insert(id, task);
-        self.tabs[want.tab].relay.set_waker(slot, id);
+        *self.tabs[want.tab].relay.waker(slot) = Some(id);
         self.follow(want.tab);
         id
     }
@@ -180,16 +208,33 @@ impl World {
     /// The same, and nobody is there any more.
     pub(super) fn leave(&mut self, id: TaskId) {
         let Task { want, slot, .. } = self.tasks.remove(&id).expect("it was there");
-        self.tabs[want.tab].relay.remove(slot, self.now);
+        let (_, unused) = self.tabs[want.tab].relay.remove(slot, self.now);
+        self.tabs[want.tab].close(unused);
         self.follow(want.tab);
     }
 
     pub(super) fn freeze(&mut self, tab: usize) {
-        self.tabs[tab].relay.freeze(&String::from("frozen"));
+        let unused = self.tabs[tab].relay.freeze(&Reason::Cached);
+        self.tabs[tab].close(unused);
         for errand in self.tabs[tab].errands.values_mut() {
             errand.is_frozen = true;
         }
         self.follow(tab);
+    }
+
+    pub(super) fn set_hidden(&mut self, tab: usize, is_hidden: bool) {
+        self.tabs[tab].is_hidden = is_hidden;
+        self.tabs[tab].relay.set_hidden(is_hidden, self.now);
+        self.follow(tab);
+    }
+
+    /// A task that tried will wait no longer for what its tab has let go of.
+    pub(super) fn try_at_once(&mut self, id: TaskId) {
+        let Task { want, slot, .. } = self.tasks[&id];
+        self.tabs[want.tab].relay.try_at_once(slot, self.now);
+        // From now on, what its own tab has let go of is a reason to refuse it.
+        self.tasks.get_mut(&id).expect("it is there").was_obstructed = true;
+        self.follow(want.tab);
     }
 
     /// How many were ever made of the platform.
@@ -219,16 +264,7 @@ impl World {
 
     /// Carries out what the relay of `tab` ordered, and sees whether all is well.
     fn follow(&mut self, tab: usize) {
-        let Effects {
-            orders,
-            wakes,
-            remind,
-        } = self.tabs[tab].relay.effects();
-        if remind {
-            let before = self.tabs[tab].remind_at.replace(self.now + MILLIS);
-            assert_eq!(before, None, "two timers for one");
-        }
-        for order in orders {
+        while let Some(order) = self.tabs[tab].relay.next_order() {
             match order {
                 Order::Ask {
                     lease,
@@ -236,21 +272,26 @@ impl World {
                     mode,
                     if_held,
                 } => self.send(tab, lease, line, mode, if_held),
-                Order::End(lease) => {
-                    self.it_could_not_be_handed_on(tab, lease);
-                    let errand = self.tabs[tab].errands.get_mut(&lease);
-                    let errand = errand.expect("only what is not over can be ended");
-                    assert!(!errand.is_ended, "a lease is ended twice");
-                    errand.is_ended = true;
-                    // A try or a steal that is not answered yet cannot be withdrawn.
-                    if errand.granted.is_some() || errand.if_held == IfHeld::Queue {
-                        let message = Message::End(errand.serial);
-                        self.tabs[tab].to_platform.push(message);
-                    }
+                Order::End(lease) => self.end(tab, lease),
+                Order::Forget(lease) => {
+                    let errand = &self.tabs[tab].errands[&lease];
+                    assert!(errand.granted.is_some() && !errand.is_ended);
+                }
+                Order::Confirm { lease, round_trips } => {
+                    let mut owners = self.owners.iter();
+                    let serial = owners.position(|owner| *owner == (tab, lease));
+                    let serial = serial.expect("it was asked for");
+                    let message = Message::RoundTrips(serial, round_trips);
+                    self.tabs[tab].to_platform.push(message);
+                }
+                Order::Remind => {
+                    let remind_at = &mut self.tabs[tab].remind_at;
+                    let before = remind_at.replace(self.now + MILLIS);
+                    assert_eq!(before, None, "two timers for one");
                 }
             }
         }
-        for id in wakes {
+        while let Some(id) = self.tabs[tab].relay.next_wake() {
             if let Some(task) = self.tasks.get_mut(&id) {
                 task.is_woken = true;
             }
@@ -259,10 +300,26 @@ impl World {
         self.views_are_exact(tab);
     }
 
-    fn send(&mut self, tab: usize, lease: LeaseSlot, line: LineSlot, mode: LockMode, how: IfHeld) {
+    fn end(&mut self, tab: usize, lease: LeaseId) {
+        self.it_could_not_be_handed_on(tab, lease);
+        let errand = self.tabs[tab].errands.get_mut(&lease);
+        let errand = errand.expect("only what is not over can be ended");
+        assert!(!errand.is_ended, "a lease is ended twice");
+        errand.is_ended = true;
+        let serial = errand.serial;
+        if errand.granted.is_some() {
+            self.tabs[tab].to_platform.push(Message::End(serial));
+        } else if errand.if_held == IfHeld::Queue {
+            self.tabs[tab].to_platform.push(Message::Withdraw(serial));
+            self.tabs[tab].from_platform.push(News::Aborted(serial));
+        }
+        // A try or a steal that is not answered yet cannot be withdrawn.
+    }
+
+    fn send(&mut self, tab: usize, lease: LeaseId, line: LineSlot, mode: LockMode, how: IfHeld) {
         let name = self.tabs[tab].name_of(line);
         let serial = self.owners.len();
-        self.owners.push(tab);
+        self.owners.push((tab, lease));
         let errand = Errand {
             serial,
             name,
@@ -272,6 +329,8 @@ impl World {
             turns: 0,
             first: None,
             is_ended: false,
+            is_withdrawn: false,
+            is_settled: false,
             is_frozen: false,
         };
         let before = self.tabs[tab].errands.insert(lease, errand);
@@ -299,17 +358,59 @@ impl World {
                 self.platform.request(serial, name, mode, if_held);
             }
             Message::End(serial) => self.platform.end(serial),
+            Message::Withdraw(serial) => {
+                self.platform.withdraw(serial);
+                let (tab, lease) = self.owners[serial];
+                if let Some(errand) = self.tabs[tab].errands.get_mut(&lease) {
+                    errand.is_withdrawn = true;
+                }
+                self.forget(tab, lease);
+            }
+            Message::RoundTrips(serial, left) => {
+                self.platform.pass_time();
+                match left {
+                    1 => self.tabs[tab].from_platform.push(News::Confirmed(serial)),
+                    _ => {
+                        let message = Message::RoundTrips(serial, left - 1);
+                        self.tabs[tab].to_platform.push(message);
+                    }
+                }
+            }
         }
+        self.spread(
+            manner,
+            matches!(message, Message::Request(.., IfHeld::Steal)),
+        );
+        self.check();
+    }
+
+    /// Sends on what the platform has to say.
+    fn spread(&mut self, manner: Manner, is_theft: bool) {
         let mut news = self.platform.news();
-        let is_theft = matches!(message, Message::Request(.., IfHeld::Steal));
         if is_theft && manner == Manner::TellsThiefFirst {
             news.reverse();
         }
         for news in news {
-            let owner = self.owners[news.serial()];
-            self.tabs[owner].from_platform.push(news);
+            let (owner, _) = self.owners[news.serial()];
+            let to = &mut self.tabs[owner].from_platform;
+            let grant = News::Granted(news.serial());
+            let grant = to.iter().position(|&earlier| earlier == grant);
+            match (manner, news, grant) {
+                (Manner::RejectsFirst, News::Stolen(_), Some(grant)) => to.insert(grant, news),
+                _ => to.push(news),
+            }
         }
-        self.check();
+    }
+
+    /// Forgets an errand of which nothing is left, here and there.
+    fn forget(&mut self, tab: usize, lease: LeaseId) {
+        let errands = &mut self.tabs[tab].errands;
+        if let Some(errand) = errands.get(&lease)
+            && errand.is_settled
+            && (errand.is_withdrawn || !errand.is_ended || errand.granted.is_some())
+        {
+            errands.remove(&lease);
+        }
     }
 
     fn receive(&mut self, tab: usize, at: usize) -> Option<Message> {
@@ -328,7 +429,8 @@ impl World {
         };
         let serial = said[at].serial();
         let first = said.iter().position(|news| news.serial() == serial);
-        let is_over = |news: &News| matches!(news, News::Ended(_));
+        let is_over =
+            |news: &News| matches!(news, News::Ended(_) | News::Aborted(_) | News::Confirmed(_));
         let first = first.filter(|&first| is_over(&said[first]));
         let nth = first.or_else(|| said.iter().position(|news| !is_over(news)));
         self.hear_nth(
@@ -338,40 +440,90 @@ impl World {
     }
 
     fn hear_nth(&mut self, tab: usize, nth: usize) {
+        let news = self.tabs[tab].from_platform.remove(nth);
+        self.tabs[tab].heard.push(news);
+        let (_, lease) = self.owners[news.serial()];
         let now = self.now;
         let Tab {
             relay,
-            lines,
             errands,
-            from_platform,
             to_platform,
             ..
         } = &mut self.tabs[tab];
-        let news = from_platform.remove(nth);
-        let mut errand = errands.iter_mut();
-        let errand = errand.find(|(_, errand)| errand.serial == news.serial());
-        let (&lease, errand) = errand.expect("a lease ends once, and then no more is said");
-        assert_eq!(lines[errand.name], relay.line_of(lease));
-        match news {
-            // The page withdrew it, and the browser does not call back.
-            News::Granted(_) if errand.is_ended && errand.if_held == IfHeld::Queue => {}
-            News::Granted(serial) => {
+        let errand = errands.get_mut(&lease);
+        let mut is_settled = true;
+        let unused = match (news, errand) {
+            // It was rejected before, and is called back all the same.
+            (News::Granted(_), None) => {
+                assert!(!relay.called_back(lease, true, now));
+                None
+            }
+            // The page withdrew it. Most browsers do not call back, and none has to.
+            (News::Granted(_), Some(errand))
+                if errand.is_ended && errand.if_held == IfHeld::Queue =>
+            {
+                assert!(!relay.called_back(lease, true, now));
+                is_settled = false;
+                None
+            }
+            (News::Granted(serial), Some(errand)) => {
                 errand.granted = Some(now);
-                if !relay.answered(lease, true, now) {
+                if !relay.called_back(lease, true, now) {
                     errand.is_ended = true;
                     to_platform.push(Message::End(serial));
                 }
+                is_settled = false;
+                None
             }
-            News::Refused(_) => assert!(!relay.answered(lease, false, now), "keep what?"),
-            News::Stolen(_) | News::Rejected(_) | News::Ended(_) => {
-                assert_eq!(relay.is_ending(lease), errand.is_ended && !errand.is_frozen);
-                errands.remove(&lease);
-                relay.ended(lease, now, |was_held| {
-                    assert_eq!(was_held, matches!(news, News::Stolen(_)));
-                    String::from("the platform's reason")
-                });
+            (News::Refused(_), _) => {
+                assert!(!relay.called_back(lease, false, now), "keep what?");
+                is_settled = false;
+                None
+            }
+            (News::Stolen(_) | News::Aborted(_), _) => relay.settled(lease, Settled::Aborted, now),
+            (News::Rejected(_), _) => {
+                let why = "the platform's reason";
+                relay.settled(lease, Settled::Failed(why), now)
+            }
+            (News::Ended(_), _) => relay.settled(lease, Settled::Resolved, now),
+            (News::Confirmed(_), _) => relay.confirmed(lease, now),
+        };
+        self.tabs[tab].close(unused);
+        if let Some(errand) = self.tabs[tab].errands.get_mut(&lease) {
+            errand.is_settled |= is_settled;
+            if !matches!(news, News::Aborted(_)) && is_settled {
+                // Whatever is said of its own accord, the platform knows.
+                errand.is_withdrawn = true;
             }
         }
+        self.forget(tab, lease);
+        self.follow(tab);
+    }
+
+    /// Something that `tab` has heard is said again, and is no news to anybody.
+    pub(super) fn echo(&mut self, tab: usize, nth: usize) {
+        let heard = &self.tabs[tab].heard;
+        let Some(nth) = nth.checked_rem(heard.len()) else {
+            return;
+        };
+        let news = heard[nth];
+        let (_, lease) = self.owners[news.serial()];
+        let states: Vec<State<Said>> = self.tasks().map(|id| self.state(id).clone()).collect();
+        let (relay, now) = (&mut self.tabs[tab].relay, self.now);
+        let unused = match news {
+            News::Granted(_) | News::Refused(_) => {
+                let has_lock = matches!(news, News::Granted(_));
+                assert!(!relay.called_back(lease, has_lock, now));
+                None
+            }
+            News::Stolen(_) | News::Aborted(_) => relay.settled(lease, Settled::Aborted, now),
+            News::Rejected(_) => relay.settled(lease, Settled::Failed(""), now),
+            News::Ended(_) => relay.settled(lease, Settled::Resolved, now),
+            News::Confirmed(_) => relay.confirmed(lease, now),
+        };
+        assert_eq!(unused, None);
+        let same = self.tasks().map(|id| self.state(id).clone());
+        assert_eq!(states, same.collect::<Vec<_>>());
         self.follow(tab);
     }
 
@@ -379,6 +531,8 @@ impl World {
     pub(super) fn settle(&mut self) {
         (0..self.tabs.len()).for_each(|tab| self.ring(tab));
         while !self.is_quiet() {
+            self.platform.pass_time();
+            self.spread(Manner::Plain, false);
             for tab in 0..self.tabs.len() {
                 self.deliver(tab, 0);
                 if !self.tabs[tab].from_platform.is_empty() {
@@ -390,7 +544,7 @@ impl World {
 
     fn is_quiet(&self) -> bool {
         let quiet = |tab: &Tab| tab.to_platform.is_empty() && tab.from_platform.is_empty();
-        self.tabs.iter().all(quiet)
+        self.tabs.iter().all(quiet) && !self.platform.is_withdrawn_held()
     }
 
     /// Whether nothing is left of anything, with anybody.
@@ -403,7 +557,7 @@ impl World {
         self.tasks.keys().copied()
     }
 
-    pub(super) fn relay(&self, tab: usize) -> &Relay<TaskId, String> {
+    pub(super) fn relay(&self, tab: usize) -> &Relay<TaskId, Said> {
         &self.tabs[tab].relay
     }
 
@@ -412,16 +566,11 @@ impl World {
         line.is_some_and(|&line| self.relay(tab).holds(line))
     }
 
-    pub(super) fn held_exclusively_since(&self, tab: usize, name: &str) -> Option<f64> {
-        let line = *self.tabs[tab].lines.get(name)?;
-        self.relay(tab).held_exclusively_since(line)
-    }
-
     pub(super) fn slot(&self, id: TaskId) -> RequestSlot {
         self.tasks[&id].slot
     }
 
-    pub(super) fn state(&self, id: TaskId) -> &State<String> {
+    pub(super) fn state(&self, id: TaskId) -> &State<Said> {
         self.relay(self.want(id).tab).state(self.slot(id))
     }
 

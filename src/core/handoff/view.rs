@@ -80,40 +80,38 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
         !self.lines[line].active.is_empty()
     }
 
-    /// Shows all that this context holds and waits for, as of now: those who wait in one
-    /// line in its order. Not what is not to wait.
+    /// Shows all that this context holds and waits for, as of now: those who wait for one
+    /// lock in the order in which they came. Not what is not to wait.
     pub(crate) fn for_each_own(&self, mut show: impl FnMut(Own)) {
-        let mut show = |slot: RequestSlot| {
+        let mut show = |slot: RequestSlot, is_asked_for| {
             let held_since = self.held_since(slot);
             let Request {
-                line: at,
-                mode,
-                since,
-                lease,
-                ..
+                line, mode, since, ..
             } = self.requests[slot];
-            let line = &self.lines[at];
-            let is_next = line.next.is_some() && line.waiting.front() == Some(slot);
             show(Own {
                 request: slot,
-                line: at,
+                line,
                 mode,
                 is_held: held_since.is_some(),
-                is_asked_for: held_since.is_none() && (lease.is_some() || is_next),
+                is_asked_for,
                 since: held_since.unwrap_or(since),
             });
         };
         for (_, line) in &self.lines {
-            let active = line.active.iter().map(|&lease| &self.leases[lease]);
-            let holders = active.flat_map(|lease| lease.holders.iter(&self.requests));
-            let waiting = line.waiting.iter(&self.requests);
-            holders.chain(waiting).for_each(&mut show);
-        }
-        for (slot, request) in &self.requests {
-            let is_alone = request.lease.is_some() && request.if_held == IfHeld::Queue;
-            if is_alone && request.state == State::Pending {
-                show(slot);
+            for &lease in &line.active {
+                let holders = self.leases[lease].holders.iter(&self.requests);
+                holders.for_each(|slot| show(slot, false));
             }
+            let head = line.next.and_then(|_| line.waiting.front());
+            let mut alone = line.alone.iter(&self.requests).peekable();
+            for slot in line.waiting.iter(&self.requests) {
+                let since = self.requests[slot].since;
+                while let Some(slot) = alone.next_if(|&alone| self.requests[alone].since < since) {
+                    show(slot, true);
+                }
+                show(slot, head == Some(slot));
+            }
+            alone.for_each(|slot| show(slot, true));
         }
     }
 
@@ -123,14 +121,16 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
             show(Asked {
                 line: lease.line,
                 mode: lease.mode,
-                is_granted: lease.is_answered,
+                is_granted: lease.is_granted,
             });
         }
     }
 
     #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.iter().all(|(_, line)| line.known_by == 0) && self.requests.is_empty() && self.leases.is_empty()
+        self.lines.iter().all(|(_, line)| line.known_by == 0)
+            && self.requests.is_empty()
+            && self.leases.is_empty()
     }
 
     fn held_since(&self, request: RequestSlot) -> Option<f64> {

@@ -1,9 +1,10 @@
 //! The platform's lock manager, as its specification describes it: one queue for each
-//! name, and nothing granted before what was asked for earlier.
+//! name, and nothing granted before what was asked for earlier. And as Node has it, which
+//! [leaves in its queues](Quirks::queues_withdrawn) what was withdrawn.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::super::IfHeld;
+use super::super::{IfHeld, Quirks};
 use crate::guard::LockMode;
 
 /// Names a request of the platform, in all contexts and for ever.
@@ -21,6 +22,10 @@ pub(in crate::core::handoff) enum News {
     Rejected(Serial),
     /// Over by the wish of whoever asked.
     Ended(Serial),
+    /// The page itself has rejected it, as it was withdrawn.
+    Aborted(Serial),
+    /// The last round trip is over.
+    Confirmed(Serial),
 }
 
 impl News {
@@ -29,7 +34,9 @@ impl News {
         | Self::Refused(serial)
         | Self::Stolen(serial)
         | Self::Rejected(serial)
-        | Self::Ended(serial)) = self;
+        | Self::Ended(serial)
+        | Self::Aborted(serial)
+        | Self::Confirmed(serial)) = self;
         serial
     }
 }
@@ -38,6 +45,9 @@ impl News {
 pub(in crate::core::handoff) struct Platform {
     queues: BTreeMap<&'static str, Queue>,
     news: Vec<News>,
+    quirks: Quirks,
+    /// Withdrawn, and still in a queue.
+    withdrawn: BTreeSet<Serial>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +64,13 @@ impl Queue {
 }
 
 impl Platform {
+    pub(in crate::core::handoff) fn new(quirks: Quirks) -> Self {
+        Self {
+            quirks,
+            ..Self::default()
+        }
+    }
+
     /// What there is to say since this was last called, in order.
     pub(in crate::core::handoff) fn news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
@@ -90,9 +107,49 @@ impl Platform {
         self.news.push(News::Rejected(serial));
     }
 
-    /// Withdraws a request, or releases a lock. Of no effect on what was stolen or turned
-    /// down.
+    /// Withdraws a request. If it was granted in the meantime, nobody was called back.
+    pub(in crate::core::handoff) fn withdraw(&mut self, serial: Serial) {
+        let mut waiting = self.queues.values().flat_map(|queue| &queue.waiting);
+        let is_waiting = waiting.any(|&(waiting, _)| waiting == serial);
+        match is_waiting && self.quirks.queues_withdrawn {
+            true => drop(self.withdrawn.insert(serial)),
+            false => drop(self.remove(serial)),
+        }
+    }
+
+    /// Releases a lock. Of no effect on what was stolen or turned down.
     pub(in crate::core::handoff) fn end(&mut self, serial: Serial) {
+        if self.remove(serial) {
+            self.news.push(News::Ended(serial));
+        }
+    }
+
+    /// As long as a round trip takes.
+    pub(in crate::core::handoff) fn pass_time(&mut self) {
+        for serial in self.withdrawn.clone() {
+            if self.is_held(serial) {
+                self.withdrawn.remove(&serial);
+                self.remove(serial);
+            }
+        }
+    }
+
+    /// Whether one that was withdrawn is behind a holder.
+    pub(in crate::core::handoff) fn is_withdrawn_behind(&self, name: &str) -> bool {
+        self.queues.get(name).is_some_and(|queue| {
+            let mut waiting = queue.waiting.iter();
+            let mut held = queue.held.iter();
+            waiting.any(|(waiting, _)| self.withdrawn.contains(waiting))
+                && held.any(|(held, _)| !self.withdrawn.contains(held))
+        })
+    }
+
+    pub(in crate::core::handoff) fn is_withdrawn_held(&self) -> bool {
+        self.withdrawn.iter().any(|&serial| self.is_held(serial))
+    }
+
+    fn remove(&mut self, serial: Serial) -> bool {
+        let mut is_removed = false;
         let names: Vec<&'static str> = self.queues.keys().copied().collect();
         for name in names {
             let queue = self.queues.get_mut(name).expect("it was listed");
@@ -100,10 +157,11 @@ impl Platform {
             queue.held.retain(|&(held, _)| held != serial);
             queue.waiting.retain(|&(waiting, _)| waiting != serial);
             if queue.held.len() + queue.waiting.len() < before {
-                self.news.push(News::Ended(serial));
+                is_removed = true;
                 self.process(name);
             }
         }
+        is_removed
     }
 
     pub(in crate::core::handoff) fn holders(&self, name: &str) -> impl Iterator<Item = Serial> {
@@ -114,6 +172,15 @@ impl Platform {
     pub(in crate::core::handoff) fn is_held(&self, serial: Serial) -> bool {
         let mut held = self.queues.values().flat_map(|queue| &queue.held);
         held.any(|&(held, _)| held == serial)
+    }
+
+    /// Whether it is held, or waits.
+    pub(in crate::core::handoff) fn knows(&self, serial: Serial) -> bool {
+        let mut queues = self.queues.values();
+        queues.any(|queue| {
+            let mut all = queue.held.iter().chain(&queue.waiting);
+            all.any(|&(known, _)| known == serial)
+        })
     }
 
     pub(in crate::core::handoff) fn is_empty(&self) -> bool {
@@ -129,7 +196,9 @@ impl Platform {
             }
             queue.waiting.pop_front();
             queue.held.push((serial, mode));
-            self.news.push(News::Granted(serial));
+            if !self.withdrawn.contains(&serial) {
+                self.news.push(News::Granted(serial));
+            }
         }
     }
 }

@@ -1,9 +1,7 @@
 //! What must be true of a world after each step.
 
-use std::collections::BTreeSet;
-
-use super::super::{Ahead, LeaseSlot, MILLIS, TURNS};
-use super::{IfHeld, News, Passing, State, TaskId, Want, World};
+use super::super::{Ahead, LeaseId, MILLIS, TURNS};
+use super::{Errand, IfHeld, News, Passing, State, TaskId, Want, World};
 use crate::guard::LockMode;
 
 impl World {
@@ -32,7 +30,7 @@ impl World {
             task.seen = state.clone();
             let (want, slot) = (task.want, task.slot);
             let was_obstructed = task.was_obstructed;
-            self.tabs[want.tab].relay.set_waker(slot, id);
+            *self.tabs[want.tab].relay.waker(slot) = Some(id);
             match state {
                 State::Held(since) => {
                     assert_eq!(since, self.now);
@@ -85,7 +83,7 @@ impl World {
     }
 
     /// What is given back is of no use to the head of its line.
-    pub(super) fn it_could_not_be_handed_on(&self, tab: usize, lease: LeaseSlot) {
+    pub(super) fn it_could_not_be_handed_on(&self, tab: usize, lease: LeaseId) {
         let errand = &self.tabs[tab].errands[&lease];
         let Some(granted) = errand.granted else {
             return;
@@ -129,6 +127,7 @@ impl World {
             for name in self.names() {
                 let mut head = self.line(at, name).next();
                 if head.is_some() && !self.is_asked_for_the_head(at, name) {
+                    assert!(!tab.is_hidden, "a hidden tab waits for a timer");
                     assert!(tab.remind_at.is_some(), "nobody will ask");
                     assert!(self.holders(at, name).next().is_some(), "nobody hands on");
                     head = None;
@@ -175,7 +174,7 @@ impl World {
                 if is_kept && self.platform.is_held(errand.serial) {
                     let mut held = self.tasks().filter(|&id| self.is_held(id));
                     let has_it = |id| self.want(id).tab == at && self.lease_of(id) == lease;
-                    assert!(held.any(has_it), "nobody holds lease {lease} of tab {at}");
+                    assert!(held.any(has_it), "nobody holds lease {lease:?} of tab {at}");
                 }
             }
         }
@@ -209,35 +208,47 @@ impl World {
         let relay = self.relay(tab);
         let holders: Vec<(LockMode, f64)> = self.holders(tab, name).collect();
         assert_eq!(self.holds(tab, name), !holders.is_empty());
-        let mut exclusive = holders.iter().filter(|held| held.0 == LockMode::Exclusive);
-        let exclusive = exclusive.next().map(|held| held.1);
-        assert_eq!(self.held_exclusively_since(tab, name), exclusive);
 
-        let (mut sharers, mut waiting) = (Vec::new(), Vec::new());
-        let mut heads_asked_for = 0;
-        relay.for_each_hidden(|hidden| {
-            if self.tabs[tab].lines.get(name) != Some(&hidden.line) {
+        let (mut held, mut waiting) = (Vec::new(), Vec::new());
+        let mut asked_for = 0;
+        relay.for_each_own(|own| {
+            if self.tabs[tab].lines.get(name) != Some(&own.line) {
                 return;
             }
-            let shown = match hidden.is_held {
-                true => &mut sharers,
+            let shown = match own.is_held {
+                true => &mut held,
                 false => &mut waiting,
             };
-            shown.push((hidden.mode, hidden.since));
-            heads_asked_for += usize::from(hidden.is_asked_for);
+            shown.push((own.mode, own.since));
+            asked_for += usize::from(own.is_asked_for);
         });
+        let sorted = |mut all: Vec<(LockMode, f64)>| {
+            all.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.as_str().cmp(b.0.as_str())));
+            all
+        };
+        assert_eq!(sorted(held), sorted(holders.clone()));
         let line: Vec<TaskId> = self.line(tab, name).collect();
-        let in_line = line.iter();
-        let made = in_line.map(|id| (self.want(*id).mode, self.tasks[id].made));
-        assert_eq!(waiting, made.collect::<Vec<_>>());
-        let asked_for = usize::from(self.is_asked_for_the_head(tab, name));
-        assert_eq!(heads_asked_for, asked_for);
-        // The platform knows of one for each lease.
-        assert!(sharers.iter().all(|sharer| holders.contains(sharer)));
-        let ours = self.tasks().filter(|&id| self.is_for(id, tab, name));
-        let held = ours.filter(|&id| self.is_held(id));
-        let leases: BTreeSet<LeaseSlot> = held.map(|id| self.lease_of(id)).collect();
-        assert_eq!(sharers.len() + leases.len(), holders.len());
+        let made = |id: TaskId| (self.want(id).mode, self.tasks[&id].made);
+        assert!(waiting.is_sorted_by_key(|&(_, since)| since));
+        let all = line.iter().copied().chain(self.alone(tab, name));
+        assert_eq!(sorted(waiting), sorted(all.map(made).collect()));
+        assert_eq!(asked_for, self.asked(tab, name).count());
+
+        // Whatever the platform would show of this tab is known to be its own.
+        let mut asked = [0; 2];
+        relay.for_each_asked(|lease| {
+            if self.tabs[tab].lines.get(name) == Some(&lease.line) {
+                asked[usize::from(lease.is_granted)] += 1;
+            }
+        });
+        let errands = self.tabs[tab].errands.values();
+        let known = errands.filter(|errand| {
+            errand.name == name && !errand.is_frozen && self.platform.knows(errand.serial)
+        });
+        let known: Vec<&Errand> = known.collect();
+        let is_kept = |errand: &&&Errand| errand.granted.is_some() && !errand.is_ended;
+        assert!(asked[0] + asked[1] >= known.len());
+        assert!(asked[1] >= known.iter().filter(is_kept).count());
 
         let most = 3;
         for id in self.pending(tab, name) {
@@ -252,6 +263,7 @@ impl World {
             if let Some(Ahead {
                 held_since,
                 waiting,
+                ..
             }) = ahead
             {
                 assert!(holders.iter().any(|held| held.1 == held_since));
@@ -280,6 +292,7 @@ impl World {
         });
         let mut tabs = self.tabs.iter().enumerate();
         by_a_task
+            || self.platform.is_withdrawn_behind(want.name)
             || tabs.any(|(at, tab)| {
                 let mut errands = tab.errands.values();
                 errands.any(|errand| {
@@ -320,7 +333,7 @@ impl World {
         })
     }
 
-    fn lease_of(&self, id: TaskId) -> LeaseSlot {
+    fn lease_of(&self, id: TaskId) -> LeaseId {
         let lease = self.relay(self.want(id).tab).requests[self.slot(id)].lease;
         lease.expect("a holder has a lease")
     }

@@ -1,0 +1,80 @@
+// What is left of a LockError beyond its realm.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { LockError, MemoryLockManager } from '../../pkg/index.js';
+import * as otherEntry from '../../pkg/wasm-url.js';
+import { freshKey, packageUrl, rejection } from './support.mjs';
+
+async function timedOut() {
+  const key = freshKey();
+  const locks = new MemoryLockManager();
+  const guard = await locks.lock(key, { timeout: 0 });
+  const error = await rejection(locks.lock(key, { timeout: 0 }));
+  await guard.release();
+  return { key, error };
+}
+
+const shown = ({ name, code, key, message }) => ({ name, code, key, message });
+
+async function throughChannel(value) {
+  const { port1, port2 } = new MessageChannel();
+  const received = once(port2, 'message');
+  port1.postMessage(value);
+  const [data] = await received;
+  port1.close();
+  return data;
+}
+
+test('of an error that is posted as it is, its message is left', async () => {
+  const { error } = await timedOut();
+  for (const left of [await throughChannel(error), structuredClone(error)]) {
+    assert.ok(left instanceof Error);
+    assert.deepEqual([left.name, left.message, left.code, left.key], ['Error', error.message, undefined, undefined]);
+    assert.equal(LockError.from(left), undefined);
+  }
+});
+
+test('toJSON() and from() take all of it through a message, and through JSON', async () => {
+  const { error, key } = await timedOut();
+  for (const data of [await throughChannel(error.toJSON()), structuredClone(error.toJSON()), JSON.parse(JSON.stringify(error))]) {
+    assert.deepEqual(data, { name: 'LockError', code: 'TIMED_OUT', key, message: error.message });
+    const revived = LockError.from(data);
+    assert.ok(revived instanceof LockError);
+    assert.deepEqual(shown(revived), shown(error));
+  }
+});
+
+test('an error about no key has none afterwards', async () => {
+  const data = new LockError('UNAVAILABLE', 'no locks').toJSON();
+  assert.deepEqual(data, { name: 'LockError', code: 'UNAVAILABLE', message: 'no locks' });
+  assert.deepEqual(shown(LockError.from(data)), { ...data, key: undefined });
+});
+
+test('a worker sends what it caught', async () => {
+  const module = `
+    import { parentPort } from 'node:worker_threads';
+    import { LockError, MemoryLockManager } from ${JSON.stringify(packageUrl)};
+    await new MemoryLockManager().tryLock('_').catch((error) => parentPort.postMessage(LockError.from(error)?.toJSON()));
+  `;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(module)}`));
+  const [data] = await once(worker, 'message');
+  const error = LockError.from(data);
+  assert.deepEqual([error.code, error.key], ['INVALID_KEY', '_']);
+});
+
+test('from() gives this copy its own class, and takes nothing else for a LockError', async () => {
+  const { error } = await timedOut();
+  assert.equal(LockError.from(error), error);
+  const cause = new Error('cause');
+  const foreign = new otherEntry.LockError('IO', 'm', { key: 'k', cause });
+  assert.ok(!(foreign instanceof LockError));
+  const ours = LockError.from(foreign);
+  assert.ok(ours instanceof LockError);
+  assert.deepEqual([ours.code, ours.key, ours.message, ours.cause], ['IO', 'k', 'm', cause]);
+  for (const value of [null, undefined, 'LockError', 42, {}, new Error('x'), { name: 'LockError' }, { name: 'LockError', code: 1, message: 'm' }]) {
+    assert.equal(LockError.from(value), undefined);
+  }
+});
