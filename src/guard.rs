@@ -13,6 +13,10 @@ use crate::error::LockError;
 /// manager it came from and move between tasks and threads. A panic while it is
 /// held frees the lock like any other drop: there is no poisoning.
 ///
+/// (In browsers, where wasm has threads: a guard of Web Locks that is dropped on another
+/// thread than its own frees the lock when its own thread next uses such a lock. See
+/// `web_locks::WebLockManager`.)
+///
 /// Every method has a default body, so that a third party's guard may be as
 /// plain as `impl LockGuard for MyGuard {}`. (A guard that overrides
 /// [`lost`](Self::lost) or [`release`](Self::release) needs `#[async_trait]`,

@@ -23,6 +23,10 @@ use crate::manager::LockManager;
 /// `datadir` is ignored; a pid-lock on `datadir` natively, `fcntl` on Unix and
 /// `flock`'s equivalent on Windows.
 ///
+/// **In browsers all datadirs are one.** Two wallets of one origin that call this with two
+/// datadirs lock each other's keys there, as they would not natively. Give each of them a
+/// namespace instead, with `web_locks::WebLockManager::with_namespace`.
+///
 /// It never falls back to a backend that excludes less than that.
 /// [`scope`](LockManager::scope) says what was picked.
 ///

@@ -52,19 +52,56 @@ use context::Context;
 /// that wait for one key stand in a line of their own, first come, first served. Who
 /// releases hands the lock on to the next in that line, for at most 1,000 turns and 10
 /// milliseconds after the browser's grant; after that the first of the line queues with
-/// the browser like everyone else. So a tab that waits behind this one gets its turn at
-/// most 20 milliseconds later than it would have (the bound twice: for who holds, and for
-/// who was in front of it), and the holders' own time.
+/// the browser like everyone else.
+///
+/// So the order among contexts is not that of the calls. A request of another tab may be
+/// overtaken by requests of this one that were made later: by those whose turn *begins*
+/// within 10 milliseconds after a grant of the browser to this tab, and for the whole of
+/// the time for which they hold the lock. There are two such grants at most: the present
+/// one, and that for which the first of this tab's line queued before the other tab did.
+/// An example: tab A is granted the lock at 0 ms, tab B asks for it at 3 ms, another task
+/// of A asks at 5 ms, and A releases at 8 ms. Then A's second task has the lock at 8 ms,
+/// and B has it when that task is done, be that at 9 ms or a minute later.
 /// [`without_passing`](Self::without_passing) makes it strictly first come, first served
 /// among all tabs.
 ///
-/// [`query`](LockManager::query) shows all requests of its own context, and of every
-/// other the holder and the first who waits.
+/// Whoever waits behind such a grant queues with the browser when the 10 milliseconds are
+/// over, by a timer. Browsers delay the timers of hidden pages (Chromium to one in a second,
+/// later one in a minute), so a hidden page queues with the browser at once. A page that is
+/// so busy that its timers come late is overtaken meanwhile.
+///
+/// [`query`](LockManager::query) shows all requests of its own context as of the moment at
+/// which it returns, and of every other the holder and the first who waits.
+///
+/// # Waiting for the browser
+///
+/// What the browser answers at once (a try, a steal, a query) fails with
+/// [`LockError::Unavailable`] if it has not answered after 10 seconds. A
+/// [`lock`](LockManager::lock) ends a second after its timeout at the latest; if the browser
+/// had given no answer at all by then, the error says so. `Duration::MAX` waits for ever.
+/// A page that is [prerendered] gets no answer before it is shown.
+///
+/// [prerendered]: https://developer.mozilla.org/docs/Web/API/Speculation_Rules_API
 ///
 /// # Loss
 ///
 /// A guard becomes [lost](LockGuard::is_lost) when someone steals its lock, and
-/// when its page goes into the back/forward cache.
+/// when its page goes into the back/forward cache. Waits of that page end with
+/// [`LockError::Lost`] as well, and so does a request whose lock was stolen just when it
+/// was granted.
+///
+/// A *worker* is not told that its page goes into that cache, and browsers do not agree on
+/// a page whose worker holds locks. Firefox (153) does not keep it. Chromium (156) keeps it
+/// until another tab wants one of the locks, and then throws it away. WebKit (2.50) keeps
+/// it, with the worker frozen and its locks held, and others time out. So an application
+/// whose workers hold locks does well to end them in the page's own `pagehide` (when
+/// `event.persisted` is true), and to start them again in `pageshow`.
+///
+/// # Threads
+///
+/// Where wasm has threads, a guard may be dropped on another one than that which asked for
+/// the lock. Only that one can tell the browser: the lock is free when it next uses a lock
+/// of this kind. So see to it that guards are dropped, or released, where they were made.
 ///
 /// # What platforms do otherwise
 ///

@@ -156,3 +156,78 @@ async fn waiting_ends_by_the_clock() {
     let expected = "timed out acquiring lock \"web.clock\" after 500µs: held by client ";
     assert!(error.to_string().starts_with(expected), "{error}");
 }
+
+#[wasm_bindgen_test]
+async fn a_release_frees_the_lock_although_nobody_waits_for_it() {
+    let locks = WebLockManager::new();
+    // Not even begun,
+    drop(locks.lock("web.release", LONG).await.unwrap().release());
+    // and begun.
+    let guard = locks.lock("web.release", LONG).await.unwrap();
+    let mut release = guard.release();
+    assert!(poll!(&mut release).is_pending());
+    drop(release);
+    while raw_query("crosslock::web.release").await != "0,0" {}
+    drop(locks.lock("web.release", Duration::ZERO).await.unwrap());
+}
+
+#[wasm_bindgen_test]
+async fn a_loss_may_be_awaited_again_and_by_many() {
+    let locks = WebLockManager::new();
+    let guard = locks.lock("web.lost", LONG).await.unwrap();
+    for _ in 0..3 {
+        let mut lost = guard.lost();
+        assert!(poll!(&mut lost).is_pending());
+    }
+    let (one, mut other) = (guard.lost(), guard.lost());
+    assert!(poll!(&mut other).is_pending());
+    js("navigator.locks.request('crosslock::web.lost', { steal: true }, () => {})").await;
+    futures::join!(one, other);
+    guard.lost().await;
+    assert!(guard.is_lost());
+}
+
+/// Counted in pages of the module's memory, which never shrinks.
+#[wasm_bindgen_test]
+async fn waits_and_watches_leave_nothing_behind() {
+    let locks = WebLockManager::new();
+    let guard = locks.lock("web.left", LONG).await.unwrap();
+    let pages = || core::arch::wasm32::memory_size::<0>();
+    let mut before = 0;
+    for round in 0..100_000 {
+        let mut lost = guard.lost();
+        assert!(poll!(&mut lost).is_pending());
+        drop(lost);
+        let mut wait = locks.lock("web.left", Duration::MAX);
+        assert!(poll!(&mut wait).is_pending());
+        drop(wait);
+        if round == 1_000 {
+            before = pages();
+        }
+    }
+    assert!(pages() - before <= 1, "{} pages more", pages() - before);
+}
+
+/// As `tests/left_behind.rs` does for memory. In the browser each takes its time.
+#[wasm_bindgen_test]
+async fn keys_that_are_used_once_leave_nothing_behind() {
+    let locks = WebLockManager::new();
+    let pages = || core::arch::wasm32::memory_size::<0>();
+    let use_keys = async |round: usize| {
+        let keys = (0..1_000).map(|key| format!("web.once.{round}.{key}"));
+        let keys: Vec<String> = keys.collect();
+        let guards = keys.iter().map(|key| locks.lock(key, LONG));
+        let guards = futures::future::join_all(guards).await;
+        let waits = keys.iter().map(|key| locks.try_lock(key));
+        let waits = futures::future::join_all(waits).await;
+        assert!(guards.iter().all(|guard| guard.is_ok()));
+        assert!(waits.iter().all(|wait| wait.is_none()));
+    };
+    use_keys(0).await;
+    use_keys(1).await;
+    let before = pages();
+    for round in 2..12 {
+        use_keys(round).await;
+    }
+    assert!(pages() - before <= 2, "{} pages more", pages() - before);
+}

@@ -3,7 +3,7 @@
 // None of their functions is to be trusted: test suites replace them, in the middle, and one without
 // the other. What they do wrong ends one wait.
 
-import { describe } from './describe.js';
+import { text } from './describe.js';
 import { unavailable } from './errors.js';
 
 /** Where there is no `performance` (workerd, compartments, Jest's jsdom), and then for good. */
@@ -72,7 +72,7 @@ export function startTimer(millis: number, callBack: () => void): () => void {
   try {
     timer = setTimeout(fire, Math.min(Math.ceil(millis), LONGEST_TIMER));
   } catch (thrown) {
-    throw noTimer(`threw ${describe(thrown)}`);
+    throw noTimer(`threw ${text(thrown)}`);
   }
   try {
     // Now, because by then it may be another clock's, which does not know the timer.
@@ -96,7 +96,7 @@ export function startTimer(millis: number, callBack: () => void): () => void {
   };
   if (typeof timer === 'number' || (typeof timer === 'object' && timer !== null)) return end;
   end();
-  throw noTimer(`returned ${describe(timer)}`);
+  throw noTimer(`returned ${text(timer)}`);
 }
 
 const noTimer = (what: string) =>

@@ -5,6 +5,7 @@ import { unavailable, type LockError } from './errors.js';
 import { forget, warnIfCollected, warnIfHeldTooLong } from './leaks.js';
 import type { LockManagerOptions } from './manager.js';
 import { describeReason, lost } from './messages.js';
+import { done, NativePromise } from './native-promise.js';
 import type { LockMode } from './options.js';
 import { client } from './wasm.js';
 
@@ -125,10 +126,7 @@ export class LockGuard {
 }
 
 const whenFree = (request: RequestNumber): Promise<void> =>
-  new Promise((resolve) => client.whenFree(request, resolve));
-
-/** @internal The promise of what is free at once. */
-export const done: Promise<void> = Promise.resolve();
+  new NativePromise((resolve) => client.whenFree(request, resolve));
 
 /** Why the lock of a request was lost, if it was. */
 function lossOf(request: RequestNumber, key: string): LockError | undefined {

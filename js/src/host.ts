@@ -1,7 +1,7 @@
 // Where we run: is there a lock manager, and if not, why not. Any of it may be missing, throw, or be
 // whatever a test suite has put in its place.
 
-import { describe } from './describe.js';
+import { text } from './describe.js';
 
 interface Host {
   navigator?: { locks?: unknown; userAgent?: unknown };
@@ -84,7 +84,7 @@ export function whyFailed(thrown: unknown): string {
 /** @internal Name and message of anything that was thrown. */
 export function nameAndMessage(thrown: unknown): { name: string; message: string } {
   const { name, message } = read(() => ({ ...pick(thrown) })) ?? {};
-  if (typeof name !== 'string') return { name: 'a non-error', message: read(() => String(thrown)) ?? describe(thrown) };
+  if (typeof name !== 'string') return { name: 'a non-error', message: text(thrown) };
   return { name, message: typeof message === 'string' ? message : '' };
 }
 

@@ -1,7 +1,8 @@
 import type { RequestNumber } from '#wasm-glue';
 import { Ask, State, type Client, type Queue, type Space } from './client.js';
 import { group, type LockGuards } from './group.js';
-import { done, LockGuard } from './guard.js';
+import { LockGuard } from './guard.js';
+import { done, NativePromise } from './native-promise.js';
 import {
   checkKey,
   checkMode,
@@ -106,9 +107,9 @@ export abstract class LockManager {
       const { timeout, signal, mode } = checkOptions(options);
       checkKey(key);
       const checked = [checkMode(mode), checkTimeout(timeout), checkSignal(signal)] as const;
-      return new Promise((resolve) => this.#wait(key, ...checked, resolve, (thrown) => resolve(throwLater(thrown, false))));
+      return new NativePromise((resolve) => this.#wait(key, ...checked, resolve, (thrown) => resolve(throwLater(thrown, false))));
     } catch (mistake) {
-      return Promise.reject(mistake);
+      return NativePromise.reject(mistake);
     }
   }
 
@@ -172,7 +173,7 @@ export abstract class LockManager {
   ): Promise<Awaited<T>>;
   request<T>(key: string, options: RequestOptions, callback: LockCallback<T, LockGuard | null>): Promise<Awaited<T>>;
   request<T>(...args: unknown[]): Promise<Awaited<T>> {
-    return new Promise((resolve, reject) => {
+    return new NativePromise((resolve, reject) => {
       const { key, mode, ifAvailable, steal, signal, timeout, callback } = checkRequest<T>(...args);
       const failed = (thrown: unknown) => resolve(throwLater(thrown, true));
       // Never within the call, nor within the release of another: the callback may do anything.

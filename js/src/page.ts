@@ -8,7 +8,7 @@
 // A hidden page is listened for as well: its timers may come a minute late.
 
 import type { Client } from './client.js';
-import { describe } from './describe.js';
+import { text } from './describe.js';
 import { read } from './host.js';
 
 let isWatched = false;
@@ -37,6 +37,6 @@ function listen(to: EventTarget, event: string, listener: (event: Event) => void
   try {
     to.addEventListener(event, listener);
   } catch (thrown) {
-    throw `the page cannot be listened to: addEventListener("${event}") threw ${describe(thrown)}`;
+    throw `the page cannot be listened to: addEventListener("${event}") threw ${text(thrown)}`;
   }
 }

@@ -3,8 +3,9 @@
 // the rules, with the numbers of the grant that it is about.
 
 import type { Client } from './client.js';
-import { describe } from './describe.js';
+import { text } from './describe.js';
 import { isNode, nameAndMessage, platformLocks, read, whyFailed } from './host.js';
+import { done, NativePromise } from './native-promise.js';
 import { NodeWaits } from './node-waits.js';
 import { watchPage } from './page.js';
 
@@ -52,18 +53,22 @@ export class PlatformGrants {
         asked.isAnswered = false;
         this.#waits?.begin();
       }
-      const sent: unknown = locks.request(name, options, (lock) => this.#calledBack(grant, asked, lock));
-      // With both, a rejection is never reported as unhandled.
-      promiseOf('navigator.locks.request()', sent).then(
-        () => {
-          if (asked.controller && this.#controllers.length < KEPT) this.#controllers.push(asked.controller);
-          this.#settled(grant, asked, 0);
-        },
-        (thrown) => {
-          const isAborted = nameAndMessage(thrown).name === 'AbortError';
-          this.#settled(grant, asked, isAborted ? 1 : 2, isAborted ? '' : whyFailed(thrown));
-        },
-      );
+      const call = 'navigator.locks.request()';
+      const sent = anObject(call, locks.request(name, options, (lock) => this.#calledBack(grant, asked, lock)));
+      const settled = () => {
+        if (asked.controller && this.#controllers.length < KEPT) this.#controllers.push(asked.controller);
+        this.#settled(grant, asked, 0);
+      };
+      const rejected = (thrown: unknown) => {
+        const isAborted = nameAndMessage(thrown).name === 'AbortError';
+        this.#settled(grant, asked, isAborted ? 1 : 2, isAborted ? '' : whyFailed(thrown));
+      };
+      try {
+        // With both, a rejection is never reported as unhandled.
+        (sent as Promise<unknown>).then(settled, rejected);
+      } catch (thrown) {
+        throw `${call} returned no promise (${text(thrown)})`;
+      }
     } catch (thrown) {
       // What was requested before it failed is not wanted any more.
       this.end(grant, serial, true);
@@ -77,7 +82,7 @@ export class PlatformGrants {
     let held: Promise<void> | undefined;
     // `undefined` is nothing that a browser calls back with, and no lock.
     if (this.#client.calledBack(grant, asked.serial, lock !== null && lock !== undefined)) {
-      held = read(() => new Promise((resolve) => (asked.free = resolve)));
+      held = read(() => new NativePromise((resolve) => (asked.free = resolve)));
       if (!held) this.#client.settled(grant, asked.serial, 2, 'the promise to hold the lock on could not be made');
     }
     // Now that what holds it is in its place: somebody might release it at once.
@@ -109,7 +114,7 @@ export class PlatformGrants {
     asked.controller = undefined;
     // If that fails it will be granted some day, and freed as nobody wants it.
     if (controller) read(() => controller.abort());
-    else void Promise.resolve().then(() => this.#settled(grant, asked, 1));
+    else void done.then(() => this.#settled(grant, asked, 1));
   }
 
   /** Goes to the lock manager and back, so many times, and tells the rules. */
@@ -122,10 +127,10 @@ export class PlatformGrants {
 /** More controllers are not kept. */
 const KEPT = 16;
 
-/** @throws what `value` is, if it cannot be a promise, as text. */
-export function promiseOf<T>(call: string, value: unknown): Promise<T> {
-  if (typeof value === 'object' && value !== null) return Promise.resolve(value) as Promise<T>;
-  throw `${call} returned ${describe(value)}, and no promise`;
+/** @throws what it is, if `call` returned no object, as text. */
+export function anObject(call: string, returned: unknown): object {
+  if (typeof returned === 'object' && returned !== null) return returned;
+  throw `${call} returned ${text(returned)}, and no promise`;
 }
 
 /**

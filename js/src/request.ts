@@ -3,7 +3,8 @@
 
 import { asRequest, domException } from './errors.js';
 import { State, type Watcher } from './client.js';
-import { done, errorOf, LockGuard } from './guard.js';
+import { errorOf, LockGuard } from './guard.js';
+import { done } from './native-promise.js';
 import { checkMode, checkTimeout, type LockMode } from './options.js';
 import { checkSignal } from './signal.js';
 

@@ -8,6 +8,7 @@ import { LockGuard } from './guard.js';
 import { isNode } from './host.js';
 import type { LockManagerOptions } from './manager.js';
 import { describeReason, lost, MAX_AHEAD, noAnswer, timedOut, unsupported, type Contention } from './messages.js';
+import { NativePromise } from './native-promise.js';
 import { readReason, stopListening } from './signal.js';
 import { ownClient, query } from './web-query.js';
 
@@ -76,13 +77,13 @@ export class Call {
   /** Resolves when the locks are free. */
   async releaseAll(requests: RequestNumber[]): Promise<void> {
     const free = (request: RequestNumber) =>
-      new Promise<void>((resolve) => {
+      new NativePromise<void>((resolve) => {
         if (!this.#requests.delete(request)) return resolve();
         if (this.client.free(request)) resolve();
         else this.client.whenFree(request, resolve);
         this.client.run();
       });
-    await Promise.all(requests.map(free));
+    await NativePromise.all(requests.map(free));
   }
 
   giveUp(request: RequestNumber): void {
@@ -93,14 +94,14 @@ export class Call {
    * What `work` comes to, unless the signal is aborted before. After `limit` milliseconds it is what
    * `late` says.
    */
-  async do<T>(work: () => T | Promise<T>, limit = Infinity, late: () => T = throwNoAnswer): Promise<T> {
+  async do<T>(work: () => Promise<T>, limit = Infinity, late: () => T = throwNoAnswer): Promise<T> {
     let endTimer = () => {};
     try {
-      const result = await new Promise<T>((resolve, reject) => {
+      const result = await new NativePromise<T>((resolve, reject) => {
         this.#interrupt = reject;
         if (limit < Infinity) endTimer = timer(limit, () => reject(LATE));
         if (this.#reason) return reject(this.#reason);
-        Promise.resolve(work()).then(resolve, reject);
+        work().then(resolve, reject);
       });
       this.#throwIfAborted();
       return result;
@@ -308,7 +309,7 @@ async function waitInTurn(
 
 /** Resolves when a request is no longer pending, or when it is too late, to whether it is. */
 function untilChanged(client: Client, request: RequestNumber, timeout: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
+  return new NativePromise((resolve, reject) => {
     if (!timeout) return resolve(true);
     let endTimer = () => {};
     const end = (isLate: boolean) => {

@@ -6,7 +6,7 @@ import { Ask, type Client, type Own, type Space } from './client.js';
 import { now } from './clock.js';
 import { unavailable } from './errors.js';
 import { platformLocks, read, whyFailed } from './host.js';
-import { promiseOf } from './platform-grants.js';
+import { anObject } from './platform-grants.js';
 import { Call, Failed, ifFree } from './waits.js';
 import type { LockMode } from './options.js';
 
@@ -102,7 +102,7 @@ export async function ownClient(client: Client): Promise<string | undefined> {
 async function ask(prefix: string): Promise<Snapshot> {
   let answer: Partial<LockManagerSnapshot>;
   try {
-    answer = Object(await promiseOf('navigator.locks.query()', platformLocks().query()));
+    answer = Object(await Promise.resolve(anObject('navigator.locks.query()', platformLocks().query())));
   } catch (thrown) {
     const why = typeof thrown === 'string' ? thrown : whyFailed(thrown);
     throw new Failed(() => unavailable(why));
@@ -116,7 +116,7 @@ async function ask(prefix: string): Promise<Snapshot> {
 
 /** An entry of the browser's snapshot, if it is one of those asked for. */
 function describe(prefix: string, { name, mode, clientId }: LockInfo): Known[] {
-  if (typeof name !== 'string' || !name.startsWith(prefix)) return [];
+  if (typeof name !== 'string' || typeof mode !== 'string' || !name.startsWith(prefix)) return [];
   const client = typeof clientId === 'string' ? clientId : undefined;
   return [{ key: name.slice(prefix.length), mode: mode === 'shared' ? 'shared' : 'exclusive', client }];
 }

@@ -36,7 +36,9 @@ export interface WebLockManagerOptions extends LockManagerOptions {
  * worker or thread that wait for one key stand in a line of their own, first come, first served. Who
  * releases hands the lock on to the next of that line, for at most 1,000 turns and 10 milliseconds
  * after the browser's grant; after that the first of the line queues with the browser like everyone
- * else. So a tab waits at most 20 milliseconds beyond its turn, and the holders' own time.
+ * else. So a request of another tab may be overtaken by later ones of this tab: by those whose turn
+ * begins in these 10 milliseconds, for the whole time for which they hold the lock. That can happen
+ * under the present grant, and under the one for which this tab queued before the other did.
  * `passing: false` turns that off.
  *
  * The browser calls a lock `crosslock:<namespace>:<key>`.

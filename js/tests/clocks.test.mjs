@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, mock, test } from 'node:test';
 import FakeTimers from '@sinonjs/fake-timers';
 import { MemoryLockManager, WebLockManager } from '../../pkg/index.js';
-import { deferred, freshKey, hasWebLocks, nothing, requestsFor, runNode } from './support.mjs';
+import { deferred, freshKey, hasWebLocks, nothing, packageUrl, requestsFor, runNode } from './support.mjs';
 
 const outcome = (wait) => wait.then(async (guard) => (await guard.release(), 'granted'), (error) => error.code ?? error);
 
@@ -255,4 +255,46 @@ test('a zone is stable as soon as nobody waits', async () => {
   assert.equal(stderr, '');
   assert.deepEqual([code, lines.filter((line) => line === 'true').length], [0, managers.length], stdout);
   assert.deepEqual(lines.filter((line) => line === 'false').length, managers.length, stdout);
+});
+
+describe('the lock of a thread that died', { skip: !hasWebLocks && 'this Node has no Web Locks', timeout: 60_000 }, () => {
+  const fake = `
+    import FakeTimers from ${JSON.stringify(import.meta.resolve('@sinonjs/fake-timers'))};
+    const clock = FakeTimers.install({ toFake: ${JSON.stringify(all)} });
+  `;
+  for (const [name, install] of Object.entries({ 'by the real clock': '', 'under a fake clock': fake })) {
+    test(`is granted to who waits in another after about a second, ${name}`, async () => {
+      const worker = `
+        import { parentPort } from 'node:worker_threads';
+        import { WebLockManager } from 'crosslock';
+        await new WebLockManager().lock('k', { timeout: Infinity });
+        parentPort.postMessage('held');
+        parentPort.on('message', () => {});
+      `;
+      const source = `
+        import { once } from 'node:events';
+        import { Worker } from 'node:worker_threads';
+        import { WebLockManager } from 'crosslock';
+        ${install}
+        const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(worker).replaceAll("'crosslock'", () => `" + JSON.stringify(CROSSLOCK) + "`)})));
+        await once(worker, 'message');
+        const locks = new WebLockManager();
+        const wait = locks.lock('k', { timeout: Infinity });
+        while ((await locks.query()).pending.length === 0);
+        await worker.terminate();
+        const start = process.hrtime.bigint();
+        const guard = await wait;
+        console.log(Number(process.hrtime.bigint() - start) / 1e6);
+        if (${Boolean(install)}) console.log(clock.countTimers());
+        await guard.release();
+      `;
+      const crosslock = JSON.stringify(packageUrl);
+      const { code, stdout, stderr } = await runNode(source.replaceAll('CROSSLOCK', crosslock));
+      assert.deepEqual([code, stderr], [0, '']);
+      const [elapsed, timers] = stdout.split('\n');
+      // One second, and whatever a busy machine adds.
+      assert.ok(Number(elapsed) < 10_000, elapsed);
+      if (install) assert.equal(timers, '0');
+    });
+  }
 });

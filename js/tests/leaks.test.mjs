@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import FakeTimers from '@sinonjs/fake-timers';
 import { MemoryLockManager, WebLockManager } from '../../pkg/index.js';
 import { deferred, freshKey, hasWebLocks, runNode } from './support.mjs';
 
@@ -55,6 +56,23 @@ describe('warnings', { timeout: 60_000 }, () => {
       assert.equal(await locks.tryLock(key), null);
     }
   }
+
+  test('a guard that is collected is warned about, whatever became of the clock meanwhile', async () => {
+    const locks = new MemoryLockManager();
+    const keys = [freshKey('faked'), freshKey('real')];
+    await (async () => {
+      const clock = FakeTimers.install({ toFake: ['setTimeout', 'clearTimeout'] });
+      await locks.lock(keys[0], { timeout: 0 });
+      assert.equal(clock.countTimers(), 0);
+      clock.uninstall();
+      await locks.lock(keys[1], { timeout: 0 });
+    })();
+    for (let turns = 0; turns < 200 && warnings.length < keys.length; turns++) {
+      await setImmediate();
+      collectGarbage();
+    }
+    for (const key of keys) assert.ok(warnings.some((warning) => warning.includes(`"${key}"`)), warnings.join());
+  });
 
   test('a hold that exceeds warnAfter warns with its key', async () => {
     const locks = new MemoryLockManager({ warnAfter: 20 });

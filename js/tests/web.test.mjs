@@ -111,6 +111,45 @@ function inNode() {
     assert.ok(times[1] - times[0] >= 490, `${times[1] - times[0]} ms apart`);
   });
 
+  for (const passing of [true, false]) {
+    test(`a query is as of when it is answered, for the own thread: passing ${passing}`, async (t) => {
+      const locks = new WebLockManager({ passing });
+      const key = freshKey();
+      const first = await locks.lock(key, { timeout: 0 });
+      const waits = [1, 2, 3, 4].map(() => locks.request(key, () => {}));
+      await locks.query();
+      // The answer is on its way, and late.
+      const late = deferred();
+      const { query } = navigator.locks;
+      const mock = t.mock.method(navigator.locks, 'query', async function () {
+        const answer = await query.call(this);
+        await late.promise;
+        return answer;
+      });
+      const answer = locks.query();
+      await first.release();
+      await Promise.all(waits);
+      late.resolve();
+      const { held, pending } = await answer;
+      mock.mock.restore();
+      const ofKey = (requests) => requests.filter((request) => request.key === key);
+      assert.deepEqual([ofKey(held), ofKey(pending)], [[], []]);
+    });
+  }
+
+  test('a query leaves out nothing that another copy of the package has in the same thread', async () => {
+    const key = freshKey();
+    const guard = await locks.lock(key, { timeout: 0, mode: 'shared' });
+    const { promise, resolve } = deferred();
+    const plain = (mode) => navigator.locks.request(`crosslock::${key}`, { mode }, () => promise);
+    const others = [plain('shared'), plain('exclusive')];
+    assert.deepEqual(await requestsFor(locks, key), { held: ['shared', 'shared'], pending: ['exclusive'] });
+    await guard.release();
+    assert.deepEqual(await requestsFor(locks, key), { held: ['shared'], pending: ['exclusive'] });
+    resolve();
+    await Promise.all(others);
+  });
+
   test('a lock that the plain API holds keeps us out', async () => {
     const key = freshKey();
     const { promise, resolve } = deferred();

@@ -98,6 +98,14 @@ extern "C" {
     #[wasm_bindgen(method, setter, catch, js_name = signal)]
     fn set_signal(this: &Foreign, signal: &JsValue) -> Result<(), JsValue>;
 
+    /// <https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Promise/then>
+    #[wasm_bindgen(method, catch)]
+    fn then(
+        this: &Foreign,
+        on_success: &Function,
+        on_failure: &Function,
+    ) -> Result<JsValue, JsValue>;
+
     /// <https://developer.mozilla.org/docs/Web/API/LockManager/query>
     #[wasm_bindgen(method, catch)]
     pub(super) fn query(this: &Foreign) -> Result<JsValue, JsValue>;
@@ -142,13 +150,6 @@ extern "C" {
 
     #[wasm_bindgen(static_method_of = Promise, catch)]
     fn resolve(value: &JsValue) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch, js_name = then)]
-    pub(super) fn settle(
-        this: &Promise,
-        on_success: &Function,
-        on_failure: &Function,
-    ) -> Result<JsValue, JsValue>;
 
     /// <https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Function/bind>
     pub(super) type Bindable;
@@ -202,16 +203,44 @@ pub(super) fn promise() -> Result<(Promise, Function), JsValue> {
         .ok_or(JsValue::NULL)
 }
 
-/// A promise of the platform's own for what may be one of anybody's. It is settled once.
+/// Has one of two functions called when what `call` returned is settled. (Both, at once or
+/// twice, if it is no promise of the platform's own.)
 ///
 /// # Errors
 ///
-/// What `value` is, if it cannot be one, or what was thrown.
-pub(super) fn promise_of(call: &str, value: &JsValue) -> Result<Promise, String> {
-    if !value.is_object() {
-        return Err(format!("{call} returned {}, and no promise", text(value)));
+/// What it is, if it is no promise.
+pub(super) fn when_settled(
+    call: &str,
+    returned: &JsValue,
+    on_success: &Function,
+    on_failure: &Function,
+) -> Result<(), String> {
+    let returned: &Foreign = check_object(call, returned)?.unchecked_ref();
+    let attached = returned.then(on_success, on_failure);
+    attached.map(drop).map_err(|thrown| {
+        let thrown = text(&thrown);
+        format!("{call} returned no promise ({thrown})")
+    })
+}
+
+/// A promise of the platform's own for what `call` returned, which may be anybody's.
+///
+/// # Errors
+///
+/// What it is, if it is no promise.
+pub(super) fn promise_of(call: &str, returned: &JsValue) -> Result<Promise, String> {
+    let promise = Promise::resolve(check_object(call, returned)?);
+    promise.map_err(|thrown| text(&thrown))
+}
+
+fn check_object<'a>(call: &str, returned: &'a JsValue) -> Result<&'a JsValue, String> {
+    match returned.is_object() {
+        true => Ok(returned),
+        false => Err(format!(
+            "{call} returned {}, and no promise",
+            text(returned)
+        )),
     }
-    Promise::resolve(value).map_err(|thrown| text(&thrown))
 }
 
 /// Anything in words.

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use js_sys::{Function, JsString};
 use wasm_bindgen::prelude::*;
 
-use super::bindings::{self, AbortController, Bindable, Foreign, Kind, promise_of};
+use super::bindings::{self, AbortController, Bindable, Foreign, Kind, when_settled};
 use super::context::Context;
 use super::nudge;
 use super::platform::{failed, lock_manager, rejected};
@@ -128,10 +128,8 @@ fn try_to_send(lease: LeaseId, name: &str, mode: LockMode, if_held: IfHeld) -> R
     }
     // Nothing of ours is borrowed: Node calls back at once where nothing is to be waited for.
     let sent = locks.request(&name, &options, &on_answer).map_err(thrown)?;
-    let promise = promise_of("navigator.locks.request()", &sent)?;
     // With both, a rejection is never reported as unhandled.
-    promise.settle(&on_success, &on_failure).map_err(thrown)?;
-    Ok(())
+    when_settled("navigator.locks.request()", &sent, &on_success, &on_failure)
 }
 
 /// Withdraws the request, or frees the lock.
@@ -261,7 +259,13 @@ fn hold(lease: LeaseId) -> Option<JsValue> {
 
 /// The promise of the request is settled.
 fn on_settled(lease: LeaseId, how: Settled<String>) {
-    forget(lease);
+    if let Some(errand) = take(lease)
+        && !errand.is_answered
+        && errand.is_queued
+    {
+        // It was rejected, perhaps for the sake of its signal: that is for no other request.
+        drop(place(lease, |place| place.queueing.take()));
+    }
     Context::here().act(|relay, now| relay.settled(lease, how, now));
 }
 
