@@ -102,7 +102,7 @@ export async function ownClient(client: Client): Promise<string | undefined> {
 async function ask(prefix: string): Promise<Snapshot> {
   let answer: Partial<LockManagerSnapshot>;
   try {
-    answer = Object(await Promise.resolve(anObject('navigator.locks.query()', platformLocks().query())));
+    answer = Object(await anObject('navigator.locks.query()', platformLocks().query()));
   } catch (thrown) {
     const why = typeof thrown === 'string' ? thrown : whyFailed(thrown);
     throw new Failed(() => unavailable(why));

@@ -319,12 +319,10 @@ describe('what it takes beside navigator.locks', options, () => {
     await replaced(Function.prototype, 'bind', { value: undefined }, async () => (await locks.lock(key, { timeout: 5_000 })).release());
     await worksFor(locks, key);
   });
-  test('a Promise.resolve that throws', async () => {
+  test('a Promise.resolve that throws, which it does without', async () => {
     const key = freshKey();
     await replaced(Promise, 'resolve', { value: thrower('broken'), writable: true }, async () => {
-      const error = await rejection(locks.query());
-      assert.equal(error.code, 'UNAVAILABLE');
-      assert.match(error.message, /broken/);
+      await locks.query();
       await (await locks.lock(key, { timeout: 0 })).release();
     });
     await worksFor(locks, key);
