@@ -66,7 +66,7 @@ async fn main() {
     let code = match run(datadir.into()).await {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("wallet: {error}");
+            eprintln!("wallet: {error:#}");
             exit_code(&error)
         }
     };
@@ -113,7 +113,7 @@ async fn serve(wallet: Arc<Wallet>, job: String) -> Result<()> {
     match wallet.perform(&job).await {
         Ok(answer) => println!("{job}: {answer}"),
         Err(error) => {
-            println!("{job}: failed: {error}");
+            println!("{job}: failed: {error:#}");
             // The datadir may belong to somebody else by now.
             if let Some(LockError::Lost { .. }) = error.downcast_ref() {
                 return Err(error);

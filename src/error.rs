@@ -3,6 +3,9 @@
 //!
 //! *Held by someone else* is not in here as long as nobody waited for it: it is
 //! an answer (`None`), not a failure.
+//!
+//! The cause of an error stands in its [`source`](std::error::Error::source) alone, so
+//! that whoever prints the whole chain, as `{:#}` of anyhow does, prints each cause once.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -69,7 +72,7 @@ pub enum LockError {
     },
 
     /// The operating system failed in a way that says nothing about who holds the lock.
-    #[error("{context}: {source}")]
+    #[error("{context}")]
     Io {
         /// What was being done, and to which path.
         context: String,
@@ -186,16 +189,17 @@ fn subject(key: &Option<String>) -> String {
     )
 }
 
-/// Why a pid-lock manager could not be opened on a datadir.
+/// Why a lock manager could not be opened: on a datadir, or by
+/// [`platform_default`](crate::platform_default()).
 ///
-/// The two variants call for different reactions: [`AlreadyHeld`](Self::AlreadyHeld)
-/// is the answer "another instance is running", [`SetupFailed`](Self::SetupFailed)
-/// is a fault that says nothing about other instances.
+/// The variants call for different reactions: [`AlreadyHeld`](Self::AlreadyHeld)
+/// is the answer "another instance is running", the others are faults that say
+/// nothing about other instances.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PidLockError {
     /// Another manager, in this process or another, has the datadir open.
-    #[error("datadir {} is already in use by {}", datadir.display(), holder(.pid))]
+    #[error("another process is already using datadir {}{}", datadir.display(), Holder(*pid))]
     AlreadyHeld {
         /// The datadir as the caller spelled it.
         datadir: PathBuf,
@@ -206,7 +210,7 @@ pub enum PidLockError {
     },
 
     /// The datadir could not be locked for a reason other than another holder.
-    #[error("cannot lock datadir {}: {source}", datadir.display())]
+    #[error("cannot lock datadir {}", datadir.display())]
     SetupFailed {
         /// The datadir as the caller spelled it.
         datadir: PathBuf,
@@ -214,13 +218,24 @@ pub enum PidLockError {
         /// [kind](std::io::Error::kind) is the system's, and so is its source.
         source: std::io::Error,
     },
+
+    /// The platform's locks cannot be used, whoever asks: there is no
+    /// `navigator.locks` ([`LockError::Unavailable`]), or the namespace breaks the
+    /// rules ([`LockError::InvalidNamespace`]).
+    #[error(transparent)]
+    Unusable(#[from] LockError),
 }
 
-fn holder(pid: &Option<u32>) -> String {
-    pid.map_or_else(
-        || String::from("another instance"),
-        |pid| format!("process {pid}"),
-    )
+/// The end of the sentence that says who has a datadir. Programs match that sentence.
+struct Holder(Option<u32>);
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(pid) => write!(f, " (holder PID: {pid})"),
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -49,10 +49,7 @@ impl LockKey {
     pub fn new(key: &str) -> Result<Self, InvalidKey> {
         match broken_rule(key) {
             None => Ok(Self(Text::from(key))),
-            Some(rule) => Err(InvalidKey {
-                shown: shown(key),
-                rule,
-            }),
+            Some(rule) => Err(InvalidKey::new(key, rule)),
         }
     }
 
@@ -84,6 +81,9 @@ pub enum KeyRule {
     Start,
     /// The last character is a letter or a digit.
     End,
+    /// A prefix for the names of locks begins neither with `-`, which browsers refuse,
+    /// nor with `crosslock:`, which is for namespaces.
+    Prefix,
 }
 
 impl fmt::Display for KeyRule {
@@ -101,6 +101,7 @@ impl fmt::Display for KeyRule {
             ),
             Self::Start => f.write_str("the first character must be an ASCII letter or digit"),
             Self::End => f.write_str("the last character must be an ASCII letter or digit"),
+            Self::Prefix => f.write_str("a prefix must not begin with '-' or \"crosslock:\""),
         }
     }
 }
@@ -114,6 +115,16 @@ pub struct InvalidKey {
 }
 
 impl InvalidKey {
+    /// Every refusal is written down, because `try_lock` can tell its caller no more
+    /// than "not granted".
+    #[cold]
+    pub(crate) fn new(key: &str, rule: KeyRule) -> Self {
+        let shown = shown(key);
+        let refused = Self { shown, rule };
+        log::debug!(target: "crosslock", "{refused}");
+        refused
+    }
+
     /// The refused key, escaped and cut to a length that fits a log line.
     pub fn key(&self) -> &str {
         &self.shown
@@ -123,6 +134,14 @@ impl InvalidKey {
     pub fn rule(&self) -> KeyRule {
         self.rule
     }
+}
+
+/// Whether `key` keeps the rules: for what was found, and not asked for.
+// Once is enough of it: the loop is unrolled wherever it is inlined.
+#[inline(never)]
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub(crate) fn is_valid(key: &str) -> bool {
+    broken_rule(key).is_none()
 }
 
 #[cfg_attr(not(target_family = "wasm"), inline(always))]

@@ -20,7 +20,8 @@
 //! - One process per datadir (a CLI, a daemon, a desktop wallet): a pid-lock; `fcntl`
 //!   where the datadir may be on network storage.
 //! - A browser: Web Locks, the only thing there that reaches other tabs.
-//! - No wish to think: [`platform_default()`].
+//! - No wish to think: [`platform_default()`], or [`platform_default_with`] where not
+//!   every platform has a datadir.
 //!
 //! What callers must still guarantee: one backend per dataset for ever, and the
 //! same namespace or directory in every instance. Two managers of different kinds
@@ -29,13 +30,21 @@
 //!
 //! # What every backend promises
 //!
-//! See [`LockManager`]; in short: exclusion, first come first served, no polling, a
-//! timeout on every wait, cancel safety, and no lock that outlives its holder.
+//! See [`LockManager`]; in short: exclusion, first come first served, no polling for a
+//! lock, a timeout on every wait, cancel safety, and no lock that outlives its holder.
+//!
+//! # What is logged
+//!
+//! To the [`log`](https://docs.rs/log) facade, with the target `crosslock`: as a warning,
+//! once for each manager, that its datadir was lost, and on the web, that a page lost its
+//! locks to the back/forward cache; for debugging, every key that was refused and every
+//! other failure that [`LockManager::try_lock`] could only answer with `None`.
 //!
 //! # Where to read on
 //!
 //! [`LockManager`] and [`LockGuard`] are the contract, [`LockKey`] the rules for
-//! names, [`LockError`] what can go wrong. Keyed locks of this process stand on one
+//! names, [`LockError`] what can go wrong. To come here from other locks:
+//! `docs/migrating.md` in the repository. Keyed locks of this process stand on one
 //! lock table, a plain state machine in `src/table.rs`.
 
 extern crate alloc;
@@ -68,7 +77,7 @@ pub use error::{Contention, LockError, PidLockError};
 pub use guard::{LockGuard, LockMode};
 pub use key::{InvalidKey, KeyRule, LockKey};
 pub use manager::{AcquireOptions, LockManager};
-pub use platform::{PlatformError, platform_default};
+pub use platform::{PlatformError, PlatformOptions, platform_default, platform_default_with};
 pub use scope::LockScope;
 pub use snapshot::{LockInfo, LockSnapshot};
 
@@ -76,3 +85,8 @@ pub use snapshot::{LockInfo, LockSnapshot};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles what is Rust in the page for those who come from other locks.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/migrating.md")]
+struct Migrating;

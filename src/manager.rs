@@ -19,10 +19,15 @@ use crate::time::{self, Deadline};
 /// use crosslock::{AcquireOptions, LockMode};
 ///
 /// let write = AcquireOptions::new(Duration::from_secs(10));
-/// let read = AcquireOptions::shared(Duration::from_secs(10));
+/// let read = write.with_mode(LockMode::Shared);
 /// assert_eq!((write.mode, read.mode), (LockMode::Exclusive, LockMode::Shared));
+/// assert_eq!(read, AcquireOptions::shared(Duration::from_secs(10)));
 /// ```
+///
+/// More may be added to it in any release, each with a default that changes nothing:
+/// so it is made by [`new`](Self::new), not by a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AcquireOptions {
     /// Exclusive or shared.
     pub mode: LockMode,
@@ -46,24 +51,47 @@ impl AcquireOptions {
             timeout,
         }
     }
+
+    /// The same, in this mode.
+    #[must_use]
+    pub fn with_mode(mut self, mode: LockMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// The same, for at most `timeout`.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
 }
 
 /// Named locks with one reach: the [scope](Self::scope) that the backend covers.
 ///
-/// The backends of this crate promise, and the conformance suite shows:
+/// The backends of this crate promise, and `tests/conformance` shows for each of them:
 ///
 /// - **Exclusion.** At most one exclusive holder of a key in the backend's
 ///   scope, or any number of shared ones.
 /// - **Fairness.** First come, first served, as the [Web Locks specification]
 ///   has it: a request is granted when no earlier request for its key, held or
 ///   pending, conflicts with it. Writers do not starve.
-/// - **No polling.** The release itself wakes the next waiter.
+/// - **No polling for a lock.** The release itself wakes the next waiter. (Node needs to
+///   be asked something now and then to do so, and the default body of
+///   [`lock`](Self::lock), for a backend that has no queue, tries again and again.)
 /// - **Cancel safety.** Dropping a pending future leaves the queue as if it had
 ///   never been polled; a grant that races with the drop goes to the next waiter.
 /// - **Nothing left behind.** A key costs nothing once nobody holds it or waits for it.
 ///
 /// Locks are **not re-entrant**: a task that asks for a key which it already
 /// holds waits like anyone else, until its timeout.
+///
+/// # Stability
+///
+/// Crates that have this trait in their own API break when it does. So within a major
+/// version it only grows: a new method comes with a default body, which is correct for
+/// a backend that knows nothing of it. The same holds for [`LockGuard`]. Errors, options
+/// and snapshots are `#[non_exhaustive]`.
 ///
 /// # Writing a backend
 ///
@@ -99,8 +127,34 @@ pub trait LockManager: Send + Sync + Debug {
     /// holder.
     ///
     /// `None` when somebody holds it or is queued for it, and also on an invalid
-    /// key or a broken backend, because the signature cannot say more:
-    /// [`try_acquire`](Self::try_acquire) tells which.
+    /// key or a broken backend, because the signature cannot say more. So `None` alone
+    /// is no reason to tell a user that the work is "already in progress": a manager
+    /// that has lost its datadir answers `None` for ever.
+    /// [`try_acquire`](Self::try_acquire) tells which it is:
+    ///
+    /// ```
+    /// use crosslock::{LockError, LockManager, LockMode};
+    ///
+    /// async fn pay(locks: &dyn LockManager) -> Result<(), String> {
+    ///     match locks.try_acquire("lightning.send.42", LockMode::Exclusive).await {
+    ///         Ok(Some(_guard)) => Ok(()), // ours: pay while the guard lives
+    ///         Ok(None) => Err("payment already in progress".into()),
+    ///         // Nothing is locked any more. Drop the manager with its guards, find out
+    ///         // what happened, and open the datadir anew.
+    ///         Err(error @ LockError::Lost { .. }) => Err(format!("stopped: {error}")),
+    ///         // A key that breaks the rules, an API that is missing, a failing disk.
+    ///         Err(error) => Err(error.to_string()),
+    ///     }
+    /// }
+    /// # let locks = crosslock::memory::MemoryLockManager::new();
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(pay(&locks)).unwrap();
+    /// ```
+    ///
+    /// The managers of this crate also write such reasons to the [`log`] facade, with
+    /// the target `crosslock`: a loss as a warning, once for each manager; a refused
+    /// key, and any other failure that became a `None` here, for debugging.
+    ///
+    /// [`log`]: https://docs.rs/log
     async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>>;
 
     /// Waits for the exclusive lock on `key`, in turn, for at most `timeout`.
@@ -114,6 +168,13 @@ pub trait LockManager: Send + Sync + Debug {
     ///
     /// [`LockError::InvalidKey`] at once, [`LockError::TimedOut`] after `timeout`,
     /// and what the backend adds, such as [`LockError::Unavailable`].
+    ///
+    /// Natively, whoever has to wait with a timeout needs the timer of a tokio runtime:
+    /// [`LockError::Unavailable`] if it is called outside of one, or in one that was built
+    /// without `enable_time` or `enable_all`. (Tokio can only be asked by a panic, which is
+    /// caught; the panic hook prints it all the same, and a program that aborts on panics
+    /// ends.) A lock that is free needs no timer, nor do `Duration::ZERO` and
+    /// `Duration::MAX`.
     ///
     /// # Cancel safety
     ///
@@ -251,6 +312,18 @@ pub trait LockManager: Send + Sync + Debug {
     fn scope(&self) -> LockScope {
         LockScope::Unspecified
     }
+}
+
+/// What [`try_lock`](LockManager::try_lock) makes of the typed answer: it cannot tell of a
+/// failure, so that is written down.
+pub(crate) fn only_if_granted<G>(key: &str, answer: Result<Option<G>, LockError>) -> Option<G> {
+    answer.unwrap_or_else(|error| {
+        // Keys that were refused are in the log already.
+        if !matches!(error, LockError::InvalidKey(_)) {
+            log::debug!(target: "crosslock", "lock \"{key}\" was not granted: {error}");
+        }
+        None
+    })
 }
 
 fn exclusive_only(mode: LockMode) -> Result<(), LockError> {

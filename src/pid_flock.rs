@@ -5,9 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::pid::Primitive;
-use crate::pid::datadir::{Datadir, open_datadir};
+use crate::pid::datadir::{self, Datadir, open_datadir};
 use crate::scope::LockScope;
 use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
+
+/// The name of the lock file in a datadir, unless
+/// [`new_with_lock_file`](FlockPidLockManager::new_with_lock_file) is given another. While a manager has
+/// the datadir, it holds the process id in decimal digits and nothing else; after an end by
+/// a signal it may still do so, although nobody has the datadir any more.
+pub const LOCK_FILE: &str = datadir::LOCK;
 
 /// Named locks on one datadir. They exclude the tasks and threads of this process
 /// by key, and every other instance on the same datadir as a whole: `<datadir>/LOCK`
@@ -31,8 +37,12 @@ use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
 ///   [`LockError::Lost`](crate::LockError::Lost). To go on, drop them and open anew.
 ///   (Windows does not let it happen.) Nothing ever needs `LOCK` to be deleted: a
 ///   file that is left over locks nothing.
+/// - **Who may open the datadir** is up to its permissions and the umask under which
+///   `LOCK` was created, as for every other file: a group that shares a datadir needs
+///   umask 002. Every user of it must be able to write to `LOCK`.
 /// - **Locks do not cross a `fork` without `exec`.** In the child, every guard of the
-///   parent is lost and the manager refuses all else; the parent keeps what it has.
+///   parent is lost and the manager refuses all else; the parent keeps what it has. To
+///   drop them there is harmless, whatever other threads of the parent were doing.
 ///   (Of a program with threads, such a child may do little but `exec`, says POSIX.)
 ///   Commands started with `std::process::Command` are no concern: they do not
 ///   inherit the file.

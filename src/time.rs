@@ -4,6 +4,8 @@
 //! once or may wait for ever, and a wait that is longer than the platform's timer
 //! can count still ends when it should.
 
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+mod coarse;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 #[path = "time/browser.rs"]
 mod platform;

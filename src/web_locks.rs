@@ -8,6 +8,7 @@ mod claim;
 mod context;
 mod errand;
 mod named;
+mod names;
 mod nudge;
 mod page;
 mod platform;
@@ -15,6 +16,7 @@ mod round_trip;
 mod snapshot;
 mod wakers;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -25,7 +27,7 @@ use crate::core::handoff::{IfHeld, Passing};
 use crate::error::{Contention, LockError};
 use crate::guard::{LockGuard, LockMode};
 use crate::key::{InvalidKey, LockKey};
-use crate::manager::{AcquireOptions, LockManager};
+use crate::manager::{AcquireOptions, LockManager, only_if_granted};
 use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
 use crate::time::{self, Stamp};
@@ -41,7 +43,7 @@ use context::Context;
 /// The browser frees the locks of a tab that is closed, reloaded or has crashed,
 /// and hands them to the next in its queue.
 ///
-/// There is no polling. Nothing here falls back to a narrower lock: where the
+/// Nobody polls for a lock. Nothing here falls back to a narrower lock: where the
 /// API is missing, every operation fails with [`LockError::Unavailable`] and the
 /// reason.
 ///
@@ -126,8 +128,20 @@ use context::Context;
 /// # Names
 ///
 /// The browser calls a lock `crosslock:<namespace>:<key>`. Neither part can
-/// contain `:`, so two namespaces never share a lock.
-#[derive(Debug, Clone)]
+/// contain `:`, so two namespaces never share a lock. [`with_prefix`](Self::with_prefix)
+/// is for applications whose users have tabs open that call it otherwise.
+///
+/// Beside the locks that were asked for, others can see two of ours in the browser, for a
+/// moment. No manager shows them, and nobody ever waits for them:
+///
+/// - `crosslock:round-trip`, shared. When its answer is here, so is everything that the
+///   browser had to say before. It is asked for when a wait was given up or a lock was lost,
+///   and in Node about once a second while somebody waits, for else Node forgets them.
+/// - `crosslock:client?123`. To tell its own requests from those of others,
+///   [`query`](LockManager::query) has to know the browser's client id for this page or
+///   worker, which no call tells. Where an exclusive lock is held, it is seen by that. Only a
+///   context that has nothing but waits and shared locks takes this one, once in its life.
+#[derive(Clone)]
 pub struct WebLockManager {
     /// The start of every lock's name; an invalid namespace is reported by every
     /// operation.
@@ -139,7 +153,7 @@ impl WebLockManager {
     /// Locks in the empty namespace.
     pub fn new() -> Self {
         Self {
-            prefix: Ok(prefix("")),
+            prefix: names::in_namespace(""),
             passing: Passing::On,
         }
     }
@@ -151,13 +165,34 @@ impl WebLockManager {
     /// breaks them makes every operation fail with
     /// [`LockError::InvalidNamespace`].
     pub fn with_namespace(namespace: impl AsRef<str>) -> Self {
-        let namespace = namespace.as_ref();
-        if namespace.is_empty() {
-            return Self::new();
-        }
-        let checked = LockKey::new(namespace);
         Self {
-            prefix: checked.map(|namespace| prefix(namespace.as_str())),
+            prefix: names::in_namespace(namespace.as_ref()),
+            ..Self::new()
+        }
+    }
+
+    /// Locks that the browser calls `<prefix><key>`: for a web wallet that has shipped
+    /// names of its own, such as `bark.<fingerprint>.<key>`, so that its old tabs and its
+    /// new ones exclude each other. Anyone else takes a
+    /// [namespace](Self::with_namespace).
+    ///
+    /// ```
+    /// # #[cfg(target_family = "wasm")]
+    /// let locks = crosslock::web_locks::WebLockManager::with_prefix("bark.01abcdef.");
+    /// ```
+    ///
+    /// **What keeps two prefixes apart:** they share no lock if neither is the start of
+    /// the other, as with fingerprints of one length, or if the longer one ends in a
+    /// character that keys cannot have, such as `:` or `/`. Otherwise some of their keys
+    /// name one lock, as `a.b` under `bark.` and `b` under `bark.a.` do: they then exclude
+    /// each other more than they need to, never less.
+    ///
+    /// A prefix may be empty, and may have any characters. It must not begin with `-`,
+    /// which browsers refuse, or with `crosslock:`, which is for namespaces: such a one
+    /// makes every operation fail with [`LockError::InvalidNamespace`].
+    pub fn with_prefix(prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: names::with_prefix(prefix.into()),
             ..Self::new()
         }
     }
@@ -171,15 +206,17 @@ impl WebLockManager {
         self
     }
 
-    /// Checks that there is a `navigator.locks` to work with.
+    /// Checks that there is a `navigator.locks` to work with, and that the namespace
+    /// keeps the rules.
     ///
     /// A document that has one may still be refused its use (an opaque origin):
     /// only a request shows.
     ///
     /// # Errors
     ///
-    /// [`LockError::Unavailable`] with the reason.
+    /// [`LockError::Unavailable`] with the reason, or [`LockError::InvalidNamespace`].
     pub fn check_available(&self) -> Result<(), LockError> {
+        self.prefix()?;
         platform::lock_manager()
             .map(drop)
             .map_err(platform::unavailable)
@@ -293,7 +330,7 @@ impl WebLockManager {
         let ahead = claim.ahead(Contention::MAX_AHEAD);
         let contention = match ahead {
             Some(ahead) => Some(Contention {
-                holder: client(snapshot::own_client().await.ok().flatten()),
+                holder: client(snapshot::own_client(self.prefix()?).await.ok().flatten()),
                 held_for: Some(Stamp::at(ahead.held_since).elapsed()),
                 ahead: ahead.waiting,
                 ..Contention::default()
@@ -322,6 +359,17 @@ impl WebLockManager {
             held_for: holder.age,
             ..Contention::default()
         })
+    }
+}
+
+/// By hand: what is derived escapes text, by tables that are larger than the most of what
+/// is here.
+impl fmt::Debug for WebLockManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.prefix {
+            Ok(prefix) => write!(f, "WebLockManager({prefix})"),
+            Err(invalid) => write!(f, "WebLockManager({invalid})"),
+        }
     }
 }
 
@@ -364,7 +412,7 @@ impl Default for WebLockManager {
 #[async_trait(?Send)]
 impl LockManager for WebLockManager {
     async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
-        self.try_acquire(key, LockMode::Exclusive).await.ok()?
+        only_if_granted(key, self.try_acquire(key, LockMode::Exclusive).await)
     }
 
     async fn lock(&self, key: &str, timeout: Duration) -> Result<Box<dyn LockGuard>, LockError> {
@@ -404,8 +452,4 @@ impl LockManager for WebLockManager {
             false => LockScope::Origin,
         }
     }
-}
-
-fn prefix(namespace: &str) -> String {
-    format!("crosslock:{namespace}:")
 }

@@ -171,7 +171,7 @@ fn a_second_instance_is_refused_and_told_by_whom() {
     let second = refused(&[folder.path()]);
     assert_eq!(second.status.code(), Some(HELD), "{second:?}");
     let expected = format!(
-        "wallet: datadir {} is already in use by process {}",
+        "wallet: another process is already using datadir {} (holder PID: {})",
         folder.path().display(),
         first.process.id()
     );

@@ -167,3 +167,39 @@ async fn a_thousand_hand_offs_take_no_time() {
         start.elapsed()
     );
 }
+
+/// The message says which switch of the runtime is missing.
+#[test]
+fn without_a_timer_a_timeout_is_an_error() {
+    let without_timer = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let on_many_threads = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let try_it = || async {
+        let locks = MemoryLockManager::new();
+        let _held = locks.try_lock("memory.timer").await.unwrap();
+        let error = locks.lock("memory.timer", LONG).await.unwrap_err();
+        assert!(
+            matches!(error, crosslock::LockError::Unavailable { .. }),
+            "{error:?}"
+        );
+        // It left the queue, and what needs no timer works.
+        let pending = locks.query().await.unwrap().pending;
+        assert!(pending.iter().all(|info| info.key != "memory.timer"));
+        locks
+            .lock("memory.timer", Duration::ZERO)
+            .await
+            .unwrap_err();
+        drop(locks.lock("memory.other", LONG).await.unwrap());
+        error.to_string()
+    };
+    let switch = "call `enable_time` or `enable_all` on its `Builder`";
+    for error in [
+        without_timer.block_on(try_it()),
+        on_many_threads.block_on(try_it()),
+    ] {
+        assert!(error.contains(switch), "{error}");
+    }
+    let error = futures::executor::block_on(try_it());
+    assert!(error.contains("there is no runtime here"), "{error}");
+}

@@ -102,7 +102,7 @@ fn already_held_is_found_behind_anyhow() {
         Some(PidLockError::AlreadyHeld { pid, .. }) => assert_eq!(*pid, Some(42)),
         other => panic!("{other:?}"),
     }
-    let message = "datadir /data is already in use by process 42";
+    let message = "another process is already using datadir /data (holder PID: 42)";
     assert_eq!(error.to_string(), message);
 }
 

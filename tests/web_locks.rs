@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use crosslock::web_locks::WebLockManager;
-use crosslock::{AcquireOptions, LockError, LockManager, LockScope, platform_default};
+use crosslock::{
+    AcquireOptions, LockError, LockManager, LockScope, PlatformError, platform_default,
+};
 use futures::poll;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
@@ -104,7 +106,10 @@ async fn a_missing_api_is_unavailable_and_nothing_else() {
             .await
             .unwrap_err(),
         locks.query().await.unwrap_err(),
-        platform_default("ignored").unwrap_err(),
+        match platform_default("ignored").unwrap_err() {
+            PlatformError::Unusable(error) => error,
+            other => panic!("{other}"),
+        },
     ];
     js("delete navigator.locks").await;
     for error in errors {

@@ -108,10 +108,14 @@ function copyTemplate() {
   cpSync(join(root, 'pkg-template'), pkg, { recursive: true });
   for (const licence of licences) copyFileSync(join(root, licence), join(pkg, licence));
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
-  writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, version: version() }, null, 2)}\n`);
+  const said = { version: version(), homepage: inCargoToml('homepage'), repository: inCargoToml('repository') };
+  writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, ...said }, null, 2)}\n`);
 }
 
-const version = () => readFileSync(join(root, 'Cargo.toml'), 'utf8').match(/^version = "(.+)"$/m)[1];
+/** What the crate's manifest says, so that it stands in one place; undefined if it says nothing. */
+const inCargoToml = (field) => readFileSync(join(root, 'Cargo.toml'), 'utf8').match(new RegExp(`^${field} = "(.+)"$`, 'm'))?.[1];
+
+const version = () => inCargoToml('version');
 
 function hashOf(paths) {
   const hash = createHash('sha256').update(output('rustc', '--version') ?? '');

@@ -6,9 +6,13 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { locateChromium } from './chromium.mjs';
+import { locateFirefox } from './firefox.mjs';
 import { Problem, output, root, run, say, which } from './run.mjs';
+import { locateWebkit } from './webkit.mjs';
 
 const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
+const GECKODRIVER = { minimum: [0, 34], version: '0.37.1' };
+const PUBLIC_API = { version: '0.52.0', rust: '1.95.0' }; // what rustdoc writes for it changes from one Rust to the next
 const NODE = {
   withWebLocks: [24, 5],
   latest: 26,
@@ -65,13 +69,51 @@ export const wasmPack = once(async () => {
   return { PATH: [...dirs, process.env.PATH].join(delimiter) };
 });
 
+/** cargo-public-api, and how to call the cargo whose rustdoc it understands, with the standard library for a target. */
+export const publicApi = once(async (target) => {
+  await rust();
+  const { version, rust: release } = PUBLIC_API;
+  const program = join(await cargoTool('cargo-public-api', version, 'cargo-public-api', (found) => found === version, ['--locked']), 'cargo-public-api');
+  if (output('rustc', '--version')?.startsWith(`rustc ${release} `)) {
+    await rustTarget(target);
+    return { toolchain: [], program };
+  }
+  const sysroot = output('rustc', `+${release}`, '--print', 'sysroot');
+  if (!sysroot || !existsSync(join(sysroot, 'lib/rustlib', target, 'lib'))) {
+    await rustup(`Rust ${release} for ${target}`, ['toolchain', 'install', release, '--profile', 'minimal', '--target', target]);
+  }
+  return { toolchain: [`+${release}`], program };
+});
+
 /** A Chromium and a chromedriver. */
 export const chromium = once(async () => {
   const missing = () => Object.values(locateChromium()).includes(undefined);
   if (!missing()) return;
-  const ubuntu = existsSync('/etc/os-release') && /^ID=ubuntu$/m.test(readFileSync('/etc/os-release', 'utf8'));
-  await apt('Chromium with its driver', ubuntu ? ['chromium-browser', 'chromium-chromedriver'] : ['chromium', 'chromium-driver']);
+  await apt('Chromium with its driver', isUbuntu() ? ['chromium-browser', 'chromium-chromedriver'] : ['chromium', 'chromium-driver']);
   if (missing()) throw new Problem('Chromium or chromedriver is still not on PATH. Say where they are in CHROME and CHROMEDRIVER');
+});
+
+/** A Firefox and a geckodriver. Returns the environment that says where the latter is. */
+export const firefox = once(async () => {
+  if (!locateFirefox()) await apt('Firefox', [isUbuntu() ? 'firefox' : 'firefox-esr']);
+  if (!locateFirefox()) throw new Problem('Firefox is still not on PATH. Say where it is in FIREFOX');
+  if (process.env.GECKODRIVER) return { GECKODRIVER: process.env.GECKODRIVER };
+  await rust();
+  const willDo = (found) => atLeast(found, GECKODRIVER.minimum);
+  const dir = await cargoTool('geckodriver', GECKODRIVER.version, 'geckodriver', willDo, ['--locked']);
+  return { GECKODRIVER: join(dir, 'geckodriver') };
+});
+
+/** WebKitGTK with its driver, and a screen and a message bus for it. */
+export const webkit = once(async () => {
+  if (process.platform !== 'linux') {
+    throw new Problem('WebKitGTK is for Linux alone. Leave this suite out: npm test -- --skip engines');
+  }
+  const packages = { browser: 'webkit2gtk-driver', webkitDriver: 'webkit2gtk-driver', xvfb: 'xvfb', xauth: 'xauth', dbus: 'dbus-x11' };
+  const missing = () => Object.entries(locateWebkit()).flatMap(([what, path]) => (path ? [] : [packages[what]]));
+  if (missing().length === 0) return;
+  await apt('WebKitGTK with its driver, and a screen for it', [...new Set(missing())]);
+  if (missing().length) throw new Problem(`${missing()[0]} is installed, but not where it is looked for. Say where they are in MINIBROWSER and WEBKITDRIVER`);
 });
 
 /** Wine, and the linker for what it runs. Returns the environment in which cargo runs Windows programs by it. */
@@ -138,6 +180,8 @@ async function cargoTool(crate, version, program, willDo, flags = []) {
   }
   return join(dir, 'bin');
 }
+
+const isUbuntu = () => existsSync('/etc/os-release') && /^ID=ubuntu$/m.test(readFileSync('/etc/os-release', 'utf8'));
 
 async function rustup(what, args) {
   if (!which('rustup')) {

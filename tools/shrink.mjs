@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { bin, root, run } from './run.mjs';
 
 /** What rustc uses of WebAssembly, which its text does not tell. Chrome 96, Firefox 79, Safari 15 and Node 16 have it all. */
-const features = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapping-float-to-int', 'reference-types', 'sign-ext'].map(
+export const features = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapping-float-to-int', 'reference-types', 'sign-ext'].map(
   (feature) => `--enable-${feature}`,
 );
 
@@ -60,7 +60,9 @@ export async function shortenLocals(file) {
   const imports = code.match(/^import .*;$/gm) ?? [];
   const script = imports.reduce((script, statement) => script.replace(statement, ''), code.slice(0, -exports.length));
   const { code: shorter } = await esbuild.transform(script, { minify: true, target: 'es2022' });
-  writeFileSync(file, imports.join('') + shorter.trimEnd() + exports.replace(/\s+/g, ' '));
+  // Node shows the line of what threw an uncaught error: not with all of the wasm in it.
+  const lines = shorter.trimEnd().replace(/"[^"]{10000,}"/, '\n$&\n');
+  writeFileSync(file, imports.join('') + lines + exports.replace(/\s+/g, ' '));
 }
 
 /**

@@ -3,9 +3,15 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { checkApi } from './api.mjs';
+import { firefoxCapabilities } from './firefox.mjs';
+import { checkGrowth } from './growth.mjs';
+import { checkLicences } from './licences.mjs';
 import { makePackage } from './package.mjs';
+import { publish } from './publish.mjs';
 import { Problem, bin, root, run, say, script } from './run.mjs';
-import { chromium, node, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, wine } from './setup.mjs';
+import { chromium, firefox, node, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, webkit, wine } from './setup.mjs';
+import { locateWebkit, onScreen, webkitCapabilities } from './webkit.mjs';
 
 const browser = 'wasm32-unknown-unknown';
 const windows = 'x86_64-pc-windows-gnu';
@@ -22,7 +28,7 @@ const withoutExamples = ['--lib', '--tests'];
 const suites = {
   async fmt() {
     await rustComponent('rustfmt');
-    await run('cargo', ['fmt', '--check']);
+    await run('cargo', ['fmt', '--all', '--check']);
   },
 
   async clippy() {
@@ -32,7 +38,9 @@ const suites = {
     const strict = ['--', '-D', 'warnings'];
     await run('cargo', ['clippy', '--all-targets', ...strict]);
     await run('cargo', ['clippy', '--all-targets', '--target', browser, ...strict]);
-    await run('cargo', ['clippy', '--all-targets', '--target', browser, '--features', 'js', ...strict]);
+    // The crates that are no part of the published one.
+    const others = ['--package', 'crosslock-js', '--package', 'size-crate', '--features', 'size-crate/locks'];
+    await run('cargo', ['clippy', ...others, '--target', browser, ...strict]);
     // A wasm without a browser has the memory backend alone.
     await run('cargo', ['check', '--target', 'wasm32-wasip1']);
   },
@@ -48,6 +56,26 @@ const suites = {
   async doc() {
     await rust();
     await run('cargo', ['doc', '--no-deps'], { env: { RUSTDOCFLAGS: '-D warnings' } });
+  },
+
+  /** The public API, compared with what docs/api/ has of it. */
+  async api({ 'accept-api': accept }) {
+    await checkApi({ accept });
+  },
+
+  async licences() {
+    await rust();
+    checkLicences();
+  },
+
+  /** What would be published, by cargo and by npm. */
+  async publish() {
+    await publish();
+  },
+
+  /** By how much our locks make the wasm of a Rust application grow. */
+  async growth() {
+    await checkGrowth();
   },
 
   async rust() {
@@ -90,19 +118,8 @@ const suites = {
   async wasm() {
     await chromium();
     const { executablePath, chromedriver, args } = await import('./chromium.mjs?installed');
-    const capabilities = join(root, 'target/webdriver.json');
-    mkdirSync(join(root, 'target'), { recursive: true });
-    writeFileSync(capabilities, JSON.stringify({ 'goog:chromeOptions': { binary: executablePath, args } }));
-    const env = {
-      ...(await wasmPack()),
-      WASM_BINDGEN_TEST_WEBDRIVER_JSON: capabilities,
-      // In seconds. The defaults are too short for a busy machine.
-      WASM_BINDGEN_TEST_TIMEOUT: '120',
-      WASM_BINDGEN_TEST_DRIVER_TIMEOUT: '60',
-    };
-    // Without the examples in the documentation: they show native programs, and the suite `rust` runs them.
-    const options = ['--headless', '--chrome', '--chromedriver', chromedriver, '--mode', 'no-install', '--lib', '--test', '*'];
-    await run('wasm-pack', ['test', ...options], { env });
+    const capabilities = { 'goog:chromeOptions': { binary: executablePath, args } };
+    await wasmTests('chromium', capabilities, ['--chrome', '--chromedriver', chromedriver]);
   },
 
   async types() {
@@ -116,7 +133,7 @@ const suites = {
     await makePackage();
     for (const node of new Set([process.execPath, await nodeWithWebLocks()])) {
       say(`with ${node}`);
-      await nodeTests('js/tests', node);
+      await nodeTests('js/tests', { node });
     }
   },
 
@@ -124,46 +141,80 @@ const suites = {
     await makePackage();
     await chromium();
     await nodeTests('tests/tabs');
+    await nodeTests('tests/tabs/chromium');
+  },
+
+  /** The other engines: the crate's wasm tests, and the tests with tabs that need nothing of Chromium. */
+  async engines() {
+    const env = await firefox();
+    await webkit();
+    await makePackage();
+
+    say('with Firefox');
+    await wasmTests('firefox', firefoxCapabilities(), ['--firefox', '--geckodriver', env.GECKODRIVER]);
+    await nodeTests('tests/tabs', { env: { ...env, CROSSLOCK_TEST_BROWSER: 'firefox' } });
+    say('with WebKit');
+    await wasmTests('webkit', webkitCapabilities(), ['--safari', '--safaridriver', locateWebkit().webkitDriver], onScreen);
+    await nodeTests('tests/tabs', { env: { CROSSLOCK_TEST_BROWSER: 'webkit' }, wrap: onScreen });
   },
 
   /** The packed package, installed into projects of their own. With a Node that all of their tools support. */
   async places() {
     await makePackage();
     await chromium();
-    await nodeTests('tests/places', await node(24));
+    await nodeTests('tests/places', { node: await node(24) });
   },
 };
 
+/** Runs the crate's tests in a browser. */
+async function wasmTests(name, capabilities, browser, wrap = (...command) => command) {
+  const file = join(root, `target/webdriver-${name}.json`);
+  mkdirSync(join(root, 'target'), { recursive: true });
+  writeFileSync(file, JSON.stringify(capabilities));
+  const env = {
+    ...(await wasmPack()),
+    WASM_BINDGEN_TEST_WEBDRIVER_JSON: file,
+    // In seconds. The defaults are too short for a busy machine.
+    WASM_BINDGEN_TEST_TIMEOUT: '120',
+    WASM_BINDGEN_TEST_DRIVER_TIMEOUT: '60',
+  };
+  // Without the examples in the documentation: they show native programs, and the suite `rust` runs them.
+  const options = ['--headless', ...browser, '--mode', 'no-install', '--lib', '--test', '*'];
+  const [program, ...args] = wrap('wasm-pack', 'test', ...options);
+  await run(program, args, { env });
+}
+
 /** Runs the test files in a folder with this Node, or another. */
-async function nodeTests(folder, node = process.execPath) {
+async function nodeTests(folder, { node = process.execPath, env = {}, wrap = (...command) => command } = {}) {
   const names = existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [];
   const tests = names.filter((name) => name.endsWith('.test.mjs')).map((name) => join(folder, name));
   if (tests.length === 0) throw new Problem(`there are no tests in ${folder}`);
-  await run(node, ['--test', '--test-reporter', 'spec', ...tests]);
+  const [program, ...args] = wrap(node, '--test', '--test-reporter', 'spec', ...tests);
+  await run(program, args, { env });
 }
 
 await script(async () => {
-  const chosen = choose();
+  const { chosen, switches } = choose();
   const results = [];
   for (const name of Object.keys(suites)) {
-    results.push(chosen.has(name) ? await attempt(name) : { name, status: 'skipped' });
+    results.push(chosen.has(name) ? await attempt(name, switches) : { name, status: 'skipped' });
   }
   console.log();
   for (const { name, status, seconds, note = '' } of results) {
     const outcome = seconds ? `${status.padEnd(8)}${seconds.padStart(8)}  ${note}` : 'skipped by request';
-    console.log(`${name.padEnd(8)}${outcome}`.trimEnd());
+    console.log(`${name.padEnd(10)}${outcome}`.trimEnd());
   }
   const count = (status) => results.filter((result) => result.status === status).length;
   console.log(`${count('ok')} passed, ${count('FAILED')} failed, ${count('skipped')} skipped`);
   if (count('FAILED')) process.exitCode = 1;
 });
 
-async function attempt(name) {
+async function attempt(name, switches) {
   const start = performance.now();
   const result = (status, note) => ({ name, status, note, seconds: `${((performance.now() - start) / 1000).toFixed(1)} s` });
   console.log(`\n--- ${name}`);
   try {
-    await suites[name]();
+    await suites[name](switches);
     return result('ok');
   } catch (error) {
     console.error(error instanceof Problem ? `crosslock: ${name}: ${error.message}` : error);
@@ -174,13 +225,14 @@ async function attempt(name) {
 function choose() {
   const all = Object.keys(suites);
   try {
-    const { values } = parseArgs({ options: { only: { type: 'string' }, skip: { type: 'string' } } });
+    const options = { only: { type: 'string' }, skip: { type: 'string' }, 'accept-api': { type: 'boolean' } };
+    const { values } = parseArgs({ options });
     const only = values.only?.split(',') ?? all;
     const skip = values.skip?.split(',') ?? [];
     const unknown = [...only, ...skip].find((name) => !all.includes(name));
     if (unknown !== undefined) throw new Error(`there is no suite "${unknown}"`);
-    return new Set(only.filter((name) => !skip.includes(name)));
+    return { chosen: new Set(only.filter((name) => !skip.includes(name))), switches: values };
   } catch (error) {
-    throw new Problem(`${error.message}. Usage: npm test -- [--only a,b] [--skip a,b], with suites out of ${all.join(', ')}`);
+    throw new Problem(`${error.message}. Usage: npm test -- [--only a,b] [--skip a,b] [--accept-api], with suites out of ${all.join(', ')}`);
   }
 }

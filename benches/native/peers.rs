@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crosslock::memory::{MemoryLockGuard, MemoryLockManager};
+use crosslock::pid_fcntl::FcntlPidLockManager;
 use crosslock::{AcquireOptions, LockGuard, LockManager, LockMode};
 use dashmap::DashMap;
 use futures::FutureExt;
@@ -92,6 +93,76 @@ impl Peer for Boxed {
 
     async fn lock(&self, key: &str) -> Box<dyn LockGuard> {
         self.0.lock(key, FOR_EVER).await.expect("granted")
+    }
+}
+
+/// The keys of a datadir: the same table, and a look after the lock file now and then.
+pub(crate) struct Datadir {
+    locks: Box<dyn LockManager>,
+    _folder: tempfile::TempDir,
+}
+
+impl Peer for Datadir {
+    const NAME: &'static str = "crosslock, fcntl on a datadir, `dyn LockManager`";
+    type Guard<'a> = Box<dyn LockGuard>;
+
+    fn new() -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a new folder");
+        let locks = FcntlPidLockManager::new(folder.path()).expect("it is free");
+        Self {
+            locks: Box::new(locks),
+            _folder: folder,
+        }
+    }
+
+    fn try_lock(&self, key: &str) -> Box<dyn LockGuard> {
+        now(self.locks.try_lock(key)).expect("it is free")
+    }
+
+    async fn lock(&self, key: &str) -> Box<dyn LockGuard> {
+        self.locks.lock(key, FOR_EVER).await.expect("granted")
+    }
+}
+
+/// What wallets have of their own: a map of weak mutexes, behind the same trait. Without
+/// the sweep that drops keys from the map.
+#[derive(Debug)]
+struct WeakMap(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+#[derive(Debug)]
+struct WeakMapGuard(#[expect(dead_code, reason = "held")] tokio::sync::OwnedMutexGuard<()>);
+
+impl LockGuard for WeakMapGuard {}
+
+#[async_trait::async_trait]
+impl LockManager for WeakMap {
+    async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
+        let mutex = {
+            let mut map = self.0.lock().unwrap();
+            let found = map.get(key).and_then(Weak::upgrade);
+            found.unwrap_or_else(|| {
+                let mutex = Arc::new(tokio::sync::Mutex::new(()));
+                map.insert(key.to_owned(), Arc::downgrade(&mutex));
+                mutex
+            })
+        };
+        let guard = mutex.try_lock_owned().ok()?;
+        Some(Box::new(WeakMapGuard(guard)))
+    }
+}
+
+pub(crate) struct BoxedWeakMap(Box<dyn LockManager>);
+
+impl Peer for BoxedWeakMap {
+    const NAME: &'static str = "HashMap of weak tokio mutexes, `dyn LockManager`";
+    type Guard<'a> = Box<dyn LockGuard>;
+
+    fn new() -> Self {
+        Self(Box::new(WeakMap(Mutex::default())))
+    }
+
+    async fn lock(&self, key: &str) -> Box<dyn LockGuard> {
+        self.0.try_lock(key).await.expect("it is free")
     }
 }
 

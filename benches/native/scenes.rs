@@ -19,6 +19,7 @@ type Scene = (&'static str, fn());
 
 const SCENES: &[Scene] = &[
     ("one", one_key),
+    ("datadir", datadir),
     ("many", many_keys),
     ("threads", two_threads),
     ("hand-off", hand_off),
@@ -57,6 +58,15 @@ fn one_key() {
             table.show();
         }
     }
+}
+
+fn datadir() {
+    let title = "`try_lock` and drop of a datadir's key, one hot key";
+    let mut table = Table::new(title, 50_000, 31);
+    for work in work::with_floor(work::of_a_datadir()) {
+        table.add(work.name(), move || work.try_lock(KEY));
+    }
+    table.show();
 }
 
 fn keys(count: usize) -> Vec<String> {
@@ -206,7 +216,7 @@ fn bare(folder: &Path) {
         .open(folder.join("BARE"))
         .expect("it can be opened");
     file.lock().expect("it is free");
-    let record = format!("{:<10}\n", std::process::id());
+    let record = std::process::id().to_string();
     file.write_all_at(record.as_bytes(), 0)
         .expect("there is space");
     file.unlock().expect("it was locked");

@@ -235,3 +235,14 @@ pub(crate) fn through_dyn(mut all: Vec<&'static dyn Work>) -> Vec<&'static dyn W
     all[0] = fresh::<peers::Boxed>();
     all
 }
+
+/// A datadir, and with what it competes behind the same trait or another.
+pub(crate) fn of_a_datadir() -> Vec<&'static dyn Work> {
+    vec![
+        fresh::<peers::Datadir>(),
+        fresh::<peers::Boxed>(),
+        fresh::<peers::BoxedWeakMap>(),
+        fresh::<peers::KeyedLock>(),
+        fresh::<peers::Lockable>(),
+    ]
+}

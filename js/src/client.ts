@@ -66,6 +66,9 @@ export interface Queue {
 /** So many queues that nobody uses are kept for each space, because to make one takes as long as a lock. */
 const KEPT = 64;
 
+/** The number of the rule for prefixes. */
+const BAD_PREFIX = 6;
+
 /** So long we wait for what the platform answers at once, if it answers, in milliseconds. */
 export const PATIENCE = 10_000;
 
@@ -115,13 +118,18 @@ export class Client {
   }
 
   /** @throws LockError `INVALID_KEY` or `INVALID_NAMESPACE` */
-  check(what: 'key' | 'namespace', text: string): void {
+  check(what: 'key' | 'namespace', text: string, isPrefix?: boolean): void {
+    const rule = isPrefix ? BAD_PREFIX : this.brokenRule(text);
+    if (rule) throw invalid(what, text, rule);
+  }
+
+  /** The number of the rule for keys that is broken, or 0. */
+  brokenRule(text: string): number {
     const bytes = text.length > 200 ? [] : keyOf(text);
     const length = text.length > 200 ? 201 : Math.min(bytes.length, 201);
     // Made anew each time: memory that grows is another one.
     new Uint8Array(this.#memory.buffer, core.keyBuffer(), 201).set(bytes.slice(0, length));
-    const rule = core.checkKey(length);
-    if (rule) throw invalid(what, text, rule);
+    return core.checkKey(length);
   }
 
   nameOf(line: LineNumber): string {

@@ -48,9 +48,9 @@ export declare const sealed: unique symbol;
 
 /** Which locks a manager has. */
 interface Backend {
-  /** In front of all names of the platform's; `undefined` for locks in memory. */
-  prefix: string | undefined;
-  namespace?: string;
+  /** The namespace, or what stands in front of all names of the platform's; `undefined` for locks in memory. */
+  name?: string;
+  isPrefix?: boolean;
   /** Whether each request queues with the platform for itself. */
   isAlone?: boolean;
   /** Who asks, where the platform does not say. */
@@ -212,7 +212,7 @@ export abstract class LockManager {
     failed: (thrown: unknown) => void,
   ): void {
     const client = signal ? undefined : clientAtOnce();
-    if (!client || !(timeout || this.#backend.prefix === undefined)) {
+    if (!client || !(timeout || this.#backend.name === undefined)) {
       const ask = (client: Client, space: Space) => acquire(client, this.#wanted(client, space, key, mode), timeout, signal);
       this.#ask(signal, ask).then((request) => granted(this.#guard(request, key, mode)), failed);
       return;
@@ -223,7 +223,7 @@ export abstract class LockManager {
     } catch (error) {
       return failed(error);
     }
-    const label = this.#backend.prefix === undefined ? this.#options.label : undefined;
+    const label = this.#backend.name === undefined ? this.#options.label : undefined;
     const asked = client.ask(queue, this.#what(mode), label);
     if ((asked & 7) === State.Held) granted(this.#guard(asked >>> 3, key, mode));
     else new Wait(client, queue, asked, this.#what(mode), timeout, this.#options, granted, failed);
@@ -244,7 +244,7 @@ export abstract class LockManager {
   }
 
   #wanted(client: Client, space: Space, key: string, mode: LockMode): Wanted {
-    const label = this.#backend.prefix === undefined ? this.#options.label : undefined;
+    const label = this.#backend.name === undefined ? this.#options.label : undefined;
     return { queue: client.queue(space, key), what: this.#what(mode), label };
   }
 
@@ -257,9 +257,11 @@ export abstract class LockManager {
   }
 
   #openSpace(client: Client): Space {
-    const { namespace, prefix } = this.#backend;
-    if (namespace) client.check('namespace', namespace);
-    return client.space(prefix);
+    const { name, isPrefix } = this.#backend;
+    if (name === undefined) return client.space(undefined);
+    // The specification keeps names that begin with `-` for itself, and we those of our namespaces.
+    if (isPrefix ? /^(-|crosslock:)/.test(name) : name) client.check('namespace', name, isPrefix);
+    return client.space(isPrefix ? name : `crosslock:${name}:`);
   }
 
   /** What it is rejected with is for {@link throwLater}. */

@@ -17,7 +17,7 @@ export class MemoryLockManager extends LockManager {
   override readonly scope: LockScope = 'process';
 
   constructor(options: LockManagerOptions = {}) {
-    super({ prefix: undefined, clientId }, options);
+    super({ clientId }, options);
   }
 }
 

@@ -78,6 +78,7 @@ export function invalid(what: 'key' | 'namespace', text: string, rule: number): 
       "use ASCII letters, digits, '-', '_' and '.'",
     'the first character must be an ASCII letter or digit',
     'the last character must be an ASCII letter or digit',
+    `a prefix must not begin with '-' or "crosslock:"`,
   ];
   const shown = shownKey(text);
   return new LockError(

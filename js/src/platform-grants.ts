@@ -143,7 +143,7 @@ export function anObject(call: string, returned: unknown): object {
 export async function roundTrip(): Promise<void> {
   try {
     // Outside the names that locks of ours can have.
-    await platformLocks().request('crosslock.round-trip', { mode: 'shared', ifAvailable: true }, () => {});
+    await platformLocks().request('crosslock:round-trip', { mode: 'shared', ifAvailable: true }, () => {});
   } catch {
     // It went there and came back, or there is nothing to go to.
   }

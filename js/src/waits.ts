@@ -375,7 +375,7 @@ async function tryOnce(call: Call, inner: Call, wanted: Wanted, request: Request
   }
   const here = contentionHere(client, request);
   let found = here;
-  if (here) here.holder = named(await ownClient(client).catch(() => undefined));
+  if (here) here.holder = named(await ownClient(client, queue.space).catch(() => undefined));
   else found = await contention(client, queue);
   if (inner.isOver || call.isOver) return request;
   if (held(client, request, queue.key)) return request;

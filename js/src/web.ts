@@ -9,6 +9,18 @@ export interface WebLockManagerOptions extends LockManagerOptions {
    */
   namespace?: string | undefined;
   /**
+   * In the place of a namespace: the browser calls a lock `<prefix><key>`. For applications whose
+   * users have tabs open with locks under names of their own, such as `bark.<fingerprint>.<key>`, so
+   * that the old tabs and the new ones exclude each other.
+   *
+   * Two prefixes share no lock if neither is the start of the other, as with fingerprints of one
+   * length, or if the longer one ends in a character that keys cannot have, such as `:` or `/`.
+   * Otherwise some of their keys name one lock: they exclude each other more than they need to, never
+   * less. One that begins with `-`, which browsers refuse, or with `crosslock:`, which is for
+   * namespaces, makes every call fail with `INVALID_NAMESPACE`.
+   */
+  prefix?: string | undefined;
+  /**
    * Whether the tasks of one page, worker or thread pass a lock on among themselves while others
    * wait, which is many times faster; on by default. Without it every request queues with the
    * browser for itself: strictly first come, first served among all tabs.
@@ -41,16 +53,18 @@ export interface WebLockManagerOptions extends LockManagerOptions {
  * under the present grant, and under the one for which this tab queued before the other did.
  * `passing: false` turns that off.
  *
- * The browser calls a lock `crosslock:<namespace>:<key>`.
+ * The browser calls a lock `crosslock:<namespace>:<key>`, unless a prefix is given.
  */
 export class WebLockManager extends LockManager {
   /** See {@link LockManager}. */
   declare protected readonly [sealed]: never;
 
-  constructor({ namespace = '', passing = true, ...options }: WebLockManagerOptions = {}) {
-    if (typeof namespace !== 'string') throw new TypeError('namespace must be a string');
+  constructor({ namespace, prefix, passing = true, ...options }: WebLockManagerOptions = {}) {
+    if (namespace !== undefined && prefix !== undefined) throw new TypeError('give a namespace or a prefix, not both');
+    const name = prefix ?? namespace ?? '';
+    if (typeof name !== 'string') throw new TypeError(`${prefix === undefined ? 'namespace' : 'prefix'} must be a string`);
     // The specification gives every request a client.
-    super({ prefix: `crosslock:${namespace}:`, namespace, isAlone: !passing, clientId: () => '' }, options);
+    super({ name, isPrefix: prefix !== undefined, isAlone: !passing, clientId: () => '' }, options);
   }
 
   override get scope(): LockScope {

@@ -39,7 +39,8 @@ function loading(runNode) {
   test('require() works', { skip: !process.features.require_module && 'this Node cannot require ESM' }, async () => {
     const source = `
       import { createRequire } from 'node:module';
-      const { MemoryLockManager } = createRequire(import.meta.url)(new URL('crosslock').pathname);
+      import { fileURLToPath } from 'node:url';
+      const { MemoryLockManager } = createRequire(import.meta.url)(fileURLToPath('crosslock'));
       await (await new MemoryLockManager().tryLock('k')).release();
       console.log('done');
     `;

@@ -101,7 +101,7 @@ function inNode() {
     const second = deferred();
     const { request } = navigator.locks;
     t.mock.method(navigator.locks, 'request', function (name, ...args) {
-      if (name === 'crosslock.round-trip' && times.push(performance.now()) === 2) second.resolve();
+      if (name === 'crosslock:round-trip' && times.push(performance.now()) === 2) second.resolve();
       return request.call(this, name, ...args);
     });
     await second.promise;

@@ -41,7 +41,10 @@ impl Short {
     }
 
     fn as_bytes(&self) -> &[u8] {
-        let bytes: &[u8] = bytemuck::cast_slice(&self.0);
+        let words: *const [u64; Self::WORDS] = &raw const self.0;
+        // SAFETY: it points to as many bytes, all of them initialised since a `u64` has
+        // no padding, and a byte needs no alignment. They are borrowed as `self` is.
+        let bytes: &[u8; Self::LONGEST + 1] = unsafe { &*words.cast() };
         &bytes[..usize::from(bytes[Self::LONGEST])]
     }
 }

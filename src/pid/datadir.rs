@@ -3,15 +3,17 @@
 
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Primitive;
 use super::file::LockedFile;
 use crate::error::{LockError, PidLockError};
 use crate::table::shared::{Freshness, Owner, SharedTable};
+use crate::time::Since;
 
 /// The name of the lock file unless the application gives another.
 pub(crate) const LOCK: &str = "LOCK";
@@ -23,13 +25,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// A datadir that this process has locked. Its manager shares it with all guards,
 /// so it stays locked until the last of them is gone.
 pub(crate) struct Datadir {
-    table: SharedTable,
+    table: ManuallyDrop<SharedTable>,
     file: LockedFile,
     /// As the application spelled it.
     path: PathBuf,
     /// Set once: what took the datadir away from us.
     lost: OnceLock<String>,
-    opened: Instant,
+    opened: Since,
     /// When the next look is due, in milliseconds since `opened`.
     next_look: AtomicU64,
 }
@@ -41,13 +43,13 @@ impl Datadir {
         primitive: Primitive,
         patience: Duration,
     ) -> Result<Self, PidLockError> {
-        let file = LockedFile::open(&path, lock_file, primitive, patience)?;
+        let file = LockedFile::new(&path, lock_file, primitive, patience)?;
         Ok(Self {
-            table: SharedTable::new(),
+            table: ManuallyDrop::new(SharedTable::new()),
             file,
             path,
             lost: OnceLock::new(),
-            opened: Instant::now(),
+            opened: Since::now(),
             next_look: AtomicU64::new(LOOK_EVERY.as_millis() as u64),
         })
     }
@@ -96,8 +98,18 @@ impl Datadir {
     fn lose(&self, reason: String) -> LockError {
         // The first reason stays. It is set before the table is closed: whoever finds
         // the table closed finds the reason too.
-        let reason = self.lost.get_or_init(|| reason);
+        let is_first = self.lost.set(reason).is_ok();
+        let reason = self.lost.get().expect("it was set, by us or before");
         self.table.close(reason);
+        if is_first {
+            // Once, and here: whoever only asks `try_lock` is never told. Not in a forked
+            // child, where the logger's mutexes may be locked for ever.
+            log::warn!(
+                target: "crosslock",
+                "datadir {} is lost, and no lock on it is granted any more: {reason}",
+                self.path.display(),
+            );
+        }
         lost(reason.clone())
     }
 }
@@ -119,17 +131,22 @@ impl Owner for Arc<Datadir> {
         &self.table
     }
 
+    #[inline]
+    fn is_inherited(&self) -> bool {
+        self.file.is_inherited()
+    }
+
+    #[inline]
     fn check(&self, freshness: Freshness) -> Result<(), LockError> {
         // A child that was forked off without an `exec` has a copy of the table, and
-        // would grant what the parent grants. It must not even touch the table: a
-        // mutex in it may have been locked at the fork, by a thread that the child
-        // does not have.
-        let (owner, process) = (self.file.owner(), std::process::id());
-        if owner != process {
+        // would grant what the parent grants.
+        if self.file.is_inherited() {
             return Err(lost(format!(
-                "{} is held by process {owner}, from which this process {process} was \
-                 forked; locks do not cross a fork",
+                "{} is held by process {}, from which this process {} was forked; locks do \
+                 not cross a fork",
                 self.file.path().display(),
+                self.file.owner(),
+                std::process::id(),
             )));
         }
         if let Some(reason) = self.lost.get() {
@@ -150,6 +167,18 @@ impl Owner for Arc<Datadir> {
                 Err(LockError::Io { context, source })
             }
         }
+    }
+}
+
+impl Drop for Datadir {
+    fn drop(&mut self) {
+        // In a forked child, what another thread was just changing is half changed for
+        // ever; and who waits there belongs to the parent. The child ends soon.
+        if self.file.is_inherited() {
+            return;
+        }
+        // SAFETY: it is dropped here alone, and a value is dropped once.
+        unsafe { ManuallyDrop::drop(&mut self.table) };
     }
 }
 
@@ -218,6 +247,16 @@ macro_rules! open_datadir {
                 let lock_file = std::path::Path::new($crate::pid::datadir::LOCK);
                 let datadir = Datadir::open(datadir.into(), lock_file, $primitive, timeout)?;
                 Ok(Self::on(datadir))
+            }
+
+            /// The same manager, whose requests carry `label`: in
+            /// [`query`](crate::LockManager::query), and in the errors of those who time
+            /// out behind them.
+            #[must_use]
+            pub fn with_label(self, label: impl Into<Arc<str>>) -> Self {
+                Self {
+                    locks: self.locks.in_the_name_of(label.into()),
+                }
             }
 
             fn on(datadir: Datadir) -> Self {

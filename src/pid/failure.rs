@@ -9,7 +9,8 @@ use std::path::Path;
 use super::kernel::{self, Primitive};
 
 /// An error of the system with what it means here. It keeps the
-/// [kind](io::Error::kind), and the system's own error as its source.
+/// [kind](io::Error::kind), and the system's own error as its source: what that says,
+/// such as "Permission denied", is not said here again.
 #[derive(Debug)]
 struct Explained {
     message: String,
@@ -18,11 +19,7 @@ struct Explained {
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match &self.source {
-            Some(source) => write!(f, " ({source})"),
-            None => Ok(()),
-        }
+        f.write_str(&self.message)
     }
 }
 
@@ -59,17 +56,11 @@ pub(super) fn creating_directory(datadir: &Path, error: io::Error) -> io::Error 
     let datadir = datadir.display();
     let message = match error.kind() {
         ErrorKind::PermissionDenied => format!(
-            "cannot create {datadir}: permission denied; \
+            "cannot create {datadir}; \
              create it for this user, or let the user write to its parent"
         ),
-        ErrorKind::ReadOnlyFilesystem => {
-            format!("cannot create {datadir}: its file system is read-only")
-        }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            format!("cannot create {datadir}: no space left")
-        }
         ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
-            format!("cannot create {datadir}: something on the way to it is not a directory")
+            format!("cannot create {datadir}; something on the way to it is a file")
         }
         _ => format!("cannot create {datadir}"),
     };
@@ -84,19 +75,13 @@ pub(super) fn opening_file(path: &Path, error: io::Error) -> io::Error {
     let shown = path.display();
     let message = match error.kind() {
         ErrorKind::PermissionDenied => format!(
-            "cannot open {shown}: permission denied; \
+            "cannot open {shown}; \
              this user must be able to write to it and to its directory"
         ),
-        ErrorKind::ReadOnlyFilesystem => {
-            format!("cannot open {shown} for writing: its file system is read-only")
-        }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            format!("cannot create {shown}: no space left")
-        }
         ErrorKind::NotADirectory => {
-            format!("cannot open {shown}: something on the way to it is not a directory")
+            format!("cannot open {shown}; something on the way to it is a file")
         }
-        _ => format!("cannot open {shown}"),
+        _ => format!("cannot open or create {shown}"),
     };
     explained(error, message)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::kernel::{self, FileId, Locks, Opening, Primitive};
+use super::kernel::{self, FileId, Locks, Opening, Primitive, Taken};
 use super::{failure, record};
 use crate::error::PidLockError;
 
@@ -22,10 +22,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct LockedFile {
     /// Always there before the drop.
-    file: Option<File>,
+    open: Option<(File, Locks)>,
     id: FileId,
     path: PathBuf,
-    locks: Locks,
     /// The process that locked it, which a forked child is not.
     owner: u32,
 }
@@ -36,12 +35,14 @@ enum Attempt {
     Held(Holder),
     /// What we locked is not what stands at the path any more.
     Replaced,
+    /// See [`Taken::Again`]: this happens to a process once.
+    Again,
 }
 
 impl LockedFile {
     /// Locks `datadir/name`, and creates what is missing of it. While somebody else
     /// has it, tries again for as long as `patience`.
-    pub(super) fn open(
+    pub(super) fn new(
         datadir: &Path,
         name: &Path,
         primitive: Primitive,
@@ -92,9 +93,12 @@ impl LockedFile {
     }
 
     fn attempt(path: &Path, primitive: Primitive) -> io::Result<Attempt> {
-        match Self::lock_what_is_there(path, primitive)? {
-            Attempt::Locked(locked) => locked.settle(),
-            other => Ok(other),
+        loop {
+            match Self::lock_what_is_there(path, primitive)? {
+                Attempt::Locked(locked) => return locked.settle(),
+                Attempt::Again => {}
+                other => return Ok(other),
+            }
         }
     }
 
@@ -104,7 +108,17 @@ impl LockedFile {
         if opening.must_not_open(path) {
             return Ok(Attempt::Held(Holder::ThisProcess));
         }
-        let file = kernel::open(path).map_err(|error| failure::opening_file(path, error))?;
+        let file = match kernel::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match kernel::create(path) {
+                // Another instance was quicker.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Ok(Attempt::Replaced);
+                }
+                created => created,
+            },
+            opened => opened,
+        };
+        let file = file.map_err(|error| failure::opening_file(path, error))?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             failure::must_be_a_file(path)?;
@@ -115,17 +129,17 @@ impl LockedFile {
             return Ok(Attempt::Held(Holder::ThisProcess));
         };
         match Locks::take(&file, id, primitive, &mut opening) {
-            Ok(Some(locks)) => Ok(Attempt::Locked(Self {
-                file: Some(file),
+            Ok(Taken::Locked(locks)) => Ok(Attempt::Locked(Self {
+                open: Some((file, locks)),
                 id,
                 path: path.to_owned(),
-                locks,
-                owner: std::process::id(),
+                owner: kernel::process_id(),
             })),
-            Ok(None) => {
+            Ok(Taken::Held) => {
                 let named = record::read(&file);
                 Ok(Attempt::Held(Holder::Somebody { named, id }))
             }
+            Ok(Taken::Again) => Ok(Attempt::Again),
             Err(error) => Err(failure::locking(path, primitive, error)),
         }
     }
@@ -144,10 +158,14 @@ impl LockedFile {
         Ok(Attempt::Locked(self))
     }
 
-    fn file(&self) -> &File {
-        self.file
+    fn open(&self) -> &(File, Locks) {
+        self.open
             .as_ref()
             .expect("it is taken out by the drop alone")
+    }
+
+    fn file(&self) -> &File {
+        &self.open().0
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -159,13 +177,19 @@ impl LockedFile {
         self.owner
     }
 
+    /// Whether this process is another one, which has it by a fork.
+    #[inline]
+    pub(super) fn is_inherited(&self) -> bool {
+        self.owner != kernel::process_id()
+    }
+
     pub(super) fn is_in_place(&self) -> io::Result<bool> {
         kernel::is_still_at(self.id, &self.path)
     }
 
     /// Whether a server keeps the lock.
     pub(super) fn is_remote(&self) -> bool {
-        self.locks.are_remote()
+        self.open().1.are_remote()
     }
 
     /// Has the server that keeps the lock show that it still knows of us.
@@ -181,19 +205,15 @@ impl LockedFile {
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
-        let file = self.file.take().expect("a value is dropped once");
+        let (file, locks) = self.open.take().expect("a value is dropped once");
         // A forked child shares the open file with its parent, so an unlock here would
         // be the parent's. Closing is harmless: the parent still has it open.
-        if self.owner != std::process::id() {
+        if self.is_inherited() {
             return;
         }
-        let mut opening = Opening::begin();
         // While the lock is still ours: afterwards the record is somebody else's.
-        let _ = record::clear(&file);
-        self.locks.free(&file, &mut opening);
-        // Before the right to do so goes to another thread, whose lock on the same file
-        // this close would free where locks are classic.
-        drop(file);
+        let _ = record::clear(&file, self.owner);
+        locks.free(file);
     }
 }
 
@@ -209,7 +229,7 @@ impl Holder {
     /// The holder's process id, as far as it can be told for sure.
     fn pid(&self) -> Option<u32> {
         match *self {
-            Self::ThisProcess => Some(std::process::id()),
+            Self::ThisProcess => Some(kernel::process_id()),
             Self::Somebody { named, id } => named.filter(|&pid| kernel::holds(pid, id)),
         }
     }

@@ -1,15 +1,14 @@
 //! Browsers and Node: Web Locks, or nothing.
 
-use std::path::PathBuf;
-
+use super::{PlatformError, PlatformOptions};
 use crate::manager::LockManager;
 use crate::web_locks::WebLockManager;
 
-/// What [`platform_default`](crate::platform_default()) fails with here.
-pub type PlatformError = crate::error::LockError;
-
-pub(super) fn manager(_datadir: PathBuf) -> Result<Box<dyn LockManager>, PlatformError> {
-    let locks = WebLockManager::new();
+pub(super) fn manager(options: PlatformOptions) -> Result<Box<dyn LockManager>, PlatformError> {
+    let locks = match options.prefix {
+        Some(prefix) => WebLockManager::with_prefix(prefix),
+        None => WebLockManager::with_namespace(options.namespace.unwrap_or_default()),
+    };
     locks.check_available()?;
     Ok(Box::new(locks))
 }

@@ -1,14 +1,17 @@
 //! Windows: a pid-lock on the datadir by `LockFileEx`.
 
-use std::path::PathBuf;
-
-use crate::error::PidLockError;
+use super::{PlatformError, PlatformOptions, memory};
 use crate::manager::LockManager;
 use crate::pid_flock::FlockPidLockManager;
 
-/// What [`platform_default`](crate::platform_default()) fails with here.
-pub type PlatformError = PidLockError;
-
-pub(super) fn manager(datadir: PathBuf) -> Result<Box<dyn LockManager>, PlatformError> {
-    Ok(Box::new(FlockPidLockManager::new(datadir)?))
+pub(super) fn manager(options: PlatformOptions) -> Result<Box<dyn LockManager>, PlatformError> {
+    let PlatformOptions { datadir, label, .. } = options;
+    let Some(datadir) = datadir else {
+        return Ok(memory::manager(label));
+    };
+    let locks = FlockPidLockManager::new(datadir)?;
+    Ok(Box::new(match label {
+        Some(label) => locks.with_label(label),
+        None => locks,
+    }))
 }

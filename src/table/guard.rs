@@ -131,6 +131,9 @@ impl<O: Owner> Future for Lost<'_, O> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.guard.owner.is_inherited() {
+            return Poll::Ready(());
+        }
         let waker = cx.waker().clone();
         let previous = self.watcher.take();
         let mut table = self.table();
@@ -150,7 +153,9 @@ impl<O: Owner> Future for Lost<'_, O> {
 
 impl<O: Owner> Drop for Lost<'_, O> {
     fn drop(&mut self) {
-        if let Some(watcher) = self.watcher.take() {
+        if let Some(watcher) = self.watcher.take()
+            && !self.guard.owner.is_inherited()
+        {
             let unused = self.table().unwatch(watcher);
             drop(unused);
         }

@@ -34,6 +34,19 @@ impl<O: Owner> TableLocks<O> {
         &self.owner
     }
 
+    /// The same locks, taken in the name of `client`.
+    #[cfg_attr(
+        not(any(unix, windows)),
+        expect(
+            dead_code,
+            reason = "for datadir locks, which are opened without a name"
+        )
+    )]
+    pub(crate) fn in_the_name_of(self, client: Arc<str>) -> Self {
+        let client = Some(client);
+        Self { client, ..self }
+    }
+
     // Inlined, as is what takes a free key further down: every return by value copies what
     // was just written in pieces, and a processor stalls when it reads that together.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
@@ -125,8 +138,9 @@ macro_rules! impl_lock_manager_on_table {
                                         )]
         impl $crate::LockManager for $manager {
             async fn try_lock(&self, key: &str) -> Option<Box<dyn $crate::LockGuard>> {
-                let guard = self.locks.try_acquire(key, $crate::LockMode::Exclusive);
-                guard.ok()?.map($crate::table::locks::boxed)
+                let answer = self.locks.try_acquire(key, $crate::LockMode::Exclusive);
+                let guard = $crate::manager::only_if_granted(key, answer);
+                guard.map($crate::table::locks::boxed)
             }
 
             async fn lock(

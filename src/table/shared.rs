@@ -136,6 +136,15 @@ pub(crate) trait Owner: Clone + std::fmt::Debug + Send + Sync + Unpin + 'static 
 
     fn table(&self) -> &SharedTable;
 
+    /// Whether this process was forked off the one that the table belongs to, whose locks
+    /// do not cross a fork. It must not touch the table: a mutex in it may have been locked
+    /// at the fork, by a thread that this process does not have.
+    /// [`check`](Self::check) then fails before it does.
+    #[inline]
+    fn is_inherited(&self) -> bool {
+        false
+    }
+
     /// Looks whether the table may still be used, and [closes](SharedTable::close) it
     /// if what it stands on is gone. Must not be called with a shard locked.
     ///
@@ -259,6 +268,9 @@ impl<O: Owner> Acquire<O> {
     /// Ends the wait: with the guard, if it was granted at the last moment, or
     /// with who is in the way.
     pub(crate) fn give_up(mut self) -> Result<TableGuard<O>, Option<Contention>> {
+        if self.owner.is_inherited() {
+            return Err(None);
+        }
         let mut table = self.owner.table().shard(&self.key);
         let Some(id) = self.queued else {
             return Err(describe_contention(&table, &self.key, None));
@@ -311,6 +323,9 @@ impl<O: Owner> Future for Acquire<O> {
     type Output = Result<(), LockError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.owner.is_inherited() {
+            return Poll::Ready(self.owner.check(Freshness::Recent));
+        }
         let Some(id) = self.queued else {
             return self.join(cx);
         };
@@ -341,6 +356,9 @@ impl<O: Owner> Drop for Acquire<O> {
 
 #[inline]
 pub(super) fn release<O: Owner>(owner: &O, key: &HashedKey, id: RequestId) {
+    if owner.is_inherited() {
+        return;
+    }
     let (own, wakes) = owner.table().shard(key).remove(key, id);
     drop(own);
     wake(wakes);

@@ -1,10 +1,12 @@
 //! Tokio's timer, so that `tokio::time::pause` works in applications' tests.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+pub(crate) use super::coarse::Since;
 use crate::error::LockError;
 
 /// A moment, to measure from.
@@ -21,41 +23,28 @@ impl Stamp {
     }
 }
 
-/// A moment to tell an age from, good to some milliseconds: every lock notes one, and
-/// the exact clock would cost as much as the lock.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Since(coarsetime::Instant);
-
-impl Since {
-    /// The longest time between two ticks of the cheap clock, which is Windows' 64th of
-    /// a second.
-    const GRAIN: Duration = Duration::from_millis(16);
-
-    pub(crate) fn now() -> Self {
-        // Not `now`, which also notes the time where all threads would write it.
-        Self(coarsetime::Instant::now_without_cache_update())
-    }
-
-    pub(crate) fn elapsed(self) -> Duration {
-        // Rounded up: whoever waited for a second must not read that the lock was held
-        // for less.
-        Duration::from(self.0.elapsed()) + Self::GRAIN
-    }
+pub(crate) async fn sleep(duration: Duration) -> Result<(), LockError> {
+    let Ok(_runtime) = Handle::try_current() else {
+        return Err(no_timer("there is no runtime here"));
+    };
+    // Without a timer tokio panics, and there is no other way to ask a runtime for one. It
+    // panics before it has changed anything, so nothing is left half done.
+    // (Centuries overflow the clock; tokio takes that as "far future".)
+    let timer = catch_unwind(AssertUnwindSafe(|| tokio::time::sleep(duration)));
+    let Ok(timer) = timer else {
+        return Err(no_timer(
+            "this one was built without: call `enable_time` or `enable_all` on its `Builder`",
+        ));
+    };
+    timer.await;
+    Ok(())
 }
 
-pub(crate) async fn sleep(duration: Duration) -> Result<(), LockError> {
-    // Without this, tokio panics. With a runtime whose timer is off it still
-    // does; there is no way to ask.
-    if Handle::try_current().is_err() {
-        return Err(LockError::Unavailable {
-            reason: String::from(
-                "waiting with a timeout needs a tokio runtime with its timer on \
-                 (`Builder::enable_time`); `try_lock`, and `lock` with \
-                 `Duration::MAX`, work without",
-            ),
-        });
+fn no_timer(missing: &str) -> LockError {
+    LockError::Unavailable {
+        reason: format!(
+            "waiting with a timeout needs a tokio runtime with its timer on, and {missing}; \
+             `try_lock`, and `lock` with `Duration::MAX`, work without"
+        ),
     }
-    // Centuries overflow the clock; tokio takes that as "far future".
-    tokio::time::sleep(duration).await;
-    Ok(())
 }

@@ -23,7 +23,9 @@ use wasm_bindgen::prelude::*;
 
 use super::bindings::{Foreign, text, text_in};
 use super::context::Context;
+use super::named::describe;
 use super::platform::global;
+use crate::core::handoff::Reason;
 #[expect(unused_imports, reason = "the documentation refers to it")]
 use crate::core::handoff::Relay;
 
@@ -49,15 +51,29 @@ pub(super) fn watch() -> Result<(), String> {
     listen(&global(), "pagehide", |event: Foreign| {
         let is_kept = event.persisted().is_ok_and(|kept| kept.is_truthy());
         if is_kept {
-            Context::here().act(|relay, _| {
-                relay.freeze();
-            });
+            lose_all();
         }
     })?;
     listen(&document, "visibilitychange", |_| look())?;
     IS_WATCHED.set(true);
     look();
     Ok(())
+}
+
+fn lose_all() {
+    // Asked first: in the npm package nothing is ever logged, nor is the code for it there.
+    let is_told = log::log_enabled!(target: "crosslock", log::Level::Warn);
+    let mut held = 0;
+    Context::here().act(|relay, _| {
+        if is_told {
+            relay.for_each_own(|_, own| held += usize::from(own.is_held));
+        }
+        relay.freeze();
+    });
+    if held > 0 {
+        let reason = describe(&Reason::Cached);
+        log::warn!(target: "crosslock", "{reason}: {held} locks are lost");
+    }
 }
 
 fn listen(to: &Foreign, event: &str, listener: impl Fn(Foreign) + 'static) -> Result<(), String> {

@@ -11,8 +11,8 @@ use wasm_bindgen_futures::JsFuture;
 use super::bindings::{Foreign, Kind, options, promise_of};
 use crate::guard::LockMode;
 
-/// Outside the names that locks of ours can have.
-const NAME: &str = "crosslock.round-trip";
+/// No name that a lock of ours can have, or that a manager would show.
+const NAME: &str = "crosslock:round-trip";
 
 thread_local! {
     /// For as long as the thread lives: the browser may call it at any time.

@@ -9,6 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::bindings::{Foreign, promise_of, text_in};
 use super::claim::Claim;
 use super::context::Context;
+use super::names;
 use super::platform::{failed, lock_manager, unavailable};
 use crate::core::handoff::{IfHeld, Passing};
 use crate::error::LockError;
@@ -23,14 +24,14 @@ use crate::time::Stamp;
 pub(super) async fn query(prefix: &str) -> Result<LockSnapshot, LockError> {
     let mut client = match asked(prefix).0.is_empty() {
         true => None,
-        false => own_client().await?,
+        false => own_client(prefix).await?,
     };
     // Now: the browser answers as of when it was asked, since messages to it keep their
     // order.
     let (mut asked, question) = (asked(prefix), ask()?);
     let answer = answer(question, prefix).await?;
     if client.is_none() && !own(prefix).is_empty() {
-        client = own_client().await?;
+        client = own_client(prefix).await?;
     }
     let own = own(prefix);
     let (ours, waiting): (Vec<Own>, Vec<Own>) = own.into_iter().partition(|own| own.is_held);
@@ -67,11 +68,13 @@ struct Own {
     is_asked_for: bool,
 }
 
+// Three times asked for, once in what a browser loads.
+#[inline(never)]
 fn own(prefix: &str) -> Vec<Own> {
     let mut all = Vec::new();
     Context::here().look(|relay| {
         relay.for_each_own(|name, own| {
-            if let Some(key) = name.strip_prefix(prefix) {
+            if let Some(key) = names::key_of(prefix, name) {
                 all.push(Own {
                     info: LockInfo::new(key, own.mode),
                     since: own.since,
@@ -153,7 +156,7 @@ fn asked(prefix: &str) -> Asked {
     let mut all: Vec<(String, LockMode, [usize; 2])> = Vec::new();
     Context::here().look(|relay| {
         relay.for_each_asked(|name, asked| {
-            let Some(key) = name.strip_prefix(prefix) else {
+            let Some(key) = names::key_of(prefix, name) else {
                 return;
             };
             let mut known = all.iter_mut();
@@ -173,8 +176,10 @@ fn asked(prefix: &str) -> Asked {
 
 /// The browser's name for this page, worker or thread.
 ///
-/// No call tells it. So we hold a lock that nobody else has, and look who does.
-pub(super) async fn own_client() -> Result<Option<String>, LockError> {
+/// No call tells it. So we look who holds a lock that we hold exclusively, among those
+/// whose names begin with `prefix`. If there is none, we have to hold one for the purpose,
+/// which others can see while it lasts.
+pub(super) async fn own_client(prefix: &str) -> Result<Option<String>, LockError> {
     thread_local! {
         static OWN: std::cell::RefCell<Option<String>> = const { std::cell::RefCell::new(None) };
     }
@@ -182,18 +187,41 @@ pub(super) async fn own_client() -> Result<Option<String>, LockError> {
     if known.is_some() {
         return Ok(known);
     }
-    // No name that a lock of ours can have. (An integer: the code that prints floats is
-    // larger than all of this module.)
-    let random = (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
-    let (prefix, key) = ("crosslock.client.", random.to_string());
-    let name = format!("{prefix}{key}");
-    let claim = Claim::new(&name, LockMode::Exclusive, IfHeld::Refuse, Passing::Off);
-    claim.answer_of_try(&name).await?;
-    let held = answer(ask()?, prefix).await?.held;
-    let own = held.into_iter().find(|info| info.key == key);
-    let client = own.and_then(|info| info.client);
-    OWN.set(client.clone());
-    Ok(client)
+    for ours in [held_exclusively(prefix), None] {
+        let (prefix, key, _held) = match &ours {
+            Some(ours) => (prefix, ours.info.key.clone(), None),
+            None => {
+                // No name that another lock of ours can have, or that a manager would show.
+                // (An integer: the code that prints floats is larger than this module.)
+                let random = (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
+                let (prefix, key) = ("crosslock:client?", random.to_string());
+                let name = format!("{prefix}{key}");
+                let claim = Claim::new(&name, LockMode::Exclusive, IfHeld::Refuse, Passing::Off);
+                claim.answer_of_try(&name).await?;
+                (prefix, key, Some(claim))
+            }
+        };
+        let held = answer(ask()?, prefix).await?.held;
+        let holder = held.into_iter().find(|info| info.key == key);
+        let client = holder.and_then(|info| info.client);
+        // Held by one request before the question and after the answer: whenever the
+        // browser answered, it was of us.
+        let is_ours = ours.is_none_or(|ours| {
+            held_exclusively(prefix)
+                .is_some_and(|own| own.since == ours.since && own.info.key == ours.info.key)
+        });
+        if is_ours && client.is_some() {
+            OWN.set(client.clone());
+            return Ok(client);
+        }
+    }
+    Ok(None)
+}
+
+/// The first lock that this context holds exclusively, if it holds one.
+fn held_exclusively(prefix: &str) -> Option<Own> {
+    let mut all = own(prefix).into_iter();
+    all.find(|own| own.is_held && own.info.mode == LockMode::Exclusive)
 }
 
 fn ask() -> Result<JsValue, LockError> {
@@ -228,7 +256,7 @@ async fn answer(asked: JsValue, prefix: &str) -> Result<LockSnapshot, LockError>
 /// An entry of the browser's snapshot, if it is one of those asked for.
 fn describe(prefix: &str, info: &Foreign) -> Option<LockInfo> {
     let name = text_in(info.name())?;
-    let key = name.strip_prefix(prefix)?;
+    let key = names::key_of(prefix, &name)?;
     let mode = match text_in(info.mode())?.as_str() {
         "shared" => LockMode::Shared,
         _ => LockMode::Exclusive,

@@ -1,16 +1,22 @@
 //! Which backends the suite runs against. A new backend is one line here; the last
 //! test goes red when one of the crate is missing.
 
-use crosslock::LockManager;
+use crosslock::{LockManager, LockScope};
 
-/// Makes a module with one test a promise. `$test` is the attribute of a test in
-/// the runtime at hand, `$manager` an expression for a fresh manager.
+/// Makes a module with one test a promise. `$scope` is what the manager must say that
+/// it reaches, `$test` the attribute of a test in the runtime at hand, `$manager` an
+/// expression for a fresh manager.
 macro_rules! conformance {
-    ($module:ident, #[$test:meta], $manager:expr) => {
+    ($module:ident, $scope:ident, #[$test:meta], $manager:expr) => {
         mod $module {
             use super::*;
 
             crate::suite::for_each_promise!(conformance, #[$test], $manager);
+
+            #[$test]
+            async fn the_scope_is_named() {
+                crate::suite::the_scope_is_named(&$manager, LockScope::$scope);
+            }
         }
     };
     (#[$test:meta], $manager:expr, $($promise:ident)*) => {
@@ -47,12 +53,12 @@ mod native {
     /// Natively, a panic in a task ends its test anyway.
     async fn nothing_went_unhandled() {}
 
-    conformance!(memory_on_one_thread, #[tokio::test], MemoryLockManager::new());
-    conformance!(memory_on_many_threads, #[tokio::test(flavor = "multi_thread")], MemoryLockManager::new());
+    conformance!(memory_on_one_thread, Process, #[tokio::test], MemoryLockManager::new());
+    conformance!(memory_on_many_threads, Process, #[tokio::test(flavor = "multi_thread")], MemoryLockManager::new());
     #[cfg(not(target_os = "ios"))]
-    conformance!(flock, #[tokio::test], FlockPidLockManager::new(datadir()).unwrap());
+    conformance!(flock, Datadir, #[tokio::test], FlockPidLockManager::new(datadir()).unwrap());
     #[cfg(unix)]
-    conformance!(fcntl, #[tokio::test], FcntlPidLockManager::new(datadir()).unwrap());
+    conformance!(fcntl, Datadir, #[tokio::test], FcntlPidLockManager::new(datadir()).unwrap());
 }
 
 #[cfg(target_family = "wasm")]
@@ -79,9 +85,9 @@ mod browser {
         assert_eq!(unhandled.expect("it is not rejected"), "");
     }
 
-    conformance!(memory, #[wasm_bindgen_test], MemoryLockManager::new());
-    conformance!(web_locks, #[wasm_bindgen_test], WebLockManager::new());
-    conformance!(web_locks_in_a_namespace, #[wasm_bindgen_test], WebLockManager::with_namespace("wallet.1"));
+    conformance!(memory, Process, #[wasm_bindgen_test], MemoryLockManager::new());
+    conformance!(web_locks, Origin, #[wasm_bindgen_test], WebLockManager::new());
+    conformance!(web_locks_in_a_namespace, Origin, #[wasm_bindgen_test], WebLockManager::with_namespace("wallet.1"));
 }
 
 /// Reads the sources, not the compiled crate, so that a backend for another

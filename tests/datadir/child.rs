@@ -222,6 +222,6 @@ pub(crate) fn open() {
         }
         Err(PidLockError::AlreadyHeld { pid: Some(pid), .. }) => tell(format!("held {pid}")),
         Err(PidLockError::AlreadyHeld { .. }) => tell("held by nobody known"),
-        Err(error) => tell(error),
+        Err(error) => tell(format!("{:#}", anyhow::Error::new(error))),
     }
 }

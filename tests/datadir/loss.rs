@@ -26,10 +26,10 @@ with_each_manager! {
 }
 
 /// The time within which a loss has to be noticed.
-const NOTICED: Duration = Duration::from_secs(1);
+pub(crate) const NOTICED: Duration = Duration::from_secs(1);
 
 /// Waits for the manager to notice, as a program would: by using it.
-fn use_until_lost(manager: &Manager) -> LockError {
+pub(crate) fn use_until_lost(manager: &Manager) -> LockError {
     let start = std::time::Instant::now();
     loop {
         match block_on(manager.0.try_acquire("used", Default::default())) {

@@ -13,12 +13,18 @@ mod setup;
 mod spawning;
 mod waiting;
 
+#[cfg(target_os = "linux")]
+mod filter;
 #[cfg(unix)]
 mod fork;
+#[cfg(target_os = "linux")]
+mod intercept;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(unix)]
 mod loss;
+#[cfg(target_os = "linux")]
+mod server;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]

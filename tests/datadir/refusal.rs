@@ -51,7 +51,7 @@ fn a_second_process_is_refused(kind: Kind) {
         kind.open(folder.path()).unwrap_err().to_string()
     };
     let expected = format!(
-        "datadir {} is already in use by process {}",
+        "another process is already using datadir {} (holder PID: {})",
         folder.path().display(),
         std::process::id()
     );
@@ -176,6 +176,12 @@ fn guards_keep_the_datadir(kind: Kind) {
 fn another_lock_file_is_another_lock(kind: Kind) {
     let folder = folder::new();
     let _first = kind.open(folder.path()).unwrap();
+    // The usual one by its name is the usual one.
+    for name in lock_files() {
+        assert!(folder.path().join(name).is_file(), "{name}");
+        let second = kind.open_lock_file(folder.path(), name);
+        assert!(matches!(second, Err(PidLockError::AlreadyHeld { .. })));
+    }
     let wallet = kind.open_lock_file(folder.path(), "wallet.lock").unwrap();
     assert!(folder.path().join("wallet.lock").is_file());
     let second = kind.open_lock_file(folder.path(), "wallet.lock");
@@ -196,6 +202,16 @@ fn another_lock_file_is_another_lock(kind: Kind) {
             "{source}"
         );
     }
+}
+
+/// What the managers call the file unless they are given another name.
+fn lock_files() -> Vec<&'static str> {
+    vec![
+        #[cfg(not(target_os = "ios"))]
+        crosslock::pid_flock::LOCK_FILE,
+        #[cfg(unix)]
+        crosslock::pid_fcntl::LOCK_FILE,
+    ]
 }
 
 fn platform_default_is_refused_and_says_by_whom(kind: Kind) {

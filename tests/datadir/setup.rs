@@ -16,25 +16,26 @@ with_each_manager! {
 }
 
 /// Opens `datadir`, which must fail for a reason that is no other holder. Returns
-/// the kind of the error and the whole message.
+/// the kind of the error and the whole message, with its causes.
 pub(crate) fn setup_fails(kind: Kind, datadir: &Path) -> (ErrorKind, String) {
     match kind.open(datadir) {
         Err(error @ PidLockError::SetupFailed { .. }) => {
-            let message = error.to_string();
             let PidLockError::SetupFailed {
                 datadir: told,
                 source,
-            } = error
+            } = &error
             else {
                 unreachable!()
             };
             assert_eq!(told, datadir);
+            let kind = source.kind();
+            let message = format!("{:#}", anyhow::Error::new(error));
             assert!(
                 message.contains(&datadir.display().to_string()),
                 "{message}"
             );
             assert!(!message.contains("delete"), "{message}");
-            (source.kind(), message)
+            (kind, message)
         }
         other => panic!("{other:?}"),
     }

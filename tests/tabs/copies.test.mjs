@@ -17,7 +17,11 @@ describe('copies', { timeout: 120_000 }, () => {
     const globals = () => page.evaluate(() => Object.getOwnPropertyNames(globalThis));
     const before = await globals();
     const bundle = await build({ entryPoints: [join(pkg, 'index.js')], bundle: true, minify: true, format: 'iife', globalName: 'bundled', write: false });
-    await page.addScriptTag({ content: bundle.outputFiles[0].text });
+    await page.evaluate((content) => {
+      const script = document.createElement('script');
+      script.textContent = content;
+      document.head.append(script);
+    }, bundle.outputFiles[0].text);
     await page.evaluate(async () => {
       const urls = ['index.js', 'index.js?second', 'wasm-url.js'].map((name) => `/crosslock/${name}`);
       globalThis.copies = [...(await Promise.all(urls.map((url) => import(url)))), bundled];

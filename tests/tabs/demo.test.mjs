@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { act, boardShows, crash, demoTests, nameOf, payFromEveryTab, payUnderLock } from './demo-support.mjs';
+import { demoTests, payFromEveryTab, payUnderLock } from './demo-support.mjs';
 
 /** What is in the database, whatever the page says. */
 const books = (page) =>
@@ -22,7 +22,7 @@ const books = (page) =>
     return { balance, paid: payments.reduce((sum, { amount }) => sum + amount, 0) };
   });
 
-describe("the demo's wallet", { timeout: 120_000 }, () => {
+describe("the demo's wallet", { timeout: 600_000 }, () => {
   const { open, tab } = demoTests();
 
   test('over many rounds, money is spent twice without locks and never with them', async (t) => {
@@ -82,24 +82,6 @@ describe("the demo's wallet", { timeout: 120_000 }, () => {
     await page.click('#refill');
     await page.waitForFunction(() => document.querySelector('#balance').textContent === '100,000');
     assert.match((await payFromEveryTab(page)).text, /1 payment sent/);
-  });
-
-  test('a round ends, and nothing is lost, when a tab crashes in it', async () => {
-    const [holder, ...others] = [await open(), await open(), await open()];
-    const names = await Promise.all(others.map(nameOf));
-    await payUnderLock(others[0], true);
-    await act(holder, 'hold');
-    const held = await nameOf(holder);
-    await boardShows(others[0], 'wallet.balance', [held]);
-    const paid = payFromEveryTab(others[0]);
-    await others[1].waitForFunction(
-      (names) => names.every((name) => document.querySelector(`#board .queue [data-tab="${name}"]`)),
-      names,
-    );
-    await crash(holder);
-    const { lost, text } = await paid;
-    assert.equal(lost, 0);
-    assert.match(text, /2 payments sent, 2,000 sats/);
   });
 
   test('where there are no locks it says why', async () => {

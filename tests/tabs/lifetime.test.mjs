@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, hold, known, release, untilPending } from './support.mjs';
+import { browserTests, engine, hold, known, release, untilPending } from './support.mjs';
 
 describe('lifetime', { timeout: 120_000 }, () => {
-  const { tab, errors } = browserTests();
+  const { tab } = browserTests();
 
   /**
    * Has a worker of the page take the lock; resolves when it holds it. It ends itself when it is told to.
@@ -32,15 +32,19 @@ describe('lifetime', { timeout: 120_000 }, () => {
       });
     }, kind);
 
+  const goElsewhere = (page) => page.goto('about:blank');
+
   for (const [how, kind, end] of [
     ['a dedicated worker that is terminated', 'dedicated', (page) => page.evaluate(() => worker.terminate())],
     ['a dedicated worker that closes itself', 'dedicated', (page) => page.evaluate(() => port.postMessage('close'))],
     ['a dedicated worker whose tab is closed', 'dedicated', (page) => page.close()],
     ['a shared worker that closes itself', 'shared', (page) => page.evaluate(() => port.postMessage('close'))],
     ['a shared worker whose last tab is closed', 'shared', (page) => page.close()],
-    ['a shared worker whose last tab goes elsewhere', 'shared', (page) => page.goto('about:blank')],
+    ['a shared worker whose last tab goes elsewhere', 'shared', goElsewhere],
   ]) {
-    test(`${how} leaves nothing held`, async () => {
+    // WebKit keeps a page whose worker holds locks in the back/forward cache, and its worker with it.
+    const skip = engine === 'webkit' && end === goElsewhere && 'its locks stay held in WebKit';
+    test(`${how} leaves nothing held`, { skip }, async () => {
       const [owner, waiter] = [await tab(), await tab()];
       await holdInWorker(owner, kind);
       const granted = hold(waiter, 'k');
@@ -74,19 +78,5 @@ describe('lifetime', { timeout: 120_000 }, () => {
     await granted;
     await release(waiter);
     assert.deepEqual(await known(waiter, 'k'), { held: 0, pending: 0 });
-  });
-
-  test('a guard that is collected unreleased warns once with its key, and keeps its lock', async () => {
-    const page = await tab();
-    await page.evaluate(async () => {
-      await locks.lock('forgotten', { timeout: 0 });
-      await (await locks.lock('released', { timeout: 0 })).release();
-    });
-    while (errors.length === 0) await page.requestGC();
-    for (let i = 0; i < 3; i++) await page.requestGC();
-    assert.deepEqual(errors.splice(0).map(({ message }) => message.split(' without release()')[0]), [
-      'console: crosslock: the guard of lock "forgotten" was garbage-collected',
-    ]);
-    assert.equal(await page.evaluate(() => locks.tryLock('forgotten')), null);
   });
 });

@@ -20,7 +20,11 @@ const crowd = () => {
       turns++;
       const end = performance.now() + 1;
       while (performance.now() < end);
-      await scheduler.postTask(() => {});
+      await new Promise((resolve) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = () => resolve(port1.close());
+        port2.postMessage('');
+      });
       present--;
     },
     /** So many tasks that want the lock again as soon as they have had it. */

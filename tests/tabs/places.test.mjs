@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { browserTests, failure, load } from './support.mjs';
 
 describe('places', { timeout: 120_000 }, () => {
-  const { tab, errors } = browserTests();
+  const { tab, frameIn, errors } = browserTests();
 
   const attempts = [
     "locks.lock('k', { timeout: Infinity })",
@@ -42,7 +42,7 @@ describe('places', { timeout: 120_000 }, () => {
           document.body.append(frame);
         }),
     );
-    const frame = page.frames().find((frame) => frame !== page.mainFrame());
+    const frame = frameIn(page);
     await load(frame);
     await assertUnavailable(frame, /sandboxed iframe without allow-same-origin/);
     assert.equal(await frame.evaluate(async () => (await new MemoryLockManager().tryLock('k')).key), 'k');

@@ -1,14 +1,17 @@
-// Real tabs: pages of one context of the system's Chromium, on a server of our own.
+// Real tabs: in the system's Chromium, Firefox or WebKit, on a server of our own.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, afterEach, before } from 'node:test';
-import { chromium } from 'playwright-core';
-import { args, executablePath } from '../../tools/chromium.mjs';
 import { site } from '../../tools/site.mjs';
 
+/** The browser that the tests use; tools/test.mjs says which. */
+export const engine = process.env.CROSSLOCK_TEST_BROWSER || 'chromium';
+
+const { launch } = await import(`./browsers/${engine === 'chromium' ? 'chromium' : 'webdriver'}.mjs`);
+
 /** A host name that is not this machine's to the browser, and so no secure context over http. */
-const INSECURE_HOST = 'insecure.test';
+const insecureHost = 'insecure.test';
 
 /** Pages that the demo does not have. */
 const pages = {
@@ -16,40 +19,42 @@ const pages = {
   '/other': {},
   '/no-wasm': { 'Content-Security-Policy': "script-src 'self'" },
   '/wasm': { 'Content-Security-Policy': "script-src 'self' 'wasm-unsafe-eval'" },
-  '/no-connect': { 'Content-Security-Policy': "script-src 'self' 'wasm-unsafe-eval'; connect-src 'none'" },
+  // Nowhere but to the tests themselves.
+  '/no-connect': { 'Content-Security-Policy': "script-src 'self' 'wasm-unsafe-eval'; connect-src http://localhost:*/webdriver/" },
 };
 
-/** Starts a browser and a server for the tests of a file. A test fails on any error in any page. */
-export function browserTests({ ignoreDefaultArgs = [] } = {}) {
-  let server, browser, context;
+/**
+ * Starts a browser and a server for the tests of a file. A test fails on any error in any page. Tests for
+ * every engine use of a tab what browsers/webdriver.mjs has: `evaluate`, `goto`, `reload`, `close` and more.
+ */
+export function browserTests({ backForwardCache = false } = {}) {
+  let server, browser;
   const errors = [];
   const requested = [];
+  const answers = new Map();
 
   before(async () => {
     const demo = site();
     server = createServer((request, response) => {
+      // A proxy is asked for the whole address.
+      const { pathname, search } = new URL(request.url, 'http://localhost');
+      request.url = `${pathname}${search}`;
+      if (browser.serve(request, response)) return undefined;
       // A sandboxed frame is of another origin than its scripts.
       response.setHeader('Access-Control-Allow-Origin', '*');
-      const headers = pages[request.url];
+      if (answers.has(pathname)) return answers.get(pathname)(request, response);
+      const headers = pages[pathname];
       if (!headers) return demo(request, response);
-      response.writeHead(200, { 'Content-Type': 'text/html', ...headers }).end('<!doctype html><title>blank</title><link rel="icon" href="data:,">');
+      return response.writeHead(200, { 'Content-Type': 'text/html', ...headers }).end(blank);
     });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    browser = await chromium.launch({
-      executablePath,
-      args: [...args, `--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`],
-      ignoreDefaultArgs,
-    });
-    context = await browser.newContext();
-    context.on('request', (request) => requested.push(request.url()));
-    context.on('weberror', (error) => errors.push(error.error()));
-    context.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) errors.push(new Error(`console: ${message.text()}`));
-    });
+    const { port } = server.address();
+    browser = await launch({ engine, port, errors, requested, insecureHost, backForwardCache });
   });
 
   afterEach(async () => {
-    await Promise.all(context.pages().map((page) => page.close()));
+    await browser.closeTabs();
+    answers.clear();
     assert.deepEqual(errors.splice(0), [], 'errors in the pages');
   });
 
@@ -62,18 +67,23 @@ export function browserTests({ ignoreDefaultArgs = [] } = {}) {
   return {
     /** What the pages reported so far, for a test that expects it. */
     errors,
-    /** What the pages asked any server for. */
+    /** What the pages asked any server for. (Known in Chromium alone.) */
     requested,
     /** Opens a tab, at a path or an address. Without one it is blank, with the package and `locks` as globals. */
     async tab(path, { host = 'localhost' } = {}) {
-      const page = await context.newPage();
+      const page = await browser.open();
       await page.goto(new URL(path ?? '/blank', `http://${host}:${server.address().port}`).href);
       if (path === undefined) await load(page);
       return page;
     },
-    expose: (name, callback) => context.exposeFunction(name, callback),
+    /** The one frame in the page. */
+    frameIn: (page) => browser.frameIn(page),
+    /** Answers requests for the path until the test ends, by a listener as of an HTTP server. */
+    answer: (path, listener) => void answers.set(path, listener),
   };
 }
+
+const blank = '<!doctype html><title>blank</title><link rel="icon" href="data:,">';
 
 /** Gives a page or a frame the package, by one of its entries, and a manager as globals. */
 export const load = (page, entry = 'index.js') =>

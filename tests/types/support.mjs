@@ -38,7 +38,11 @@ export function install() {
 
 /** The examples of the package's README that import the package. */
 export function readmeExamples() {
-  const text = readFileSync(join(root, 'pkg-template/README.md'), 'utf8');
-  const blocks = [...text.matchAll(/^```(?:js|ts)\n(.*?)^```/gms)].map(([, code]) => code);
-  return blocks.filter((code) => /from 'crosslock/.test(code));
+  return examples('pkg-template/README.md').filter((code) => /from 'crosslock/.test(code));
+}
+
+/** The JavaScript and TypeScript in a page. */
+export function examples(page) {
+  const text = readFileSync(join(root, page), 'utf8');
+  return [...text.matchAll(/^```(?:js|ts)\n(.*?)^```/gms)].map(([, code]) => code);
 }

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript-5';
 import { bin, root } from '../../tools/run.mjs';
-import { compilers, install, readmeExamples, run } from './support.mjs';
+import { compilers, examples, install, readmeExamples, run } from './support.mjs';
 
 const entries = ['crosslock', 'crosslock/wasm-url'];
 
@@ -53,6 +53,19 @@ describe('types', { timeout: 300_000 }, () => {
       }
     }
   }
+
+  test('what the page on migration shows compiles, before and after', () => {
+    const files = examples('docs/migrating.md').map((example, i) => {
+      writeFileSync(join(project, `migrating-${i}.ts`), example);
+      return `migrating-${i}.ts`;
+    });
+    assert.ok(files.length >= 6);
+    // What the page comes from is installed here, not in the project.
+    const paths = Object.fromEntries(['async-mutex', '@types/proper-lockfile'].map((name) => [name.replace('@types/', ''), [join(root, 'node_modules', name)]]));
+    const options = { target: 'es2022', strict: true, noEmit: true, moduleDetection: 'force', module: 'esnext', moduleResolution: 'bundler', paths };
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, ...browser }, files }));
+    run(compilers['TypeScript 7'], ['--project', '.'], { cwd: project });
+  });
 
   test('what is declared is exported, and nothing else', async () => {
     for (const entry of ['index', 'wasm-url']) {

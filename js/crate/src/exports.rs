@@ -1,30 +1,49 @@
+//! What JavaScript calls. Numbers come and go, and nothing here calls JavaScript, so no
+//! step is ever disturbed: whatever is thrown, or comes back at once, comes after it.
+//! `js/src/bindings.d.ts` describes the same from the other side.
+
 use ::core::cell::RefCell;
+use ::core::mem;
 use alloc::vec::Vec;
 
 use wasm_bindgen::prelude::*;
 
 use crate::core::handoff::{
-    Ahead, IfHeld, LeaseId, Order, Passing, Quirks, Reason, Relay, Settled, State,
+    Ahead, IfHeld, LeaseId, LineSlot, Order, Passing, Quirks, Reason, Relay, Settled, State,
 };
 use crate::core::{BrokenRule, LockMode, MAX_KEY_LEN, broken_rule};
 
+/// All that there is. A request is woken for by its own number. What the platform said is
+/// a number as well: JavaScript keeps the words.
 struct Edge {
-    relay: Relay<u32, u32>,
-    detail: [u32; 4],
+    rules: Relay<u32, u32>,
+    /// More about what was returned last.
+    detail: [u32; 3],
+    /// A moment about what was returned last.
     since: f64,
-    rows: Vec<(u32, u32, f64)>,
+    rows: Vec<Row>,
+    /// One byte more than a key can have, to know one that is too long.
     key: [u8; MAX_KEY_LEN + 1],
 }
 
-struct One(RefCell<Edge>);
-// SAFETY: this module has one thread.
-unsafe impl Sync for One {}
+/// A request, or what the platform was asked for.
+struct Row {
+    request: u32,
+    /// The line, above three bits.
+    flags: u32,
+    since: f64,
+}
 
-static EDGE: One = One(RefCell::new(Edge {
-    relay: Relay::new(Quirks {
+struct Single(RefCell<Edge>);
+
+// SAFETY: this module has no threads.
+unsafe impl Sync for Single {}
+
+static EDGE: Single = Single(RefCell::new(Edge {
+    rules: Relay::new(Quirks {
         queues_withdrawn: false,
     }),
-    detail: [0; 4],
+    detail: [0; 3],
     since: 0.0,
     rows: Vec::new(),
     key: [0; MAX_KEY_LEN + 1],
@@ -34,37 +53,76 @@ fn with<T>(step: impl FnOnce(&mut Edge) -> T) -> T {
     step(&mut EDGE.0.borrow_mut())
 }
 
-fn line_or_none(line: Option<usize>) -> u32 {
-    line.map_or(0, |line| line as u32 + 1)
-}
-
+/// Where to write the bytes of a key.
 #[wasm_bindgen(js_name = keyBuffer)]
 pub fn key_buffer() -> *mut u8 {
     with(|edge| edge.key.as_mut_ptr())
 }
 
+/// The rule that the key of so many bytes breaks, in three bits, below the place of the
+/// first byte that is not allowed; or 0.
 #[wasm_bindgen(js_name = checkKey)]
 pub fn check_key(length: u32) -> u32 {
-    with(
-        |edge| match edge.key.get(..length as usize).map(broken_rule) {
-            None | Some(Some(BrokenRule::MaxLength)) => 2,
-            Some(None) => 0,
-            Some(Some(BrokenRule::NotEmpty)) => 1,
-            Some(Some(BrokenRule::Charset(at))) => 3 | (at as u32) << 3,
-            Some(Some(BrokenRule::Start)) => 4,
-            Some(Some(BrokenRule::End)) => 5,
-        },
-    )
+    with(|edge| {
+        let Some(key) = edge.key.get(..length as usize) else {
+            return 2;
+        };
+        match broken_rule(key) {
+            None => 0,
+            Some(BrokenRule::NotEmpty) => 1,
+            Some(BrokenRule::MaxLength) => 2,
+            Some(BrokenRule::Charset(at)) => 3 | (at as u32) << 3,
+            Some(BrokenRule::Start) => 4,
+            Some(BrokenRule::End) => 5,
+        }
+    })
 }
 
+/// A lock of the platform's, or one that this context alone knows.
 #[wasm_bindgen]
 pub fn open(is_local: bool) -> u32 {
-    with(|edge| edge.relay.open(is_local) as u32)
+    with(|edge| edge.rules.open(is_local) as u32)
 }
 
+/// Forgets a lock that nobody uses. Returns whether that is so.
 #[wasm_bindgen]
 pub fn close(line: u32) -> bool {
-    with(|edge| edge.relay.close(line as usize))
+    with(|edge| edge.rules.close(line as usize))
+}
+
+/// `flags`: 1 shared, 2 not to wait, 4 to steal, 8 not to be handed on. Returns the number
+/// of the request, above the three bits of its state.
+#[wasm_bindgen]
+pub fn request(line: u32, flags: u32, now: f64) -> u32 {
+    let mode = match flags & 1 {
+        0 => LockMode::Exclusive,
+        _ => LockMode::Shared,
+    };
+    let if_held = match flags & 6 {
+        0 => IfHeld::Queue,
+        2 => IfHeld::Refuse,
+        _ => IfHeld::Steal,
+    };
+    let passing = match flags & 8 {
+        0 => Passing::On,
+        _ => Passing::Off,
+    };
+    with(|edge| {
+        let slot = edge
+            .rules
+            .request(line as usize, mode, if_held, passing, now);
+        *edge.rules.waker(slot) = Some(slot as u32);
+        (slot as u32) << 3 | state_code(edge.rules.state(slot)) & 7
+    })
+}
+
+/// Three bits for the state, four for the reason, and what was said.
+#[wasm_bindgen]
+pub fn state(request: u32) -> u32 {
+    with(|edge| {
+        *edge.rules.waker(request as usize) = Some(request);
+        state_code(edge.rules.state(request as usize))
+    })
 }
 
 fn state_code(state: &State<u32>) -> u32 {
@@ -91,243 +149,229 @@ fn reason_code(reason: &Reason<u32>) -> u32 {
     }
 }
 
-fn mode(flags: u32) -> LockMode {
-    match flags & 1 {
-        0 => LockMode::Exclusive,
-        _ => LockMode::Shared,
-    }
-}
-
-#[wasm_bindgen]
-pub fn request(line: u32, flags: u32, now: f64) -> u32 {
-    with(|edge| {
-        let if_held = match flags >> 1 & 3 {
-            0 => IfHeld::Queue,
-            1 => IfHeld::Refuse,
-            _ => IfHeld::Steal,
-        };
-        let passing = match flags & 8 {
-            0 => Passing::On,
-            _ => Passing::Off,
-        };
-        let slot = edge
-            .relay
-            .request(line as usize, mode(flags), if_held, passing, now);
-        *edge.relay.waker(slot) = Some(slot as u32);
-        (slot as u32) << 3 | state_code(edge.relay.state(slot)) & 7
-    })
-}
-
-#[wasm_bindgen]
-pub fn state(request: u32) -> u32 {
-    with(|edge| {
-        *edge.relay.waker(request as usize) = Some(request);
-        state_code(edge.relay.state(request as usize))
-    })
-}
-
-#[wasm_bindgen]
-pub fn release(request: u32, now: f64) -> u32 {
-    with(|edge| {
-        edge.relay.release(request as usize, now);
-        state_code(edge.relay.state(request as usize))
-    })
-}
-
-/// Frees a lock and forgets its request, as far as that is possible: 1, or one more than
-/// twice the line, plus one, if nobody uses that any more; 0 if it takes time, and
-/// [`ASK_AGAIN`] if it depends on the time, and none was given.
+/// Frees a lock and forgets its request: 1, below the [line that is unused](unused); 0 if
+/// that takes time; and [`TELL_THE_TIME`] if it depends on the time, and none was told.
 #[wasm_bindgen]
 pub fn free(request: u32, now: f64) -> u32 {
     with(|edge| {
         let slot = request as usize;
-        if now < 0.0 && edge.relay.has_waiters(slot) {
-            return ASK_AGAIN;
+        if now < 0.0 && edge.rules.has_waiters(slot) {
+            return TELL_THE_TIME;
         }
-        edge.relay.release(slot, now);
-        if matches!(edge.relay.state(slot), State::Releasing) {
+        edge.rules.release(slot, now);
+        if matches!(edge.rules.state(slot), State::Releasing) {
             return 0;
         }
-        line_or_none(edge.relay.remove(slot, now).1) << 1 | 1
+        unused(edge.rules.remove(slot, now).1) << 1 | 1
     })
 }
 
-const ASK_AGAIN: u32 = 2;
+const TELL_THE_TIME: u32 = 2;
 
+/// Forgets a request, with what it holds or waits for. Returns the [line that is
+/// unused](unused).
 #[wasm_bindgen]
 pub fn remove(request: u32, now: f64) -> u32 {
-    with(|edge| line_or_none(edge.relay.remove(request as usize, now).1))
+    with(|edge| unused(edge.rules.remove(request as usize, now).1))
 }
 
+/// The line that nobody uses any more, plus one; or 0.
+fn unused(line: Option<LineSlot>) -> u32 {
+    line.map_or(0, |line| line as u32 + 1)
+}
+
+/// A try that waits for what this context has released waits no longer.
+#[wasm_bindgen(js_name = tryAtOnce)]
+pub fn try_at_once(request: u32, now: f64) {
+    with(|edge| edge.rules.try_at_once(request as usize, now));
+}
+
+/// What is to be done next, in three bits, below the number of a request or a grant; or 0.
 #[wasm_bindgen]
 pub fn next() -> u32 {
     with(|edge| {
-        let (kind, slot) = match edge.relay.next_order() {
-            None => return edge.relay.next_wake().map_or(0, |request| 1 | request << 3),
-            Some(Order::Ask {
+        let Some(order) = edge.rules.next_order() else {
+            let changed = edge.rules.next_wake();
+            return changed.map_or(0, |request| 1 | request << 3);
+        };
+        let (kind, grant) = match order {
+            Order::Ask {
                 lease,
                 line,
                 mode,
                 if_held,
-            }) => {
-                let flags = match mode {
-                    LockMode::Exclusive => 0,
-                    LockMode::Shared => 1,
-                } | match if_held {
+            } => {
+                let if_held = match if_held {
                     IfHeld::Queue => 0,
                     IfHeld::Refuse => 2,
                     IfHeld::Steal => 4,
                 };
-                edge.detail = [lease.serial, line as u32, flags, 0];
-                (2, lease.slot)
+                edge.detail[1] = line as u32;
+                edge.detail[2] = is_shared(mode) | if_held;
+                (2, lease)
             }
-            Some(Order::End(lease)) => {
-                edge.detail[0] = lease.serial;
-                (3, lease.slot)
+            Order::End(lease) => (3, lease),
+            Order::Forget(lease) => (4, lease),
+            Order::Confirm { lease, round_trips } => {
+                edge.detail[1] = round_trips;
+                (5, lease)
             }
-            Some(Order::Forget(lease)) => {
-                edge.detail[0] = lease.serial;
-                (4, lease.slot)
-            }
-            Some(Order::Confirm { lease, round_trips }) => {
-                edge.detail = [lease.serial, round_trips, 0, 0];
-                (5, lease.slot)
-            }
-            Some(Order::Remind) => (6, 0),
+            Order::Remind => return 6,
         };
-        kind | slot << 3
+        edge.detail[0] = grant.serial;
+        kind | grant.slot << 3
     })
 }
 
+fn is_shared(mode: LockMode) -> u32 {
+    u32::from(mode == LockMode::Shared)
+}
+
+/// More about what was returned last.
 #[wasm_bindgen]
 pub fn detail(n: u32) -> u32 {
-    with(|edge| edge.detail[n as usize & 3])
+    with(|edge| edge.detail.get(n as usize).copied().unwrap_or(0))
 }
 
-#[wasm_bindgen(js_name = calledBack)]
-pub fn called_back(slot: u32, serial: u32, has_lock: bool, now: f64) -> bool {
-    with(|edge| {
-        edge.relay
-            .called_back(LeaseId { slot, serial }, has_lock, now)
-    })
-}
-
-#[wasm_bindgen]
-pub fn settled(slot: u32, serial: u32, how: u32, said: u32, now: f64) -> u32 {
-    let how = match how {
-        0 => Settled::Resolved,
-        1 => Settled::Aborted,
-        _ => Settled::Failed(said),
-    };
-    with(|edge| line_or_none(edge.relay.settled(LeaseId { slot, serial }, how, now)))
-}
-
-#[wasm_bindgen]
-pub fn confirmed(slot: u32, serial: u32, now: f64) -> u32 {
-    with(|edge| line_or_none(edge.relay.confirmed(LeaseId { slot, serial }, now)))
-}
-
-#[wasm_bindgen]
-pub fn freeze() {
-    with(|edge| drop(edge.relay.freeze(&Reason::Cached)))
-}
-
-#[wasm_bindgen]
-pub fn remind(now: f64) {
-    with(|edge| edge.relay.remind(now))
-}
-
-#[wasm_bindgen(js_name = setHidden)]
-pub fn set_hidden(is_hidden: bool, now: f64) {
-    with(|edge| edge.relay.set_hidden(is_hidden, now))
-}
-
-#[wasm_bindgen(js_name = tryAtOnce)]
-pub fn try_at_once(request: u32, now: f64) {
-    with(|edge| edge.relay.try_at_once(request as usize, now))
-}
-
-#[wasm_bindgen]
-pub fn holds(line: u32) -> bool {
-    with(|edge| edge.relay.holds(line as usize))
-}
-
-#[wasm_bindgen]
-pub fn ahead(request: u32, most: u32) -> bool {
-    with(|edge| {
-        let Some(Ahead {
-            holder,
-            held_since,
-            waiting,
-        }) = edge.relay.ahead_of(request as usize, most as usize)
-        else {
-            return false;
-        };
-        edge.detail = [
-            holder as u32,
-            waiting.map_or(u32::MAX, |waiting| waiting as u32),
-            0,
-            0,
-        ];
-        edge.since = held_since;
-        true
-    })
-}
-
+/// Since when, of what was returned last.
 #[wasm_bindgen]
 pub fn since() -> f64 {
     with(|edge| edge.since)
 }
 
+/// The platform has called back. Returns whether to keep the lock.
+#[wasm_bindgen(js_name = calledBack)]
+pub fn called_back(slot: u32, serial: u32, has_lock: bool, now: f64) -> bool {
+    let grant = LeaseId { slot, serial };
+    with(|edge| edge.rules.called_back(grant, has_lock, now))
+}
+
+/// The promise of the platform's is settled: 0 resolved, 1 aborted, 2 failed, and what was
+/// said then. Returns the [line that is unused](unused).
+#[wasm_bindgen]
+pub fn settled(slot: u32, serial: u32, how: u32, said: u32, now: f64) -> u32 {
+    let grant = LeaseId { slot, serial };
+    let how = match how {
+        0 => Settled::Resolved,
+        1 => Settled::Aborted,
+        _ => Settled::Failed(said),
+    };
+    with(|edge| unused(edge.rules.settled(grant, how, now)))
+}
+
+/// The round trips are done. Returns the [line that is unused](unused).
+#[wasm_bindgen]
+pub fn confirmed(slot: u32, serial: u32, now: f64) -> u32 {
+    let grant = LeaseId { slot, serial };
+    with(|edge| unused(edge.rules.confirmed(grant, now)))
+}
+
+/// The page goes into the back/forward cache.
+#[wasm_bindgen]
+pub fn freeze() {
+    with(|edge| drop(edge.rules.freeze(&Reason::Cached)));
+}
+
+/// The time of the reminder has come.
+#[wasm_bindgen]
+pub fn remind(now: f64) {
+    with(|edge| edge.rules.remind(now));
+}
+
+/// The page is hidden, or can be seen again.
+#[wasm_bindgen(js_name = setHidden)]
+pub fn set_hidden(is_hidden: bool, now: f64) {
+    with(|edge| edge.rules.set_hidden(is_hidden, now));
+}
+
+/// What the platform does otherwise than its specification has it.
+#[wasm_bindgen(js_name = setQuirks)]
+pub fn set_quirks(queues_withdrawn: bool) {
+    with(|edge| edge.rules.set_quirks(Quirks { queues_withdrawn }));
+}
+
+/// Whether this context holds the lock.
+#[wasm_bindgen]
+pub fn holds(line: u32) -> bool {
+    with(|edge| edge.rules.holds(line as usize))
+}
+
+/// Whether one of this context is in the way of a request that waits. If so, `detail` has
+/// the holder's, and how many wait in front, counted up to `most`, if that is known.
+#[wasm_bindgen]
+pub fn ahead(request: u32, most: u32) -> bool {
+    with(|edge| {
+        let ahead = edge.rules.ahead_of(request as usize, most as usize);
+        let Some(Ahead {
+            holder,
+            held_since,
+            waiting,
+        }) = ahead
+        else {
+            return false;
+        };
+        edge.detail[0] = holder as u32;
+        edge.detail[1] = waiting.map_or(u32::MAX, |waiting| waiting as u32);
+        edge.since = held_since;
+        true
+    })
+}
+
+/// Makes rows of all that this context holds and waits for: 1 shared, 2 held, 4 asked for.
+/// Returns how many.
 #[wasm_bindgen(js_name = listOwn)]
 pub fn list_own() -> u32 {
     with(|edge| {
         let mut rows = Vec::new();
-        edge.relay.for_each_own(|own| {
-            let flags = u32::from(own.mode == LockMode::Shared)
-                | u32::from(own.is_held) << 1
-                | u32::from(own.is_asked_for) << 2;
-            rows.push((
-                own.request as u32,
-                (own.line as u32) << 3 | flags,
-                own.since,
-            ));
+        edge.rules.for_each_own(|own| {
+            let is_held = u32::from(own.is_held) << 1;
+            let is_asked_for = u32::from(own.is_asked_for) << 2;
+            rows.push(Row {
+                request: own.request as u32,
+                flags: (own.line as u32) << 3 | is_shared(own.mode) | is_held | is_asked_for,
+                since: own.since,
+            });
         });
         edge.rows = rows;
         edge.rows.len() as u32
     })
 }
 
+/// Makes rows of what the platform may show of this context: 1 shared, 2 granted. Returns
+/// how many.
 #[wasm_bindgen(js_name = listAsked)]
 pub fn list_asked() -> u32 {
     with(|edge| {
         let mut rows = Vec::new();
-        edge.relay.for_each_asked(|asked| {
-            let flags =
-                u32::from(asked.mode == LockMode::Shared) | u32::from(asked.is_granted) << 1;
-            rows.push((0, (asked.line as u32) << 3 | flags, 0.0));
+        edge.rules.for_each_asked(|asked| {
+            let is_granted = u32::from(asked.is_granted) << 1;
+            rows.push(Row {
+                request: 0,
+                flags: (asked.line as u32) << 3 | is_shared(asked.mode) | is_granted,
+                since: 0.0,
+            });
         });
         edge.rows = rows;
         edge.rows.len() as u32
     })
 }
 
-#[wasm_bindgen(js_name = setQuirks)]
-pub fn set_quirks(queues_withdrawn: bool) {
-    with(|edge| edge.relay.set_quirks(Quirks { queues_withdrawn }))
-}
-
+/// The request of a row; the rest is in `detail` and `since`. The last one is read last.
 #[wasm_bindgen]
 pub fn row(n: u32) -> u32 {
     with(|edge| {
-        let Some(&(request, flags, since)) = edge.rows.get(n as usize) else {
-            edge.rows = Vec::new();
+        let Some(&Row {
+            request,
+            flags,
+            since,
+        }) = edge.rows.get(n as usize)
+        else {
             return 0;
         };
-        edge.detail = [flags, 0, 0, 0];
+        edge.detail[0] = flags;
         edge.since = since;
         if n as usize + 1 == edge.rows.len() {
-            edge.rows = Vec::new();
+            mem::take(&mut edge.rows);
         }
         request
     })

@@ -91,15 +91,12 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
     /// The promise of a request is settled, or there was none.
     /// Returns the line if nobody uses that any more, as do the following.
     pub(crate) fn settled(&mut self, id: LeaseId, how: Settled<R>, now: f64) -> Option<LineSlot> {
-        let Some(&Lease {
+        let &Lease {
             line,
             phase,
             is_granted,
             ..
-        }) = self.leases.get(id)
-        else {
-            return None;
-        };
+        } = self.leases.get(id)?;
         match phase {
             Phase::Asked => return self.turn_down(id, now, |_| how.while_pending()),
             Phase::Active => {

@@ -27,8 +27,9 @@ mod platform;
 mod platform;
 
 pub(in crate::pid) use classic::Opening;
-pub(in crate::pid) use platform::holds;
+pub(in crate::pid) use platform::{holds, process_id};
 
+use super::Taken;
 use syscalls::Request;
 
 /// Which of the kernel's locks a manager stands on.
@@ -70,20 +71,42 @@ impl From<&std::fs::Metadata> for FileId {
     }
 }
 
-/// Opens or creates `path`, and neither follows a link there nor truncates.
+/// Opens `path`, and neither follows a link there nor creates nor truncates.
+pub(in crate::pid) fn open(path: &Path) -> io::Result<File> {
+    options().open(path)
+}
+
+/// Creates `path`, with the permissions that the umask leaves, as for every other file of
+/// the datadir: a group that shares it shares this one too.
 ///
+/// Apart from [`open`], because in a directory like `/tmp` Linux may refuse to open a file
+/// of somebody else's with `O_CREAT`, although it is there: see `protected_regular` in
+/// proc_sys_fs(5).
+pub(in crate::pid) fn create(path: &Path) -> io::Result<File> {
+    options().create_new(true).open(path)
+}
+
 /// The standard library sets `O_CLOEXEC`, so no command that the application
 /// spawns keeps the file open. `O_NONBLOCK` does nothing to a regular file; a FIFO
 /// is to be refused, not waited for.
-pub(in crate::pid) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
         .read(true)
         .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    options
+}
+
+/// Whether writing up to this offset costs the process nothing. Beyond `RLIMIT_FSIZE` the
+/// kernel sends it SIGXFSZ, which ends it: see setrlimit(2).
+///
+/// So the limit is asked for before every write. What remains is that another thread lowers
+/// it between the two calls; then the signal comes as it does for any other write. (To block
+/// it meanwhile would not be enough: some systems send it to the process, not the thread.)
+pub(in crate::pid) fn may_write(end: u64) -> bool {
+    let limit = syscalls::file_size_limit();
+    limit.is_none_or(|limit| end <= limit)
 }
 
 pub(in crate::pid) fn write_at_start(file: &File, bytes: &[u8]) -> io::Result<()> {
@@ -156,7 +179,7 @@ impl Locks {
         id: FileId,
         own: Primitive,
         opening: &mut Opening,
-    ) -> io::Result<Option<Self>> {
+    ) -> io::Result<Taken<Self>> {
         let remote = platform::is_remote(file)?;
         let both = platform::keeps_primitives_apart(remote);
         let mut locks = Self {
@@ -165,8 +188,9 @@ impl Locks {
         };
         if both || own == Primitive::Fcntl {
             match lock_record(file, id, opening) {
-                Ok(Some(record)) => locks.record = Some(record),
-                Ok(None) => return Ok(None),
+                Ok(Taken::Locked(record)) => locks.record = Some(record),
+                Ok(Taken::Held) => return Ok(Taken::Held),
+                Ok(Taken::Again) => return Ok(Taken::Again),
                 Err(error) if own != Primitive::Fcntl && nobody_can(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -175,17 +199,17 @@ impl Locks {
             match syscalls::flock(file, Request::TryLock) {
                 Ok(true) => locks.flock = true,
                 Ok(false) => {
-                    locks.free(file, opening);
-                    return Ok(None);
+                    locks.unlock(file, Some(opening));
+                    return Ok(Taken::Held);
                 }
                 Err(error) if own != Primitive::Flock && nobody_can(&error) => {}
                 Err(error) => {
-                    locks.free(file, opening);
+                    locks.unlock(file, Some(opening));
                     return Err(error);
                 }
             }
         }
-        Ok(Some(locks))
+        Ok(Taken::Locked(locks))
     }
 
     /// Whether a server keeps them.
@@ -193,12 +217,22 @@ impl Locks {
         self.remote
     }
 
-    /// Unlocks explicitly, in the reverse order.
+    /// Unlocks and closes `file`.
     ///
-    /// Closing the file would not be enough: a command that another thread is just
+    /// Closing it would not be enough: a command that another thread is just
     /// spawning shares the open file between `fork` and `exec`, and keeps it locked
-    /// for as long. There is nothing to do about an error; the close comes next.
-    pub(in crate::pid) fn free(&mut self, file: &File, opening: &mut Opening) {
+    /// for as long.
+    pub(in crate::pid) fn free(mut self, file: File) {
+        // A classic lock that another thread takes on the same file as soon as this one is
+        // gone would go with the close: so until then nobody else may.
+        let is_classic = matches!(self.record, Some(Record::Process(_)));
+        let mut opening = is_classic.then(Opening::exclusive);
+        self.unlock(&file, opening.as_mut());
+        drop(file);
+    }
+
+    /// In the reverse order. There is nothing to do about an error; the close comes next.
+    fn unlock(&mut self, file: &File, opening: Option<&mut Opening>) {
         if std::mem::take(&mut self.flock) {
             let _ = syscalls::flock(file, Request::Unlock);
         }
@@ -207,7 +241,9 @@ impl Locks {
                 let command = platform::OFD_SETLK.expect("it was locked with this command");
                 let _ = syscalls::record_lock(file, command, Request::Unlock);
             }
-            Some(Record::Process(held)) => opening.unlock(held, file),
+            Some(Record::Process(held)) => opening
+                .expect("who has a classic lock has the right to open files")
+                .unlock(held, file),
             None => {}
         }
     }
@@ -220,14 +256,19 @@ fn nobody_can(error: &io::Error) -> bool {
     is_unsupported(error) && error.raw_os_error() != Some(libc::ENOLCK)
 }
 
-fn lock_record(file: &File, id: FileId, opening: &mut Opening) -> io::Result<Option<Record>> {
+fn lock_record(file: &File, id: FileId, opening: &mut Opening) -> io::Result<Taken<Record>> {
     if let Some(command) = platform::OFD_SETLK {
         match syscalls::record_lock(file, command, Request::TryLock) {
-            Ok(locked) => return Ok(locked.then_some(Record::OpenFile)),
+            Ok(true) => return Ok(Taken::Locked(Record::OpenFile)),
+            Ok(false) => return Ok(Taken::Held),
             // The kernel does not know the command: Linux before 3.15, WSL 1.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(opening.lock(file, id)?.map(Record::Process))
+    Ok(match opening.lock(file, id)? {
+        Taken::Locked(held) => Taken::Locked(Record::Process(held)),
+        Taken::Held => Taken::Held,
+        Taken::Again => Taken::Again,
+    })
 }

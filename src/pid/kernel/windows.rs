@@ -18,6 +18,9 @@ use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 
+use super::Taken;
+pub(in crate::pid) use std::process::id as process_id;
+
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INVALID_FUNCTION, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION,
     ERROR_NOT_SUPPORTED, WAIT_TIMEOUT,
@@ -74,19 +77,31 @@ impl Opening {
     }
 }
 
-/// Opens or creates `path`, and neither follows a link there nor truncates.
-///
-/// Others may read and write it, but as long as it is open nobody can delete it or
-/// rename it or its directory: there is no `FILE_SHARE_DELETE`.
+/// Opens `path`, and neither follows a link there nor creates nor truncates.
 pub(in crate::pid) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+    options().open(path)
+}
+
+/// Creates `path`.
+pub(in crate::pid) fn create(path: &Path) -> io::Result<File> {
+    options().create_new(true).open(path)
+}
+
+/// Others may read and write the file, but as long as it is open nobody can delete it or
+/// rename it or its directory: there is no `FILE_SHARE_DELETE`.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
         .read(true)
         .write(true)
-        .create(true)
-        .truncate(false)
         .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE)
-        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
-        .open(path)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+    options
+}
+
+/// No write costs the process here.
+pub(in crate::pid) fn may_write(_end: u64) -> bool {
+    true
 }
 
 pub(in crate::pid) fn write_at_start(file: &File, bytes: &[u8]) -> io::Result<()> {
@@ -100,7 +115,7 @@ pub(in crate::pid) fn read_at_start(file: &File, bytes: &mut [u8]) -> io::Result
     file.seek_read(bytes, 0)
 }
 
-/// Always: see [`open`] for why the file cannot be replaced.
+/// Always: see [`options`] for why the file cannot be replaced.
 pub(in crate::pid) fn is_still_at(_file: FileId, _path: &Path) -> io::Result<bool> {
     Ok(true)
 }
@@ -119,13 +134,13 @@ fn is_code(error: &io::Error, code: u32) -> bool {
 pub(in crate::pid) struct Locks;
 
 impl Locks {
-    /// Locks `file`; `None` if somebody else holds it.
+    /// Locks `file`.
     pub(in crate::pid) fn take(
         file: &File,
         _id: FileId,
         _own: Primitive,
         _opening: &mut Opening,
-    ) -> io::Result<Option<Self>> {
+    ) -> io::Result<Taken<Self>> {
         let mut range = OVERLAPPED {
             Anonymous: OVERLAPPED_0 {
                 Anonymous: OVERLAPPED_0_0 {
@@ -141,11 +156,11 @@ impl Locks {
         // for overlapped operation, so the call does not return before it is done.
         let locked = unsafe { LockFileEx(file.as_raw_handle(), flags, 0, 1, 0, &raw mut range) };
         if locked != 0 {
-            return Ok(Some(Self));
+            return Ok(Taken::Locked(Self));
         }
         let error = io::Error::last_os_error();
         let held = is_code(&error, ERROR_LOCK_VIOLATION) || is_code(&error, ERROR_IO_PENDING);
-        if held { Ok(None) } else { Err(error) }
+        if held { Ok(Taken::Held) } else { Err(error) }
     }
 
     /// Not looked into: what is known about locks that a server takes away was
@@ -154,11 +169,11 @@ impl Locks {
         false
     }
 
-    /// Unlocks explicitly: "the time it takes for the operating system to unlock" a
+    /// Unlocks explicitly before it closes `file`: "the time it takes for the operating system to unlock" a
     /// file that was only closed "depends upon available system resources", says the
     /// documentation of `LockFileEx`. There is nothing to do about an error; the
     /// close comes next.
-    pub(in crate::pid) fn free(&mut self, file: &File, _opening: &mut Opening) {
+    pub(in crate::pid) fn free(self, file: File) {
         // SAFETY: the call takes a handle, which is open because `file` is borrowed,
         // and numbers; it touches no memory of ours.
         let _ = unsafe { UnlockFile(file.as_raw_handle(), 0, BYTE_HIGH, 1, 0) };

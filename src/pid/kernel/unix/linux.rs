@@ -1,11 +1,15 @@
 //! Linux and Android.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 
-use super::{FileId, syscalls};
+use super::FileId;
+
+mod process_id;
+
+pub(in crate::pid) use process_id::process_id;
 
 pub(super) const OFD_SETLK: Option<libc::c_int> = Some(libc::F_OFD_SETLK);
 
@@ -60,16 +64,28 @@ fn file_system(file: &File) -> io::Result<u32> {
     Ok(unsafe { found.assume_init() }.f_type as u32)
 }
 
-/// Whether process `pid` is the one that holds `file`, as far as can be told. A number
-/// that was left by a killed process may long be somebody else's, and one from
-/// another container or another machine never was a process of ours: so it is the
-/// kernel's list of locks that counts, see proc_locks(5).
+/// Whether process `pid` is the one that holds `file`. A number that was left by a killed
+/// process may long be somebody else's, and one from another container or another machine
+/// never was a process of ours: so it is the kernel's list of locks that counts, see
+/// proc_locks(5). Where there is none, as for applications on Android, nobody is named.
 pub(in crate::pid) fn holds(pid: u32, file: FileId) -> bool {
-    let mut held = false;
+    shows_our_processes() && is_listed(pid, file) && is_alive(pid)
+}
+
+/// Whether numbers of processes in `/proc` mean what they mean to this process. They do not
+/// in a container that was given the `/proc` of its host.
+fn shows_our_processes() -> bool {
+    let me = fs::read_link("/proc/self");
+    me.is_ok_and(|me| me.to_str() == Some(&std::process::id().to_string()))
+}
+
+/// Whether the list says that process `pid` holds a lock on `file`. Processes of other
+/// containers are not in it, and open file description locks belong to no process: those
+/// stand alone where `flock` is not taken beside them, on NFS and SMB.
+fn is_listed(pid: u32, file: FileId) -> bool {
     for _ in 0..LOOKS {
-        // Android does not show it to applications.
         let Ok(locks) = File::open("/proc/locks") else {
-            return syscalls::process_exists(pid);
+            return false;
         };
         let lines = BufReader::new(locks).lines().map_while(Result::ok);
         let holders: Vec<_> = lines
@@ -78,17 +94,28 @@ pub(in crate::pid) fn holds(pid: u32, file: FileId) -> bool {
         if holders.iter().any(Option::is_some) {
             return holders.contains(&Some(pid));
         }
-        held |= !holders.is_empty();
     }
-    // Open file description locks belong to no process. They stand alone in the list
-    // where `flock` is not taken beside them, on NFS and SMB.
-    held && syscalls::process_exists(pid)
+    false
 }
 
 /// How often to look for a lock that must be in the list. It is read page by page, and
 /// while others lock and unlock, lines move from a page that is yet to be read to one
 /// that has been.
 const LOOKS: usize = 10;
+
+/// Whether process `pid` has not ended. The list names the process that took a lock, also
+/// when it is dead and a forked child keeps the file open; and what has ended still exists
+/// until its parent asks for its status, in many containers for ever.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !has_ended(&stat))
+}
+
+/// By proc_pid_stat(5): "4242 (name) S ...", where the name may contain anything.
+fn has_ended(stat: &str) -> bool {
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.trim_start().starts_with(['Z', 'X', 'x'])
+}
 
 /// The process that holds a lock on `inode` by this line of the list, `Some(None)` if
 /// some process does, and `None` if the line is about something else. The device is
@@ -118,5 +145,12 @@ mod tests {
         let waiting = "1: -> FLOCK  ADVISORY  WRITE 4242 fe:00:12345 0 EOF";
         assert_eq!(lock_holder(waiting, 12345), None);
         assert_eq!(lock_holder("", 0), None);
+    }
+
+    #[test]
+    fn what_has_ended_is_known() {
+        assert!(!has_ended("4242 (wallet) S 1 4242 4242 0 -1"));
+        assert!(!has_ended("4242 (a) Z (b) R 1 4242 4242 0 -1"));
+        assert!(has_ended("4242 (wallet) Z 1 4242 4242 0 -1"));
     }
 }

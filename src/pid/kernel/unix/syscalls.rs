@@ -49,17 +49,21 @@ pub(super) fn record_lock(file: &File, command: libc::c_int, request: Request) -
     })
 }
 
-/// Whether there is a process with this id, of any user.
-pub(super) fn process_exists(pid: u32) -> bool {
-    // Zero and negative numbers would mean whole groups of processes.
-    let Ok(pid @ 1..) = libc::pid_t::try_from(pid) else {
-        return false;
+/// The size beyond which this process may not make a file grow, if there is a limit.
+pub(super) fn file_size_limit() -> Option<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
     };
-    // SAFETY: signal 0 is never delivered: `kill` only looks whether it could be. It
-    // touches no memory of ours.
-    let found = unsafe { libc::kill(pid, 0) } == 0;
-    // A process that we may not signal exists.
-    found || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+    // SAFETY: the call writes a structure of this kind through its second argument.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::useless_conversion,
+        reason = "the type differs between platforms"
+    )]
+    let limit = (known && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as u64);
+    limit
 }
 
 /// Repeats a call that a signal interrupts, and tells "held" from failure.

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, hold, known, release, untilPending } from './support.mjs';
+import { browserTests, hold, known, release, untilPending } from '../support.mjs';
 
 describe('back/forward cache', { timeout: 120_000 }, () => {
-  const { tab } = browserTests({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+  const { tab } = browserTests({ backForwardCache: true });
 
   test('a page that comes back finds its lock lost, and others have it meanwhile', async () => {
     const [page, other] = [await tab(), await tab()];

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import sirv from 'sirv';
-import { root } from '../../tools/run.mjs';
-import { writeSite } from '../../tools/site.mjs';
+import { root } from '../../../tools/run.mjs';
+import { writeSite } from '../../../tools/site.mjs';
 import {
   act,
   boardShows,
@@ -20,7 +20,7 @@ import {
   ready,
   says,
   timelineShows,
-} from './demo-support.mjs';
+} from '../demo-support.mjs';
 
 const KEY = 'wallet.balance';
 const axe = join(root, 'node_modules/axe-core/axe.min.js');

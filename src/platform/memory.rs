@@ -1,0 +1,11 @@
+//! Where nobody named a datadir: memory.
+
+use crate::manager::LockManager;
+use crate::memory::MemoryLockManager;
+
+pub(super) fn manager(label: Option<String>) -> Box<dyn LockManager> {
+    Box::new(match label {
+        Some(label) => MemoryLockManager::with_label(label),
+        None => MemoryLockManager::new(),
+    })
+}

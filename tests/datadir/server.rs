@@ -1,0 +1,173 @@
+//! A file server that forgets locks or does not answer. There is none here: the system
+//! calls are real, but the test says what comes of some of them.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crosslock::{LockError, LockGuard};
+
+use crate::folder;
+use crate::intercept::{Call, Reply, intercept};
+use crate::loss::{NOTICED, use_until_lost};
+use crate::managers::{Kind, LONG, Manager, with_each_manager};
+
+with_each_manager! {
+    a_server_that_refuses_a_write_has_forgotten_the_lock
+    a_full_server_has_not
+    a_server_that_hangs_holds_up_nobody_else
+}
+
+/// Calls that reach the server, and may fail there.
+const CALLS: [libc::c_long; 2] = [libc::SYS_pwrite64, libc::SYS_fdatasync];
+
+/// What the server makes of one kind of call.
+#[derive(Clone, Default)]
+struct Server {
+    /// The number that it fails with, unless that is zero.
+    error: Arc<AtomicI32>,
+    /// How often it was called.
+    called: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Makes this thread believe that its files are on NFS.
+    fn serve(&self, failing: libc::c_long) -> bool {
+        let server = self.clone();
+        let calls = [libc::SYS_fstatfs, CALLS[0], CALLS[1]];
+        intercept(&calls, move |call| match libc::c_long::from(call.nr) {
+            libc::SYS_fstatfs => is_nfs(call),
+            called if called == failing => {
+                server.called.fetch_add(1, SeqCst);
+                match server.error.load(SeqCst) {
+                    0 => Reply::Continue,
+                    error => Reply::Fail(error),
+                }
+            }
+            _ => Reply::Continue,
+        })
+    }
+}
+
+fn is_nfs(call: &Call) -> Reply {
+    let (file, answer) = (call.args[0] as libc::c_int, call.args[1]);
+    let answer = answer as *mut libc::statfs;
+    // SAFETY: the thread that called waits, with its file open, for somebody to write
+    // such a structure to the address, which is one of this very process.
+    unsafe {
+        assert_eq!(libc::fstatfs(file, answer), 0);
+        (*answer).f_type = libc::NFS_SUPER_MAGIC as _;
+    }
+    Reply::Done
+}
+
+/// For each call that may fail with each of `errors`: opens a datadir on a server, uses
+/// it for a while, and lets `then` see what comes of the error.
+fn on_a_server(
+    kind: Kind,
+    errors: &[libc::c_int],
+    then: impl Fn(&Manager, &dyn LockGuard, &Path) + Sync,
+) {
+    let each = |call, error| {
+        let server = Server::default();
+        if !server.serve(call) {
+            return;
+        }
+        let folder = folder::new();
+        let manager = kind.open(folder.path()).unwrap();
+        let guard = manager.try_lock("held").unwrap();
+        // It is asked now and then, and as long as it answers all is well.
+        let (opened, before) = (Instant::now(), server.called.load(SeqCst));
+        while server.called.load(SeqCst) == before {
+            assert!(manager.try_lock("used").is_some());
+            assert!(opened.elapsed() < NOTICED, "the server is never asked");
+            thread::sleep(Duration::from_millis(5));
+        }
+        guard.ensure_held().unwrap();
+        server.error.store(error, SeqCst);
+        then(&manager, &*guard, folder.path());
+        server.error.store(0, SeqCst);
+    };
+    // In threads of their own, for the filter stays.
+    thread::scope(|scope| {
+        for call in CALLS {
+            for &error in errors {
+                let each = &each;
+                scope.spawn(move || each(call, error));
+            }
+        }
+    });
+}
+
+fn a_server_that_refuses_a_write_has_forgotten_the_lock(kind: Kind) {
+    on_a_server(
+        kind,
+        &[libc::EIO, libc::ESTALE],
+        |manager, guard, datadir| {
+            let error = use_until_lost(manager).to_string();
+            let lock = datadir.join("LOCK");
+            let expected = format!("the server of {} does not know our lock", lock.display());
+            assert!(error.contains(&expected), "{error}");
+            assert!(guard.is_lost());
+            let error = guard.ensure_held().unwrap_err();
+            assert!(
+                matches!(error, LockError::Lost { key: Some(_), .. }),
+                "{error:?}"
+            );
+            assert!(manager.try_lock("new").is_none());
+        },
+    );
+}
+
+fn a_full_server_has_not(kind: Kind) {
+    on_a_server(kind, &[libc::ENOSPC, libc::EDQUOT], |manager, guard, _| {
+        let start = Instant::now();
+        while start.elapsed() < NOTICED {
+            assert!(manager.try_lock("used").is_some());
+            thread::sleep(Duration::from_millis(20));
+        }
+        guard.ensure_held().unwrap();
+    });
+}
+
+/// One thread opens a datadir on a server that does not answer, or gives one back; others
+/// have theirs elsewhere.
+fn a_server_that_hangs_holds_up_nobody_else(kind: Kind) {
+    // In opening, and in the blanking of the record at the end.
+    for hanging in [libc::SYS_fstatfs, libc::SYS_pwrite64] {
+        let (here, elsewhere) = (folder::new(), folder::new());
+        let (called, calls) = mpsc::channel();
+        let (answer, answers) = mpsc::channel::<()>();
+        let held = kind.open(elsewhere.path()).unwrap();
+        let datadir = here.path().to_owned();
+        let stuck = thread::spawn(move || {
+            let opened = (hanging != libc::SYS_fstatfs).then(|| kind.open(&datadir).unwrap());
+            let intercepted = intercept(&[hanging], move |_| {
+                called.send(()).unwrap();
+                // Until the end of the test, however that comes.
+                let _ = answers.recv();
+                Reply::Continue
+            });
+            if intercepted && opened.is_none() {
+                drop(kind.open(&datadir));
+            }
+        });
+        // An error where calls cannot be intercepted.
+        if calls.recv_timeout(LONG).is_err() {
+            return;
+        }
+        let (done, ended) = mpsc::channel();
+        let path = elsewhere.path().to_owned();
+        thread::spawn(move || {
+            drop(held);
+            drop(kind.open(path).unwrap());
+            done.send(()).unwrap();
+        });
+        let ended = ended.recv_timeout(LONG / 4);
+        drop(answer);
+        ended.expect("the others go on");
+        stuck.join().unwrap();
+    }
+}
