@@ -33,6 +33,8 @@ mod answers;
 mod lease;
 mod line;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+mod local_tests;
+#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
 mod reason;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]

@@ -136,3 +136,40 @@ pub(super) fn describe(reason: &Reason<String>) -> String {
         Reason::NoLock => String::from("navigator.locks.request() called back without a lock"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+    use crate::error::LockError;
+
+    /// See the test of that name in `src/error.rs`.
+    #[wasm_bindgen_test]
+    fn messages_are_the_same_in_both_languages() {
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/messages.json")).unwrap();
+        let reason = |name: &serde_json::Value| {
+            let because = String::from("because");
+            let reason = match name.as_str() {
+                Some("stolen") => Reason::Stolen,
+                Some("cached") => Reason::Cached,
+                Some("ended") => Reason::Ended,
+                Some("takenAway") => Reason::TakenAway(because),
+                Some("failed") => Reason::Failed(because),
+                Some("notCalledBack") => Reason::NotCalledBack,
+                Some("noLock") => Reason::NoLock,
+                _ => panic!("{name} is no reason"),
+            };
+            describe(&reason)
+        };
+        for case in all["lost"].as_array().unwrap() {
+            let (key, reason) = (Some(String::from("k")), reason(&case[0]));
+            assert_eq!(LockError::Lost { key, reason }.to_string(), case[1]);
+        }
+        for case in all["unavailable"].as_array().unwrap() {
+            let reason = reason(&case[0]);
+            assert_eq!(LockError::Unavailable { reason }.to_string(), case[1]);
+        }
+    }
+}
