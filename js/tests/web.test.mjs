@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { LockManager, platformDefault, WebLockManager } from '../../pkg/index.js';
 import { lockManagerContract } from './contract.mjs';
 import { requestContract } from './request.mjs';
-import { deferred, freshKey, hasWebLocks, packageUrl, rejection, requestsFor, untilPending } from './support.mjs';
+import { deferred, freshKey, hasWebLocks, packageUrl, rejection, requestsFor, runNode, untilPending } from './support.mjs';
 
 const make = () => new WebLockManager();
 
@@ -136,6 +136,46 @@ function inNode() {
       assert.deepEqual([ofKey(held), ofKey(pending)], [[], []]);
     });
   }
+
+  test('100,000 keys, 10,000 losses and 1,000 aborted waits leave nothing behind in the module', async () => {
+    const { code, stdout, stderr } = await runNode(`
+      const { Instance } = WebAssembly;
+      let memory;
+      WebAssembly.Instance = function (...args) {
+        const instance = new Instance(...args);
+        memory = instance.exports.memory;
+        return instance;
+      };
+      const { WebLockManager } = await import('crosslock');
+      const locks = new WebLockManager();
+      const use = async (count, name) => {
+        for (let i = 0; i < count; i++) await (await locks.lock(name + i, { timeout: 0 })).release();
+        const held = await locks.lock(name, { timeout: 0 });
+        // Old enough for the first of those who wait to be asked for.
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        // Fewer: Node keeps them in its queue, which it searches for each, until the release.
+        for (let i = 0; i < count / 100; i++) {
+          const controller = new AbortController();
+          const wait = locks.lock(i % 2 ? name : 'other' + i, { timeout: Infinity, signal: controller.signal });
+          controller.abort();
+          await wait.then((guard) => guard.release(), () => {});
+          if (i % 100 === 0) await new Promise(setImmediate);
+        }
+        await held.release();
+        for (let i = 0; i < count / 10; i++) {
+          const guard = await locks.lock('lost' + i, { timeout: 0 });
+          guard.lost.aborted;
+          await guard.release();
+        }
+      };
+      await use(2_000, 'a');
+      const before = memory.buffer.byteLength;
+      await use(100_000, 'b');
+      console.log((memory.buffer.byteLength - before) / 65_536);
+    `);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.ok(Number(stdout) <= 2, `${stdout} pages more`);
+  });
 
   test('a query leaves out nothing that another copy of the package has in the same thread', async () => {
     const key = freshKey();

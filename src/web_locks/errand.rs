@@ -134,17 +134,16 @@ fn try_to_send(lease: LeaseId, name: &str, mode: LockMode, if_held: IfHeld) -> R
 
 /// Withdraws the request, or frees the lock.
 pub(super) fn end(lease: LeaseId) {
-    let Some(errand) = take(lease) else {
-        return;
-    };
-    match errand.free {
-        Some(free) => drop(free.call0(&JsValue::UNDEFINED)),
-        None if errand.is_queued => {
-            let queueing = place(lease, |place| place.queueing.take());
-            // If that fails it will be granted some day, and freed as nobody wants it.
-            queueing.map(|queueing| queueing.controller.abort());
-        }
-        None => {}
+    match take(lease) {
+        Some((
+            Errand {
+                free: Some(free), ..
+            },
+            _,
+        )) => drop(free.call0(&JsValue::UNDEFINED)),
+        // If that fails it will be granted some day, and freed as nobody wants it.
+        Some((_, Some(queueing))) => drop(queueing.controller.abort()),
+        _ => {}
     }
 }
 
@@ -153,22 +152,28 @@ pub(super) fn forget(lease: LeaseId) {
     drop(take(lease));
 }
 
-fn take(lease: LeaseId) -> Option<Errand> {
-    let errand = PLACES.with_borrow_mut(|places| {
+/// An errand that is over; and if it still waited for its lock, what withdraws it: a signal
+/// that was of no use, or is aborted, is for no other request.
+fn take(lease: LeaseId) -> Option<(Errand, Option<Queueing>)> {
+    let (errand, queueing) = PLACES.with_borrow_mut(|places| {
         let place = places.get_mut(lease.slot as usize)?;
-        let errand = place.errand.take_if(|errand| errand.serial == lease.serial);
+        let errand = place
+            .errand
+            .take_if(|errand| errand.serial == lease.serial)?;
+        let is_waiting = errand.is_queued && !errand.is_answered;
+        let queueing = is_waiting.then(|| place.queueing.take()).flatten();
         while places.len() > KEPT && places.last().is_some_and(|place| place.errand.is_none()) {
             places.pop();
         }
         if places.len() <= KEPT && places.capacity() > 4 * KEPT {
             places.shrink_to(KEPT);
         }
-        errand
+        Some((errand, queueing))
     })?;
     if !errand.is_answered {
         nudge::answered();
     }
-    Some(errand)
+    Some((errand, queueing))
 }
 
 /// The options of a request. Nothing is borrowed while they are made.
@@ -259,13 +264,7 @@ fn hold(lease: LeaseId) -> Option<JsValue> {
 
 /// The promise of the request is settled.
 fn on_settled(lease: LeaseId, how: Settled<String>) {
-    if let Some(errand) = take(lease)
-        && !errand.is_answered
-        && errand.is_queued
-    {
-        // It was rejected, perhaps for the sake of its signal: that is for no other request.
-        drop(place(lease, |place| place.queueing.take()));
-    }
+    forget(lease);
     Context::here().act(|relay, now| relay.settled(lease, how, now));
 }
 
