@@ -121,7 +121,7 @@ describe("the demo's locks", { timeout: 600_000 }, () => {
     await act(thief, 'steal');
     await boardShows(thief, KEY, [names[1]]);
     await act(victim, 'steal');
-    await says(thief, 'taken away');
+    await says(thief, 'it was stolen');
     await boardShows(victim, KEY, [names[0]]);
   });
 
