@@ -21,7 +21,6 @@ declare module '#wasm-glue' {
   export function request(line: LineNumber, flags: number, now: number): number;
   /** Three bits for the state and four for the reason, before the number of what was said. */
   export function state(request: RequestNumber): number;
-  export function release(request: RequestNumber, now: number): number;
   /**
    * Frees a lock and forgets its request: 1, before the queue if nobody uses it any more, plus one; 0 if it
    * takes time; 2 if it depends on the time, and that was negative.

@@ -10,7 +10,7 @@ import { keyOf } from './keys.js';
 import { isNode } from './host.js';
 import { PlatformGrants } from './platform-grants.js';
 
-/** Where a request stands: the low three bits of its state. */
+/** @internal Where a request stands: the low three bits of its state. */
 export const enum State {
   Pending,
   Held,
@@ -23,7 +23,7 @@ export const enum State {
   Freed,
 }
 
-/** What {@link Client.ask} asks for. */
+/** @internal What {@link Client.ask} asks for. */
 export const enum Ask {
   Shared = 1,
   /** What becomes of it if it cannot be granted at once. By default it waits. */
@@ -43,12 +43,12 @@ const enum Effect {
   Remind,
 }
 
-/** Hears of a request that it has changed. */
+/** @internal Hears of a request that it has changed. */
 export interface Watcher {
   changed(state: number): void;
 }
 
-/** The locks that have one prefix. */
+/** @internal The locks that have one prefix. */
 export interface Space {
   /** In front of all names of the platform's; `undefined` for locks in memory. */
   readonly prefix: string | undefined;
@@ -56,7 +56,7 @@ export interface Space {
   readonly queues: Map<string, Queue>;
 }
 
-/** The requests for one lock. */
+/** @internal The requests for one lock. */
 export interface Queue {
   readonly line: LineNumber;
   readonly key: string;
@@ -69,7 +69,7 @@ const KEPT = 64;
 /** The number of the rule for prefixes. */
 const BAD_PREFIX = 6;
 
-/** So long we wait for what the platform answers at once, if it answers, in milliseconds. */
+/** @internal So long we wait for what the platform answers at once, if it answers, in milliseconds. */
 export const PATIENCE = 10_000;
 
 /** How long a grant is handed on within a context, in milliseconds. The rules know it as well. */
@@ -348,7 +348,7 @@ export class Client {
   }
 }
 
-/** A request of this context. */
+/** @internal A request of this context. */
 export interface Own {
   request: RequestNumber;
   key: string;

@@ -4,10 +4,10 @@
 import { keyOf } from './keys.js';
 import { LockError, unavailable } from './errors.js';
 
-/** Where counting those who wait in front stops, so that a thousand timeouts in a long queue stay cheap. */
+/** @internal Where counting those who wait in front stops, so that a thousand timeouts in a long queue stay cheap. */
 export const MAX_AHEAD = 1000;
 
-/** What stood in the way of a request that timed out; a part is left out where it is not known. */
+/** @internal What stood in the way of a request that timed out; a part is left out where it is not known. */
 export interface Contention {
   holder?: string | undefined;
   /** In milliseconds. */

@@ -15,7 +15,7 @@ interface Port {
   unref?(): void;
 }
 
-/** The waits of this thread. */
+/** @internal The waits of this thread. */
 export class NodeWaits {
   #count = 0;
   #port: Port | undefined;

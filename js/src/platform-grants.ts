@@ -127,7 +127,7 @@ export class PlatformGrants {
 /** More controllers are not kept. */
 const KEPT = 16;
 
-/** @throws what it is, if `call` returned no object, as text. */
+/** @internal @throws what it is, if `call` returned no object, as text. */
 export function anObject(call: string, returned: unknown): object {
   if (typeof returned === 'object' && returned !== null) return returned;
   throw `${call} returned ${text(returned)}, and no promise`;

@@ -137,7 +137,7 @@ const throwNoAnswer = () => {
   throw new Failed(noAnswer);
 };
 
-/** What a wait is for. */
+/** @internal What a wait is for. */
 export interface Wanted {
   queue: Queue;
   /** {@link Ask.Shared} and {@link Ask.Alone}. */
@@ -398,7 +398,7 @@ async function contention(client: Client, queue: Queue): Promise<Contention | un
 
 const named = (client: string | undefined) => (client === undefined ? undefined : `client ${client}`);
 
-/** Takes a lock if it is free. */
+/** @internal Takes a lock if it is free. */
 export async function ifFree(call: Call, { queue, what, label }: Wanted): Promise<RequestNumber | undefined> {
   const { client } = call;
   const asked = call.ask(queue, what | Ask.OrRefuse, label);

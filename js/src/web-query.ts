@@ -10,7 +10,7 @@ import { anObject } from './platform-grants.js';
 import { Call, Failed, ifFree } from './waits.js';
 import type { LockMode } from './options.js';
 
-/** A request, as it is known. */
+/** @internal A request, as it is known. */
 export interface Known {
   key: string;
   mode: LockMode;
@@ -19,6 +19,7 @@ export interface Known {
   label?: string | undefined;
 }
 
+/** @internal */
 export interface Snapshot {
   held: Known[];
   pending: Known[];
