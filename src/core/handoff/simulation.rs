@@ -200,7 +200,7 @@ impl World {
         let Task { want, slot, .. } = self.tasks[&id];
         let relay = &mut self.tabs[want.tab].relay;
         relay.release(slot, self.now);
-        let seen = relay.state(slot).clone();
+        let seen = *relay.state(slot);
         self.tasks.get_mut(&id).expect("it was there").seen = seen;
         self.follow(want.tab);
     }
@@ -508,7 +508,7 @@ impl World {
         };
         let news = heard[nth];
         let (_, lease) = self.owners[news.serial()];
-        let states: Vec<State<Said>> = self.tasks().map(|id| self.state(id).clone()).collect();
+        let states: Vec<State<Said>> = self.tasks().map(|id| *self.state(id)).collect();
         let (relay, now) = (&mut self.tabs[tab].relay, self.now);
         let unused = match news {
             News::Granted(_) | News::Refused(_) => {
@@ -522,7 +522,7 @@ impl World {
             News::Confirmed(_) => relay.confirmed(lease, now),
         };
         assert_eq!(unused, None);
-        let same = self.tasks().map(|id| self.state(id).clone());
+        let same = self.tasks().map(|id| *self.state(id));
         assert_eq!(states, same.collect::<Vec<_>>());
         self.follow(tab);
     }

@@ -20,14 +20,14 @@ impl World {
     fn look_at_changes(&mut self) {
         let ids: Vec<TaskId> = self.tasks().collect();
         for id in ids {
-            let state = self.state(id).clone();
+            let state = *self.state(id);
             let task = self.tasks.get_mut(&id).expect("it was listed");
             if state == task.seen {
                 continue;
             }
             assert!(task.is_woken, "nobody woke task {id}, which is {state:?}");
             task.is_woken = false;
-            task.seen = state.clone();
+            task.seen = state;
             let (want, slot) = (task.want, task.slot);
             let was_obstructed = task.was_obstructed;
             *self.tabs[want.tab].relay.waker(slot) = Some(id);
