@@ -1,25 +1,25 @@
-//! The relay: how the tasks of one page, worker or thread share what the platform
+//! The hand-off: how the tasks of one page, worker or thread share what the platform
 //! grants them.
 //!
 //! A round trip to the browser's lock manager takes a tenth of a millisecond, and
 //! Node's queue gets slower with every waiter. So the requests that one context makes
-//! for one name stand in a [`Line`] of its own, and the platform knows of two of them at
-//! most: whoever holds, by a *lease*, and the first of those who wait, by the request
-//! for the `next` lease. A holder that is done hands its lease on to the head of the
-//! line, without asking anybody, as long as the lease is young ([`TURNS`], [`MILLIS`]).
+//! for one name stand in a [`Queue`] of its own, and the platform knows of two of them at
+//! most: whoever holds, by a *grant*, and the first of those who wait, by the request
+//! for the `next` grant. A holder that is done hands its grant on to the head of the
+//! queue, without asking anybody, as long as the grant is young ([`TURNS`], [`MILLIS`]).
 //! So nothing is asked for before it is that old. After that the platform's lock is let
 //! go, and whoever queued there in the meantime, in whatever tab, has it before `next`.
 //!
 //! A plain state machine like the [lock table](crate::table): it is told what tasks want
-//! and what the platform answers, and says what to [order](Order) of the platform and
+//! and what the platform answers, and says what to [order](Command) of the platform and
 //! whom to wake. `W` wakes a task. What the code relies on:
 //!
-//! - only the head of a line is ever granted, so a line is first come, first served;
-//! - a lease in [`Phase::Active`] has a holder: [`Relay::settle`] passes it on or ends it;
-//! - `next` is asked for while somebody waits, in the mode of the head; not while a lease
-//!   may still be handed to that one, but then there is a [reminder](Relay::remind);
-//! - what does not wait its turn in the line (a try, a steal, a manager that does not
-//!   pass locks on) has a lease to itself, asked for at once, and the platform decides.
+//! - only the head of a queue is ever granted, so a queue is first come, first served;
+//! - a grant in [`Phase::Active`] has a holder: [`HandOff::settle`] passes it on or ends it;
+//! - `next` is asked for while somebody waits, in the mode of the head; not while a grant
+//!   may still be handed to that one, but then there is a [reminder](HandOff::remind);
+//! - what does not wait its turn in the queue (a try, a steal, a manager that does not
+//!   pass locks on) has a grant to itself, asked for at once, and the platform decides.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -30,12 +30,12 @@ use super::LockMode;
 use super::list::{Linked, Links, List};
 
 mod answers;
-mod lease;
-mod line;
+mod grant;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod local_tests;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
+mod queue;
 mod reason;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod simulation;
@@ -44,8 +44,8 @@ mod stories;
 mod view;
 
 pub(crate) use answers::Settled;
-pub(crate) use lease::LeaseId;
-use lease::{Lease, Leases, Phase};
+pub(crate) use grant::GrantId;
+use grant::{Grant, Grants, Phase};
 pub(crate) use reason::Reason;
 #[allow(
     unused_imports,
@@ -53,20 +53,20 @@ pub(crate) use reason::Reason;
 )]
 pub(crate) use view::{Ahead, Asked, Own};
 
-/// So often a lease is handed on, counting its first holder.
+/// So often a grant is handed on, counting its first holder.
 pub(crate) const TURNS: u32 = 1000;
 
-/// So long after its grant a lease is no longer handed on, in milliseconds.
+/// So long after its grant a grant is no longer handed on, in milliseconds.
 pub(crate) const MILLIS: f64 = 10.0;
 
-/// Names a request, from [`Relay::request`] until [`Relay::remove`].
+/// Names a request, from [`HandOff::request`] until [`HandOff::remove`].
 pub(crate) type RequestSlot = usize;
 
 /// More places than these are not kept for others, once all are empty.
 const KEPT: usize = 64;
 
-/// Names the line of a lock, from [`Relay::open`] until [`Relay::close`].
-pub(crate) type LineSlot = usize;
+/// Names the queue of a lock, from [`HandOff::open`] until [`HandOff::close`].
+pub(crate) type QueueSlot = usize;
 
 /// What becomes of a request that cannot be granted at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,12 +76,12 @@ pub(crate) enum IfHeld {
     Steal,
 }
 
-/// Whether a request takes part in the line of its context.
+/// Whether a request takes part in the queue of its context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passing {
-    /// It waits in the line, and hands on what it holds.
+    /// It waits in the queue, and hands on what it holds.
     On,
-    /// It has a lease to itself, for which it queues with the platform.
+    /// It has a grant to itself, for which it queues with the platform.
     Off,
 }
 
@@ -94,7 +94,7 @@ pub(crate) enum State<R> {
     /// Somebody else holds the lock, and the request was not to wait.
     Busy,
     /// The platform would not have it, and why.
-    TurnedDown(Reason<R>),
+    Rejected(Reason<R>),
     /// Taken away, after it was granted or when its turn was near, and why.
     Lost(Reason<R>),
     /// Its holder has let go; the platform may not know yet.
@@ -105,23 +105,23 @@ pub(crate) enum State<R> {
 /// What is to be done with the platform's lock manager, in this order and one after the
 /// other. Each may come back here, before it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Request the lock of `line`. What the platform says goes to [`Relay::called_back`] and
-    /// [`Relay::settled`], in whatever order, and however often.
-    Ask {
-        lease: LeaseId,
-        line: LineSlot,
+pub(crate) enum Command {
+    /// Request the lock of `queue`. What the platform says goes to [`HandOff::called_back`] and
+    /// [`HandOff::settled`], in whatever order, and however often.
+    Request {
+        grant: GrantId,
+        queue: QueueSlot,
         mode: LockMode,
         if_held: IfHeld,
     },
     /// Withdraw the request, or release the lock if it was granted.
-    End(LeaseId),
+    Release(GrantId),
     /// It was taken away: there is nothing to release.
-    Forget(LeaseId),
+    Forget(GrantId),
     /// Go so many times to the lock manager and back, one after the other, and then tell
-    /// [`Relay::confirmed`].
-    Confirm { lease: LeaseId, round_trips: u32 },
-    /// Call [`Relay::remind`] when [`MILLIS`] are over.
+    /// [`HandOff::confirmed`].
+    Confirm { grant: GrantId, round_trips: u32 },
+    /// Call [`HandOff::remind`] when [`MILLIS`] are over.
     Remind,
 }
 
@@ -135,12 +135,12 @@ pub(crate) struct Quirks {
 }
 
 #[derive(Debug)]
-pub(crate) struct Relay<W, R> {
+pub(crate) struct HandOff<W, R> {
     quirks: Quirks,
-    lines: Slab<Line>,
+    queues: Slab<Queue>,
     requests: Slab<Request<W, R>>,
-    leases: Leases,
-    orders: Vec<Order>,
+    grants: Grants,
+    commands: Vec<Command>,
     /// How many of these are being carried out, or were.
     taken: usize,
     wakes: VecDeque<W>,
@@ -152,28 +152,28 @@ pub(crate) struct Relay<W, R> {
 
 /// All that this context wants of one name.
 #[derive(Debug)]
-struct Line {
+struct Queue {
     /// Whether its lock is known to this context alone, so that no platform has to be
     /// asked: what is asked for is granted at once, and handed on without a bound.
     is_local: bool,
     waiting: List,
-    /// Those who queue with the platform themselves, each with a lease of its own.
+    /// Those who queue with the platform themselves, each with a grant of its own.
     alone: List,
     /// Tries that wait until the platform has heard of what we let go.
-    trying: List,
-    /// The lease that the head will have if none is handed on to it before.
-    next: Option<LeaseId>,
+    deferred: List,
+    /// The grant that the head will have if none is handed on to it before.
+    next: Option<GrantId>,
     /// More than one only if shared, or after a steal.
-    active: Vec<LeaseId>,
+    active: Vec<GrantId>,
     ending: Endings,
     /// How many requests were withdrawn that the platform may still have in its queue, by
     /// its [quirk](Quirks::queues_withdrawn).
     withdrawn: u32,
-    /// How many requests and leases know this line.
-    known_by: usize,
+    /// How many requests and grants know this queue.
+    references: usize,
 }
 
-/// How many leases of a line are ending, for the tries that wait for these: each for
+/// How many grants of a queue are ending, for the tries that wait for these: each for
 /// those before it, and not for all that come later.
 #[derive(Debug, Default)]
 struct Endings {
@@ -187,18 +187,18 @@ struct Endings {
 
 #[derive(Debug)]
 struct Request<W, R> {
-    line: LineSlot,
+    queue: QueueSlot,
     mode: LockMode,
     state: State<R>,
     since: f64,
-    /// The lease that it holds, or has to itself and waits for.
-    lease: Option<LeaseId>,
+    /// The grant that it holds, or has to itself and waits for.
+    grant: Option<GrantId>,
     waker: Option<W>,
-    /// In the line's `waiting`, `alone` or `trying`, or in the lease's `holders`.
+    /// In the queue's `waiting`, `alone` or `deferred`, or in the grant's `holders`.
     links: Links,
     if_held: IfHeld,
     passing: Passing,
-    /// Of a try that waits in `trying`: its batch.
+    /// Of a try that waits in `deferred`: its batch.
     epoch: u64,
 }
 
@@ -212,14 +212,14 @@ impl<W, R> Linked for Request<W, R> {
     }
 }
 
-impl<W, R: Clone + PartialEq> Relay<W, R> {
+impl<W, R: Clone + PartialEq> HandOff<W, R> {
     pub(crate) const fn new(quirks: Quirks) -> Self {
         Self {
             quirks,
-            lines: Slab::new(),
+            queues: Slab::new(),
             requests: Slab::new(),
-            leases: Leases::new(),
-            orders: Vec::new(),
+            grants: Grants::new(),
+            commands: Vec::new(),
             taken: 0,
             wakes: VecDeque::new(),
             is_reminded: false,
@@ -231,26 +231,26 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
         self.quirks = quirks;
     }
 
-    /// What is to be done next, with the relay unlocked: it runs foreign code.
-    pub(crate) fn next_order(&mut self) -> Option<Order> {
-        let Some(order) = self.orders.get_mut(self.taken) else {
-            self.orders.clear();
+    /// What is to be done next, with the rules unlocked: it runs foreign code.
+    pub(crate) fn next_command(&mut self) -> Option<Command> {
+        let Some(order) = self.commands.get_mut(self.taken) else {
+            self.commands.clear();
             self.taken = 0;
             return None;
         };
         self.taken += 1;
-        Some(core::mem::replace(order, Order::Remind))
+        Some(core::mem::replace(order, Command::Remind))
     }
 
-    /// Who is to be woken next, once there are no more orders.
+    /// Who is to be woken next, once there are no more commands.
     pub(crate) fn next_wake(&mut self) -> Option<W> {
         self.wakes.pop_front()
     }
 
-    /// Asks the platform for those who still wait behind a lease that is no longer young.
+    /// Asks the platform for those who still wait behind a grant that is no longer young.
     pub(crate) fn remind(&mut self, now: f64) {
         self.is_reminded = false;
-        self.settle_all(now);
+        self.reconcile_all(now);
     }
 
     /// The page is hidden, or can be seen again. The timers of a hidden page may come a
@@ -258,31 +258,31 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
     /// then the platform is asked at once.
     pub(crate) fn set_hidden(&mut self, is_hidden: bool, now: f64) {
         self.is_hidden = is_hidden;
-        self.settle_all(now);
+        self.reconcile_all(now);
     }
 
-    fn settle_all(&mut self, now: f64) {
-        let lines: Vec<LineSlot> = self.lines.iter().map(|(line, _)| line).collect();
-        for line in lines {
-            self.settle(line, now);
+    fn reconcile_all(&mut self, now: f64) {
+        let queues: Vec<QueueSlot> = self.queues.iter().map(|(queue, _)| queue).collect();
+        for queue in queues {
+            self.reconcile(queue, now);
         }
     }
 
     pub(crate) fn request(
         &mut self,
-        line: LineSlot,
+        queue: QueueSlot,
         mode: LockMode,
         if_held: IfHeld,
         passing: Passing,
         now: f64,
     ) -> RequestSlot {
-        self.lines[line].known_by += 1;
+        self.queues[queue].references += 1;
         let slot = self.requests.insert(Request {
-            line,
+            queue,
             mode,
             state: State::Pending,
             since: now,
-            lease: None,
+            grant: None,
             waker: None,
             links: Links::default(),
             if_held,
@@ -291,13 +291,13 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
         });
         match (if_held, passing) {
             (IfHeld::Queue, Passing::On) => {
-                let waiting = &mut self.lines[line].waiting;
+                let waiting = &mut self.queues[queue].waiting;
                 waiting.push_back(slot, &mut self.requests);
-                self.settle(line, now);
+                self.reconcile(queue, now);
             }
             (IfHeld::Refuse, _) => self.try_now(slot, now),
             (IfHeld::Queue, Passing::Off) => {
-                let alone = &mut self.lines[line].alone;
+                let alone = &mut self.queues[queue].alone;
                 alone.push_back(slot, &mut self.requests);
                 self.ask_alone(slot, now);
             }
@@ -323,59 +323,59 @@ impl<W, R: Clone + PartialEq> Relay<W, R> {
             State::Pending => false,
             _ => return,
         };
-        let (line, lease) = (request.line, request.lease.take());
+        let (queue, grant) = (request.queue, request.grant.take());
         request.state = State::Freed;
-        match lease {
-            Some(lease) if was_held => {
-                let holders = &mut self.leases[lease].holders;
+        match grant {
+            Some(grant) if was_held => {
+                let holders = &mut self.grants[grant].holders;
                 holders.unlink(slot, &mut self.requests);
-                self.settle(line, now);
-                let ended = self.leases.get(lease);
-                if ended.is_some_and(|lease| lease.phase == Phase::Ending) {
-                    self.leases[lease].request = Some(slot);
-                    self.requests[slot].lease = Some(lease);
+                self.reconcile(queue, now);
+                let ended = self.grants.get(grant);
+                if ended.is_some_and(|grant| grant.phase == Phase::Ending) {
+                    self.grants[grant].request = Some(slot);
+                    self.requests[slot].grant = Some(grant);
                     self.requests[slot].state = State::Releasing;
                 }
             }
-            Some(lease) => {
+            Some(grant) => {
                 self.waits_no_longer(slot);
-                self.end(lease);
+                self.end(grant);
             }
             None => {
-                let line_ref = &mut self.lines[line];
+                let queue_ref = &mut self.queues[queue];
                 let list = match self.requests[slot].if_held {
-                    IfHeld::Refuse => &mut line_ref.trying,
-                    IfHeld::Queue | IfHeld::Steal => &mut line_ref.waiting,
+                    IfHeld::Refuse => &mut queue_ref.deferred,
+                    IfHeld::Queue | IfHeld::Steal => &mut queue_ref.waiting,
                 };
                 list.unlink(slot, &mut self.requests);
-                self.settle(line, now);
+                self.reconcile(queue, now);
             }
         }
     }
 
     /// Forgets a request, after a [`release`](Self::release) if it still has something to
     /// give. Returns its waker, for the caller to drop where that can do no harm, and the
-    /// line if nobody uses that any more.
-    pub(crate) fn remove(&mut self, slot: RequestSlot, now: f64) -> (Option<W>, Option<LineSlot>) {
+    /// queue if nobody uses that any more.
+    pub(crate) fn remove(&mut self, slot: RequestSlot, now: f64) -> (Option<W>, Option<QueueSlot>) {
         self.release(slot, now);
         let request = self.requests.remove(slot);
         if self.requests.is_empty() && self.requests.capacity() > KEPT {
             self.requests = Slab::new();
         }
-        if let Some(lease) = request.lease {
-            self.leases[lease].request = None;
+        if let Some(grant) = request.grant {
+            self.grants[grant].request = None;
         }
-        (request.waker, self.leave(request.line))
+        (request.waker, self.leave(request.queue))
     }
 
     /// A try that waits for what this context has let go of waits no longer: the platform
     /// decides.
     pub(crate) fn try_at_once(&mut self, slot: RequestSlot, now: f64) {
         let request = &self.requests[slot];
-        let is_parked = request.if_held == IfHeld::Refuse && request.lease.is_none();
+        let is_parked = request.if_held == IfHeld::Refuse && request.grant.is_none();
         if is_parked && request.state == State::Pending {
-            let trying = &mut self.lines[request.line].trying;
-            trying.unlink(slot, &mut self.requests);
+            let deferred = &mut self.queues[request.queue].deferred;
+            deferred.unlink(slot, &mut self.requests);
             self.ask_alone(slot, now);
         }
     }

@@ -42,7 +42,7 @@ impl Claim {
             State::Pending => None,
             State::Held(_) => Some(Ok(true)),
             State::Busy => Some(Ok(false)),
-            State::TurnedDown(reason) => Some(Err(unavailable(describe(reason)))),
+            State::Rejected(reason) => Some(Err(unavailable(describe(reason)))),
             State::Lost(reason) => Some(Err(lost(key, reason))),
             State::Releasing | State::Freed => unreachable!("a claim is released by its guard"),
         })

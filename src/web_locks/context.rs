@@ -10,7 +10,7 @@ use super::named::Named;
 use super::platform::{is_node, lock_manager};
 use super::round_trip::round_trip;
 use super::{errand, page};
-use crate::core::handoff::{LeaseId, MILLIS, Order, Quirks, Settled};
+use crate::core::handoff::{Command, GrantId, MILLIS, Quirks, Settled};
 use crate::sync::{Mutex, MutexGuard, locked};
 use crate::tasks;
 use crate::time::{self, Stamp};
@@ -77,7 +77,7 @@ impl Context {
         if self.is_at_work.swap(true, Relaxed) {
             return;
         }
-        while let Some(order) = self.look(|relay| relay.next_order()) {
+        while let Some(order) = self.look(|relay| relay.next_command()) {
             self.follow(order);
         }
         self.is_at_work.store(false, Relaxed);
@@ -86,24 +86,24 @@ impl Context {
         }
     }
 
-    fn follow(&self, order: Order) {
+    fn follow(&self, order: Command) {
         match order {
-            Order::Ask {
-                lease,
-                line,
+            Command::Request {
+                grant,
+                queue,
                 mode,
                 if_held,
             } => {
-                let name = self.look(|relay| relay.name_of(line).to_owned());
-                let sent = page::watch().and_then(|()| errand::send(lease, &name, mode, if_held));
+                let name = self.look(|relay| relay.name_of(queue).to_owned());
+                let sent = page::watch().and_then(|()| errand::send(grant, &name, mode, if_held));
                 if let Err(why) = sent {
-                    self.step(|relay, now| relay.settled(lease, Settled::Failed(why), now));
+                    self.step(|relay, now| relay.settled(grant, Settled::Failed(why), now));
                 }
             }
-            Order::End(lease) => errand::end(lease),
-            Order::Forget(lease) => errand::forget(lease),
-            Order::Confirm { lease, round_trips } => tasks::spawn(confirm(lease, round_trips)),
-            Order::Remind => tasks::spawn(remind()),
+            Command::Release(grant) => errand::end(grant),
+            Command::Forget(grant) => errand::forget(grant),
+            Command::Confirm { grant, round_trips } => tasks::spawn(confirm(grant, round_trips)),
+            Command::Remind => tasks::spawn(remind()),
         }
     }
 
@@ -116,14 +116,14 @@ impl Context {
     }
 }
 
-async fn confirm(lease: LeaseId, round_trips: u32) {
+async fn confirm(grant: GrantId, round_trips: u32) {
     for _ in 0..round_trips {
         // Where there is none any more, it can hold nothing against us.
         if let Ok(locks) = lock_manager() {
             round_trip(&locks).await;
         }
     }
-    Context::here().act(|relay, now| relay.confirmed(lease, now));
+    Context::here().act(|relay, now| relay.confirmed(grant, now));
 }
 
 async fn remind() {

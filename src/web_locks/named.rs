@@ -5,30 +5,30 @@ use std::ops::{Deref, DerefMut};
 
 use super::wakers::Wakers;
 use crate::core::handoff::{
-    Asked, IfHeld, LeaseId, LineSlot, Own, Passing, Quirks, Reason, Relay, RequestSlot, Settled,
+    Asked, GrantId, HandOff, IfHeld, Own, Passing, QueueSlot, Quirks, Reason, RequestSlot, Settled,
 };
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
 
 #[derive(Debug)]
 pub(super) struct Named {
-    relay: Relay<Wakers, String>,
-    lines: HashMap<String, LineSlot, BuildHasher>,
-    /// By their lines.
-    names: HashMap<LineSlot, String, BuildHasher>,
+    relay: HandOff<Wakers, String>,
+    queues: HashMap<String, QueueSlot, BuildHasher>,
+    /// By their queues.
+    names: HashMap<QueueSlot, String, BuildHasher>,
 }
 
 impl Named {
     pub(super) fn new(quirks: Quirks) -> Self {
         Self {
-            relay: Relay::new(quirks),
-            lines: HashMap::default(),
+            relay: HandOff::new(quirks),
+            queues: HashMap::default(),
             names: HashMap::default(),
         }
     }
 
-    pub(super) fn name_of(&self, line: LineSlot) -> &str {
-        &self.names[&line]
+    pub(super) fn name_of(&self, queue: QueueSlot) -> &str {
+        &self.names[&queue]
     }
 
     pub(super) fn request(
@@ -39,16 +39,16 @@ impl Named {
         passing: Passing,
         now: f64,
     ) -> RequestSlot {
-        let line = match self.lines.get(name) {
-            Some(&line) => line,
+        let queue = match self.queues.get(name) {
+            Some(&queue) => queue,
             None => {
-                let line = self.relay.open(false);
-                self.lines.insert(name.to_owned(), line);
-                self.names.insert(line, name.to_owned());
-                line
+                let queue = self.relay.open(false);
+                self.queues.insert(name.to_owned(), queue);
+                self.names.insert(queue, name.to_owned());
+                queue
             }
         };
-        self.relay.request(line, mode, if_held, passing, now)
+        self.relay.request(queue, mode, if_held, passing, now)
     }
 
     pub(super) fn remove(&mut self, request: RequestSlot, now: f64) -> Option<Wakers> {
@@ -57,48 +57,48 @@ impl Named {
         wakers
     }
 
-    pub(super) fn settled(&mut self, lease: LeaseId, how: Settled<String>, now: f64) {
-        let unused = self.relay.settled(lease, how, now);
+    pub(super) fn settled(&mut self, grant: GrantId, how: Settled<String>, now: f64) {
+        let unused = self.relay.settled(grant, how, now);
         self.close(unused);
     }
 
-    pub(super) fn confirmed(&mut self, lease: LeaseId, now: f64) {
-        let unused = self.relay.confirmed(lease, now);
+    pub(super) fn confirmed(&mut self, grant: GrantId, now: f64) {
+        let unused = self.relay.confirmed(grant, now);
         self.close(unused);
     }
 
-    pub(super) fn freeze(&mut self) {
-        let unused = self.relay.freeze(&Reason::Cached);
+    pub(super) fn lose_all(&mut self) {
+        let unused = self.relay.lose_all(&Reason::Cached);
         self.close(unused);
     }
 
     pub(super) fn holds(&self, name: &str) -> bool {
-        let line = self.lines.get(name);
-        line.is_some_and(|&line| self.relay.holds(line))
+        let queue = self.queues.get(name);
+        queue.is_some_and(|&queue| self.relay.holds(queue))
     }
 
     /// Shows all that this context holds and waits for, with its name.
     pub(super) fn for_each_own(&self, mut show: impl FnMut(&str, Own)) {
         self.relay
-            .for_each_own(|own| show(&self.names[&own.line], own));
+            .for_each_own(|own| show(&self.names[&own.queue], own));
     }
 
     /// Shows what the platform may have to show of this context, with its name.
     pub(super) fn for_each_asked(&self, mut show: impl FnMut(&str, Asked)) {
         self.relay
-            .for_each_asked(|asked| show(&self.names[&asked.line], asked));
+            .for_each_asked(|asked| show(&self.names[&asked.queue], asked));
     }
 
-    fn close(&mut self, unused: impl IntoIterator<Item = LineSlot>) {
-        for line in unused {
-            if self.relay.close(line)
-                && let Some(name) = self.names.remove(&line)
+    fn close(&mut self, unused: impl IntoIterator<Item = QueueSlot>) {
+        for queue in unused {
+            if self.relay.close(queue)
+                && let Some(name) = self.names.remove(&queue)
             {
-                self.lines.remove(&name);
+                self.queues.remove(&name);
             }
         }
-        if self.lines.is_empty() && self.lines.capacity() > KEPT {
-            self.lines = HashMap::default();
+        if self.queues.is_empty() && self.queues.capacity() > KEPT {
+            self.queues = HashMap::default();
             self.names = HashMap::default();
         }
     }
@@ -109,7 +109,7 @@ const KEPT: usize = 64;
 
 /// For all that needs no name.
 impl Deref for Named {
-    type Target = Relay<Wakers, String>;
+    type Target = HandOff<Wakers, String>;
 
     fn deref(&self) -> &Self::Target {
         &self.relay

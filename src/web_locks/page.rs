@@ -13,9 +13,9 @@
 //! one of the locks, and then throws it away. WebKit (2.50) keeps it, with the worker
 //! frozen and its locks held, and others wait until they time out. Only the application
 //! can do something about that: in the page's own `pagehide`, end the worker, or tell it
-//! to release. (A message may be too late to be read before the freeze; ending it is not.)
+//! to release. (A message may be too late to be read before the lose_all; ending it is not.)
 //!
-//! A hidden page is listened for as well: its timers are no [reminders](Relay::set_hidden).
+//! A hidden page is listened for as well: its timers are no [reminders](HandOff::set_hidden).
 
 use std::cell::Cell;
 
@@ -25,9 +25,9 @@ use super::bindings::{Foreign, text, text_in};
 use super::context::Context;
 use super::named::describe;
 use super::platform::global;
-use crate::core::handoff::Reason;
 #[expect(unused_imports, reason = "the documentation refers to it")]
-use crate::core::handoff::Relay;
+use crate::core::handoff::HandOff;
+use crate::core::handoff::Reason;
 
 thread_local! {
     /// Of this page: with threads, each worker has an instance of the same memory.
@@ -68,7 +68,7 @@ fn lose_all() {
         if is_told {
             relay.for_each_own(|_, own| held += usize::from(own.is_held));
         }
-        relay.freeze();
+        relay.lose_all();
     });
     if held > 0 {
         let reason = describe(&Reason::Cached);

@@ -9,14 +9,14 @@ use alloc::vec::Vec;
 use wasm_bindgen::prelude::*;
 
 use crate::core::handoff::{
-    Ahead, IfHeld, LeaseId, LineSlot, Order, Passing, Quirks, Reason, Relay, Settled, State,
+    Ahead, Command, GrantId, HandOff, IfHeld, Passing, QueueSlot, Quirks, Reason, Settled, State,
 };
 use crate::core::{BrokenRule, LockMode, MAX_KEY_LEN, broken_rule};
 
 /// All that there is. A request is woken for by its own number. What the platform said is
 /// a number as well: JavaScript keeps the words.
 struct Edge {
-    rules: Relay<u32, u32>,
+    rules: HandOff<u32, u32>,
     /// More about what was returned last.
     detail: [u32; 3],
     /// A moment about what was returned last.
@@ -29,7 +29,7 @@ struct Edge {
 /// A request, or what the platform was asked for.
 struct Row {
     request: u32,
-    /// The line, above three bits.
+    /// The queue, above three bits.
     flags: u32,
     since: f64,
 }
@@ -40,7 +40,7 @@ struct Single(RefCell<Edge>);
 unsafe impl Sync for Single {}
 
 static EDGE: Single = Single(RefCell::new(Edge {
-    rules: Relay::new(Quirks {
+    rules: HandOff::new(Quirks {
         queues_withdrawn: false,
     }),
     detail: [0; 3],
@@ -86,14 +86,14 @@ pub fn open(is_local: bool) -> u32 {
 
 /// Forgets a lock that nobody uses. Returns whether that is so.
 #[wasm_bindgen]
-pub fn close(line: u32) -> bool {
-    with(|edge| edge.rules.close(line as usize))
+pub fn close(queue: u32) -> bool {
+    with(|edge| edge.rules.close(queue as usize))
 }
 
 /// `flags`: 1 shared, 2 not to wait, 4 to steal, 8 not to be handed on. Returns the number
 /// of the request, above the three bits of its state.
 #[wasm_bindgen]
-pub fn request(line: u32, flags: u32, now: f64) -> u32 {
+pub fn request(queue: u32, flags: u32, now: f64) -> u32 {
     let mode = match flags & 1 {
         0 => LockMode::Exclusive,
         _ => LockMode::Shared,
@@ -110,7 +110,7 @@ pub fn request(line: u32, flags: u32, now: f64) -> u32 {
     with(|edge| {
         let slot = edge
             .rules
-            .request(line as usize, mode, if_held, passing, now);
+            .request(queue as usize, mode, if_held, passing, now);
         *edge.rules.waker(slot) = Some(slot as u32);
         (slot as u32) << 3 | state_code(edge.rules.state(slot)) & 7
     })
@@ -130,7 +130,7 @@ fn state_code(state: &State<u32>) -> u32 {
         State::Pending => 0,
         State::Held(_) => 1,
         State::Busy => 2,
-        State::TurnedDown(why) => 3 | reason_code(why) << 3,
+        State::Rejected(why) => 3 | reason_code(why) << 3,
         State::Lost(why) => 4 | reason_code(why) << 3,
         State::Releasing => 5,
         State::Freed => 6,
@@ -149,7 +149,7 @@ fn reason_code(reason: &Reason<u32>) -> u32 {
     }
 }
 
-/// Frees a lock and forgets its request: 1, below the [line that is unused](unused); 0 if
+/// Frees a lock and forgets its request: 1, below the [queue that is unused](unused); 0 if
 /// that takes time; and [`TELL_THE_TIME`] if it depends on the time, and none was told.
 #[wasm_bindgen]
 pub fn free(request: u32, now: f64) -> u32 {
@@ -168,16 +168,16 @@ pub fn free(request: u32, now: f64) -> u32 {
 
 const TELL_THE_TIME: u32 = 2;
 
-/// Forgets a request, with what it holds or waits for. Returns the [line that is
+/// Forgets a request, with what it holds or waits for. Returns the [queue that is
 /// unused](unused).
 #[wasm_bindgen]
 pub fn remove(request: u32, now: f64) -> u32 {
     with(|edge| unused(edge.rules.remove(request as usize, now).1))
 }
 
-/// The line that nobody uses any more, plus one; or 0.
-fn unused(line: Option<LineSlot>) -> u32 {
-    line.map_or(0, |line| line as u32 + 1)
+/// The queue that nobody uses any more, plus one; or 0.
+fn unused(queue: Option<QueueSlot>) -> u32 {
+    queue.map_or(0, |queue| queue as u32 + 1)
 }
 
 /// A try that waits for what this context has released waits no longer.
@@ -190,14 +190,14 @@ pub fn try_at_once(request: u32, now: f64) {
 #[wasm_bindgen]
 pub fn next() -> u32 {
     with(|edge| {
-        let Some(order) = edge.rules.next_order() else {
+        let Some(order) = edge.rules.next_command() else {
             let changed = edge.rules.next_wake();
             return changed.map_or(0, |request| 1 | request << 3);
         };
         let (kind, grant) = match order {
-            Order::Ask {
-                lease,
-                line,
+            Command::Request {
+                grant,
+                queue,
                 mode,
                 if_held,
             } => {
@@ -206,17 +206,17 @@ pub fn next() -> u32 {
                     IfHeld::Refuse => 2,
                     IfHeld::Steal => 4,
                 };
-                edge.detail[1] = line as u32;
+                edge.detail[1] = queue as u32;
                 edge.detail[2] = is_shared(mode) | if_held;
-                (2, lease)
+                (2, grant)
             }
-            Order::End(lease) => (3, lease),
-            Order::Forget(lease) => (4, lease),
-            Order::Confirm { lease, round_trips } => {
+            Command::Release(grant) => (3, grant),
+            Command::Forget(grant) => (4, grant),
+            Command::Confirm { grant, round_trips } => {
                 edge.detail[1] = round_trips;
-                (5, lease)
+                (5, grant)
             }
-            Order::Remind => return 6,
+            Command::Remind => return 6,
         };
         edge.detail[0] = grant.serial;
         kind | grant.slot << 3
@@ -242,15 +242,15 @@ pub fn since() -> f64 {
 /// The platform has called back. Returns whether to keep the lock.
 #[wasm_bindgen(js_name = calledBack)]
 pub fn called_back(slot: u32, serial: u32, has_lock: bool, now: f64) -> bool {
-    let grant = LeaseId { slot, serial };
+    let grant = GrantId { slot, serial };
     with(|edge| edge.rules.called_back(grant, has_lock, now))
 }
 
 /// The promise of the platform's is settled: 0 resolved, 1 aborted, 2 failed, and what was
-/// said then. Returns the [line that is unused](unused).
+/// said then. Returns the [queue that is unused](unused).
 #[wasm_bindgen]
 pub fn settled(slot: u32, serial: u32, how: u32, said: u32, now: f64) -> u32 {
-    let grant = LeaseId { slot, serial };
+    let grant = GrantId { slot, serial };
     let how = match how {
         0 => Settled::Resolved,
         1 => Settled::Aborted,
@@ -259,17 +259,17 @@ pub fn settled(slot: u32, serial: u32, how: u32, said: u32, now: f64) -> u32 {
     with(|edge| unused(edge.rules.settled(grant, how, now)))
 }
 
-/// The round trips are done. Returns the [line that is unused](unused).
+/// The round trips are done. Returns the [queue that is unused](unused).
 #[wasm_bindgen]
 pub fn confirmed(slot: u32, serial: u32, now: f64) -> u32 {
-    let grant = LeaseId { slot, serial };
+    let grant = GrantId { slot, serial };
     with(|edge| unused(edge.rules.confirmed(grant, now)))
 }
 
 /// The page goes into the back/forward cache.
 #[wasm_bindgen]
-pub fn freeze() {
-    with(|edge| drop(edge.rules.freeze(&Reason::Cached)));
+pub fn lose_all() {
+    with(|edge| drop(edge.rules.lose_all(&Reason::Cached)));
 }
 
 /// The time of the reminder has come.
@@ -292,8 +292,8 @@ pub fn set_quirks(queues_withdrawn: bool) {
 
 /// Whether this context holds the lock.
 #[wasm_bindgen]
-pub fn holds(line: u32) -> bool {
-    with(|edge| edge.rules.holds(line as usize))
+pub fn holds(queue: u32) -> bool {
+    with(|edge| edge.rules.holds(queue as usize))
 }
 
 /// Whether one of this context is in the way of a request that waits. If so, `detail` has
@@ -328,7 +328,7 @@ pub fn list_own() -> u32 {
             let is_asked_for = u32::from(own.is_asked_for) << 2;
             rows.push(Row {
                 request: own.request as u32,
-                flags: (own.line as u32) << 3 | is_shared(own.mode) | is_held | is_asked_for,
+                flags: (own.queue as u32) << 3 | is_shared(own.mode) | is_held | is_asked_for,
                 since: own.since,
             });
         });
@@ -347,7 +347,7 @@ pub fn list_asked() -> u32 {
             let is_granted = u32::from(asked.is_granted) << 1;
             rows.push(Row {
                 request: 0,
-                flags: (asked.line as u32) << 3 | is_shared(asked.mode) | is_granted,
+                flags: (asked.queue as u32) << 3 | is_shared(asked.mode) | is_granted,
                 since: 0.0,
             });
         });

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{IfHeld, LineSlot, Passing, Quirks, Relay, RequestSlot, State};
+use super::{HandOff, IfHeld, Passing, QueueSlot, Quirks, RequestSlot, State};
 use crate::guard::LockMode::{self, Exclusive, Shared};
 
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +48,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let mode = prop_oneof![Just(Exclusive), Just(Shared)];
     let if_held =
         prop_oneof![4 => Just(IfHeld::Queue), 2 => Just(IfHeld::Refuse), 1 => Just(IfHeld::Steal)];
-    let ask = (0..2_usize, mode, if_held).prop_map(|(line, mode, if_held)| {
+    let ask = (0..2_usize, mode, if_held).prop_map(|(queue, mode, if_held)| {
         let mode = if if_held == IfHeld::Steal {
             Exclusive
         } else {
             mode
         };
-        Step::Ask(line, mode, if_held)
+        Step::Ask(queue, mode, if_held)
     });
     let remove = (0..64_usize).prop_map(Step::Remove);
     let step = prop_oneof![6 => ask, 5 => remove, 1 => Just(Step::Freeze), 1 => Just(Step::Remind)];
@@ -64,15 +64,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #[test]
     fn local_locks_are_as_the_specification_has_them(steps in steps()) {
-        let mut relay: Relay<RequestSlot, ()> = Relay::new(Quirks::default());
-        let lines: [LineSlot; 2] = [(); 2].map(|()| relay.open(true));
+        let mut relay: HandOff<RequestSlot, ()> = HandOff::new(Quirks::default());
+        let queues: [QueueSlot; 2] = [(); 2].map(|()| relay.open(true));
         let mut models = [Model::default(), Model::default()];
         let mut lost: Vec<(usize, RequestSlot)> = Vec::new();
         for (now, step) in steps.into_iter().enumerate() {
             let now = now as f64 * 7.0;
             match step {
                 Step::Ask(at, mode, if_held) => {
-                    let slot = relay.request(lines[at], mode, if_held, Passing::On, now);
+                    let slot = relay.request(queues[at], mode, if_held, Passing::On, now);
                     *relay.waker(slot) = Some(slot);
                     let queue = &mut models[at].queue;
                     let is_held = false;
@@ -108,12 +108,12 @@ proptest! {
                     lost.retain(|one| one.1 != slot);
                     models[at].grant();
                     let is_unused = models[at].queue.is_empty() && !lost.iter().any(|one| one.0 == at);
-                    prop_assert_eq!(unused, is_unused.then_some(lines[at]));
+                    prop_assert_eq!(unused, is_unused.then_some(queues[at]));
                 }
-                Step::Freeze => prop_assert!(relay.freeze(&super::Reason::Cached).is_empty()),
+                Step::Freeze => prop_assert!(relay.lose_all(&super::Reason::Cached).is_empty()),
                 Step::Remind => relay.remind(now),
             }
-            prop_assert_eq!(relay.next_order(), None, "no platform is asked for anything");
+            prop_assert_eq!(relay.next_command(), None, "no platform is asked for anything");
             while let Some(woken) = relay.next_wake() {
                 let mut all = models.iter().flat_map(|model| &model.queue).map(|one| one.slot);
                 let is_there = all.any(|slot| slot == woken) || lost.iter().any(|one| one.1 == woken);
@@ -134,7 +134,7 @@ proptest! {
                         prop_assert!(model.queue.iter().any(|other| other.is_held && other.slot == ahead.holder));
                     }
                 }
-                prop_assert_eq!(relay.holds(lines[at]), model.queue.iter().any(|one| one.is_held));
+                prop_assert_eq!(relay.holds(queues[at]), model.queue.iter().any(|one| one.is_held));
             }
             for &(_, slot) in &lost {
                 prop_assert!(matches!(relay.state(slot), State::Lost(super::Reason::Stolen)));

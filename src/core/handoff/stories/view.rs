@@ -1,4 +1,4 @@
-//! What can be seen of a relay from outside.
+//! What can be seen of the rules from outside.
 
 use super::super::Ahead;
 use super::super::simulation::World;
@@ -99,7 +99,7 @@ fn all_that_hold_and_wait_are_shown_as_of_now() {
 }
 
 #[test]
-fn all_readers_of_one_lease_are_shown() {
+fn all_readers_of_one_grant_are_shown() {
     let (mut world, first) = world_with(shared(lock(0)));
     let start = world.now();
     world.pass(1.0);
