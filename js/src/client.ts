@@ -86,11 +86,11 @@ export class Client {
   readonly #said: string[] = [];
   #saidLast = 0;
   #isAtWork = false;
-  readonly #grants = new PlatformGrants(this);
+  /** Not before the platform is asked for anything: to find out where we are takes a while in Node. */
+  #grants: PlatformGrants | undefined;
 
   constructor(memory: WebAssembly.Memory) {
     this.#memory = memory;
-    core.setQuirks(isNode());
   }
 
   space(prefix: string | undefined): Space {
@@ -106,9 +106,18 @@ export class Client {
 
   #open(space: Space, key: string): Queue {
     this.check('key', key);
+    if (space.prefix !== undefined) this.#platform();
     const queue = { line: core.open(space.prefix === undefined), key, space };
     space.queues.set(key, queue);
     return (this.#queues[queue.line] = queue);
+  }
+
+  #platform(): PlatformGrants {
+    if (!this.#grants) {
+      core.setQuirks(isNode());
+      this.#grants = new PlatformGrants(this);
+    }
+    return this.#grants;
   }
 
   /** A queue outside of the rules for keys, for use of our own. */
@@ -326,11 +335,11 @@ export class Client {
     } else if (effect === Effect.Remind) {
       this.#remind();
     } else if (effect === Effect.Request) {
-      this.#grants.ask(number, core.detail(0), this.nameOf(core.detail(1)), core.detail(2));
+      this.#platform().ask(number, core.detail(0), this.nameOf(core.detail(1)), core.detail(2));
     } else if (effect === Effect.Confirm) {
-      void this.#grants.confirm(number, core.detail(0), core.detail(1));
+      void this.#platform().confirm(number, core.detail(0), core.detail(1));
     } else {
-      this.#grants.end(number, core.detail(0), effect === Effect.Release);
+      this.#platform().end(number, core.detail(0), effect === Effect.Release);
     }
   }
 

@@ -44,15 +44,19 @@ function whyMissing(): string {
 
 /** What runs us, if it is no browser, and its version. All of them call themselves Node as well. */
 function runtime(): [name: string, version: string] | undefined {
-  const agent = read(() => (globalThis as Host).navigator?.userAgent);
-  if (agent === 'Cloudflare-Workers') return ['workerd', agent];
-  const versions = read(() => (globalThis as Host).process?.versions);
+  if (isWorkerd()) return ['workerd', WORKERD];
   for (const name of ['Bun', 'Deno', 'Node']) {
-    const version = read(() => versions?.[name.toLowerCase()]);
+    const version = versionOf(name);
     if (typeof version === 'string') return [name, version];
   }
   return undefined;
 }
+
+const versionOf = (name: string) => read(() => (globalThis as Host).process?.versions?.[name.toLowerCase()]);
+
+const WORKERD = 'Cloudflare-Workers';
+
+const isWorkerd = () => read(() => (globalThis as Host).navigator?.userAgent) === WORKERD;
 
 let isNodeHere: boolean | undefined;
 
@@ -62,7 +66,7 @@ let isNodeHere: boolean | undefined;
  *
  * @internal
  */
-export const isNode = (): boolean => (isNodeHere ??= runtime() !== undefined && !isPageOfElectron());
+export const isNode = (): boolean => (isNodeHere ??= (typeof versionOf('Node') === 'string' || isWorkerd()) && !isPageOfElectron());
 
 /** Electron can give its pages and their workers Node's `process`. Their `navigator` is Chromium's all the same. */
 const isPageOfElectron = () =>

@@ -1,21 +1,24 @@
-//! The hand-off: how the tasks of one page, worker or thread share what the platform
-//! grants them.
+//! Hand-off: how the tasks of one page, worker or thread share what the platform grants
+//! them. (The design is known as lock cohorting.)
 //!
 //! A round trip to the browser's lock manager takes a tenth of a millisecond, and
 //! Node's queue gets slower with every waiter. So the requests that one context makes
-//! for one name stand in a [`Queue`] of its own, and the platform knows of two of them at
+//! for one lock stand in a [`Queue`] of its own, and the platform knows of two of them at
 //! most: whoever holds, by a *grant*, and the first of those who wait, by the request
 //! for the `next` grant. A holder that is done hands its grant on to the head of the
 //! queue, without asking anybody, as long as the grant is young ([`TURNS`], [`MILLIS`]).
-//! So nothing is asked for before it is that old. After that the platform's lock is let
-//! go, and whoever queued there in the meantime, in whatever tab, has it before `next`.
+//! So nothing is asked for before it is that old. After that the platform's lock is
+//! released, and whoever queued there in the meantime, in whatever tab, has it before `next`.
 //!
-//! A plain state machine like the [lock table](crate::table): it is told what tasks want
-//! and what the platform answers, and says what to [order](Command) of the platform and
-//! whom to wake. `W` wakes a task. What the code relies on:
+//! Local locks, which no platform knows, are the same with a platform that grants at once:
+//! then a grant is handed on without a bound.
+//!
+//! A plain state machine: it is told what tasks want and what the platform answers, and says
+//! what to [command](Command) the platform and whom to wake. It knows a lock by the number of
+//! its queue; `W` wakes a task, and `R` is what the platform said. What the code relies on:
 //!
 //! - only the head of a queue is ever granted, so a queue is first come, first served;
-//! - a grant in [`Phase::Active`] has a holder: [`HandOff::settle`] passes it on or ends it;
+//! - a grant in [`Phase::Active`] has a holder: [`HandOff::reconcile`] hands it on or releases it;
 //! - `next` is asked for while somebody waits, in the mode of the head; not while a grant
 //!   may still be handed to that one, but then there is a [reminder](HandOff::remind);
 //! - what does not wait its turn in the queue (a try, a steal, a manager that does not
@@ -97,7 +100,7 @@ pub(crate) enum State<R> {
     Rejected(Reason<R>),
     /// Taken away, after it was granted or when its turn was near, and why.
     Lost(Reason<R>),
-    /// Its holder has let go; the platform may not know yet.
+    /// Its holder has released it; the platform may not know yet.
     Releasing,
     Freed,
 }
