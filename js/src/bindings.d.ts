@@ -6,19 +6,19 @@ declare module '#wasm-glue' {
   export type RequestNumber = number;
 
   /** Names the queue of a lock, from {@link open} until {@link close}. */
-  export type LineNumber = number;
+  export type QueueNumber = number;
 
   /** Where a key is written for {@link checkKey}; a longer one is too long. */
   export function keyBuffer(): number;
   /** Which rule a key breaks: see `messages.ts`. */
   export function checkKey(length: number): number;
 
-  export function open(isLocal: boolean): LineNumber;
+  export function open(isLocal: boolean): QueueNumber;
   /** Forgets a queue, unless it is in use. */
-  export function close(line: LineNumber): boolean;
+  export function close(queue: QueueNumber): boolean;
 
   /** The number of a new request and its state, three bits. */
-  export function request(line: LineNumber, flags: number, now: number): number;
+  export function request(queue: QueueNumber, flags: number, now: number): number;
   /** Three bits for the state and four for the reason, before the number of what was said. */
   export function state(request: RequestNumber): number;
   /**
@@ -44,7 +44,7 @@ declare module '#wasm-glue' {
   export function setHidden(isHidden: boolean, now: number): void;
   export function setQuirks(queuesWithdrawn: boolean): void;
 
-  export function holds(line: LineNumber): boolean;
+  export function holds(queue: QueueNumber): boolean;
   /** Whether somebody of this context is in the way; then `detail` has the holder and the number in front. */
   export function ahead(request: RequestNumber, most: number): boolean;
   /** How many rows {@link row} has: the requests of this context. */

@@ -3,7 +3,7 @@
 // the next step's business.
 
 import * as core from '#wasm-glue';
-import type { LineNumber, RequestNumber } from '#wasm-glue';
+import type { QueueNumber, RequestNumber } from '#wasm-glue';
 import { now, startTimer, timer } from './clock.js';
 import { invalid } from './messages.js';
 import { keyOf } from './keys.js';
@@ -58,7 +58,7 @@ export interface Space {
 
 /** @internal The requests for one lock. */
 export interface Queue {
-  readonly line: LineNumber;
+  readonly number: QueueNumber;
   readonly key: string;
   readonly space: Space;
 }
@@ -107,9 +107,9 @@ export class Client {
   #open(space: Space, key: string): Queue {
     this.check('key', key);
     if (space.prefix !== undefined) this.#platform();
-    const queue = { line: core.open(space.prefix === undefined), key, space };
+    const queue = { number: core.open(space.prefix === undefined), key, space };
     space.queues.set(key, queue);
-    return (this.#queues[queue.line] = queue);
+    return (this.#queues[queue.number] = queue);
   }
 
   #platform(): PlatformGrants {
@@ -122,8 +122,8 @@ export class Client {
 
   /** A queue outside of the rules for keys, for use of our own. */
   ownQueue(name: string): Queue {
-    const queue = { line: core.open(false), key: name, space: { prefix: '', queues: new Map() } };
-    return (this.#queues[queue.line] = queue);
+    const queue = { number: core.open(false), key: name, space: { prefix: '', queues: new Map() } };
+    return (this.#queues[queue.number] = queue);
   }
 
   /** @throws LockError `INVALID_KEY` or `INVALID_NAMESPACE` */
@@ -141,16 +141,14 @@ export class Client {
     return core.checkKey(length);
   }
 
-  nameOf(line: LineNumber): string {
-    const queue = this.#queues[line] as Queue;
+  nameOf(number: QueueNumber): string {
+    const queue = this.#queues[number] as Queue;
     return queue.space.prefix + queue.key;
   }
 
-  queueOf = (line: LineNumber): Queue => this.#queues[line] as Queue;
-
   /** Makes a request. Returns its number before the three bits of its state. */
   ask(queue: Queue, what: number, label?: string): number {
-    const asked = core.request(queue.line, what, now());
+    const asked = core.request(queue.number, what, now());
     const request = asked >>> 3;
     if (label !== undefined) this.#labels.set(request, label);
     this.run();
@@ -229,17 +227,17 @@ export class Client {
     this.run();
   }
 
-  /** Nobody uses the queue that is named by `line`, less one. */
-  #unused(line: number): void {
-    if (!line) return;
-    const { key, space } = this.#queues[line - 1] as Queue;
-    if (space.queues.size > KEPT || space.prefix === '') this.#close(line - 1, space, key);
+  /** Nobody uses the queue of this number, less one. */
+  #unused(number: number): void {
+    if (!number) return;
+    const { key, space } = this.#queues[number - 1] as Queue;
+    if (space.queues.size > KEPT || space.prefix === '') this.#close(number - 1, space, key);
   }
 
-  #close(line: LineNumber, space: Space, key: string): void {
-    if (!core.close(line)) return;
+  #close(number: QueueNumber, space: Space, key: string): void {
+    if (!core.close(number)) return;
     space.queues.delete(key);
-    this.#queues[line] = undefined;
+    this.#queues[number] = undefined;
   }
 
   /** The platform has called back. Returns whether to keep the lock; {@link run} is left to the caller. */
@@ -268,8 +266,8 @@ export class Client {
   /** This page goes into the back/forward cache. */
   freeze(): void {
     core.freeze();
-    for (const [line, queue] of this.#queues.entries()) {
-      if (queue && queue.space.queues.size > KEPT) this.#close(line, queue.space, queue.key);
+    for (const [number, queue] of this.#queues.entries()) {
+      if (queue && queue.space.queues.size > KEPT) this.#close(number, queue.space, queue.key);
     }
     this.run();
   }
@@ -280,7 +278,7 @@ export class Client {
   }
 
   holds(queue: Queue): boolean {
-    return core.holds(queue.line);
+    return core.holds(queue.number);
   }
 
   /** Who of this context is in the way of a request that waits. */

@@ -31,7 +31,7 @@ pub(super) struct Claim {
 impl Claim {
     pub(super) fn new(name: &str, mode: LockMode, if_held: IfHeld, passing: Passing) -> Self {
         let context = Context::here();
-        let slot = context.act(|relay, now| relay.request(name, mode, if_held, passing, now));
+        let slot = context.act(|rules, now| rules.request(name, mode, if_held, passing, now));
         Self { context, slot }
     }
 
@@ -56,7 +56,7 @@ impl Claim {
             Some(answer) => answer,
             None => {
                 self.context
-                    .act(|relay, now| relay.try_at_once(self.slot, now));
+                    .act(|rules, now| rules.try_at_once(self.slot, now));
                 self.answer(key).await
             }
         }
@@ -73,11 +73,11 @@ impl Claim {
 
     /// Who of this context is in the way.
     pub(super) fn ahead(&self, most: usize) -> Option<Ahead> {
-        self.context.look(|relay| relay.ahead_of(self.slot, most))
+        self.context.look(|rules| rules.ahead_of(self.slot, most))
     }
 
     fn look<T>(&self, look: impl FnOnce(&Standing) -> T) -> T {
-        self.context.look(|relay| look(relay.state(self.slot)))
+        self.context.look(|rules| look(rules.state(self.slot)))
     }
 
     /// Waits until `pick` finds in the state what it looks for.
@@ -88,11 +88,11 @@ impl Claim {
         };
         poll_fn(|cx| {
             let waker = cx.waker().clone();
-            let (found, unused) = self.context.look(|relay| {
-                if let Some(found) = pick(relay.state(self.slot)) {
+            let (found, unused) = self.context.look(|rules| {
+                if let Some(found) = pick(rules.state(self.slot)) {
                     return (Poll::Ready(found), Some(waker));
                 }
-                let wakers = relay.waker(self.slot).get_or_insert_default();
+                let wakers = rules.waker(self.slot).get_or_insert_default();
                 (Poll::Pending, wakers.set(&mut watch.waker, waker))
             });
             // Unlocked: the last waker of a task drops the task.
@@ -115,7 +115,7 @@ impl Drop for Watch<'_> {
             return;
         };
         let Claim { context, slot } = self.claim;
-        let removed = context.look(|relay| relay.waker(*slot).as_mut()?.remove(waker));
+        let removed = context.look(|rules| rules.waker(*slot).as_mut()?.remove(waker));
         // Unlocked, as above.
         drop(removed);
     }
@@ -132,11 +132,11 @@ impl fmt::Debug for Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let forget = |relay: &mut Named, now| relay.remove(self.slot, now);
+        let forget = |rules: &mut Named, now| rules.remove(self.slot, now);
         // Without a look at the clock where nothing can follow.
         let wakers = match self.is_at_work() {
             true => self.context.act(forget),
-            false => self.context.look(|relay| forget(relay, 0.0)),
+            false => self.context.look(|rules| forget(rules, 0.0)),
         };
         drop(wakers);
     }
@@ -162,7 +162,7 @@ impl WebLockGuard {
     /// context has it.
     pub(crate) fn let_go(&self) -> bool {
         let Claim { context, slot } = &self.claim;
-        context.act(|relay, now| relay.release(*slot, now));
+        context.act(|rules, now| rules.release(*slot, now));
         self.claim.look(is_free)
     }
 }

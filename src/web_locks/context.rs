@@ -1,5 +1,5 @@
 //! [`Context`]: this page, worker or thread before the platform's lock manager. It tells
-//! the [relay](crate::core::handoff) what happens, and carries out what follows.
+//! the [rules](crate::core::handoff) what happens, and carries out what follows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,7 +20,7 @@ use crate::time::{self, Stamp};
 /// is dropped on another one, the orders wait here until its own next uses a lock.
 #[derive(Debug)]
 pub(super) struct Context {
-    relay: Mutex<Named>,
+    rules: Mutex<Named>,
     /// Whether orders are being carried out. (By the thread whose context it is, and by no
     /// other: it is atomic for the sake of `Sync` alone.)
     is_at_work: AtomicBool,
@@ -36,7 +36,7 @@ impl Context {
             queues_withdrawn: is_node(),
         };
         Self {
-            relay: Mutex::new(Named::new(quirks)),
+            rules: Mutex::new(Named::new(quirks)),
             is_at_work: AtomicBool::new(false),
         }
     }
@@ -46,7 +46,7 @@ impl Context {
         CONTEXT.with(Arc::clone)
     }
 
-    /// Takes a step of the relay, at the present time, and does what follows from it.
+    /// Takes a step of the rules, at the present time, and does what follows from it.
     pub(super) fn act<T>(&self, step: impl FnOnce(&mut Named, f64) -> T) -> T {
         let output = self.step(step);
         if self.is_here() {
@@ -55,19 +55,19 @@ impl Context {
         output
     }
 
-    /// Takes a step of the relay, and leaves it to the caller to [carry out](Self::carry_out)
+    /// Takes a step of the rules, and leaves it to the caller to [carry out](Self::carry_out)
     /// what follows from it.
     pub(super) fn step<T>(&self, step: impl FnOnce(&mut Named, f64) -> T) -> T {
         let now = Stamp::now().millis();
-        step(&mut self.relay(), now)
+        step(&mut self.rules(), now)
     }
 
-    /// Looks at the relay.
+    /// Looks at the rules.
     pub(super) fn look<T>(&self, look: impl FnOnce(&mut Named) -> T) -> T {
-        look(&mut self.relay())
+        look(&mut self.rules())
     }
 
-    /// Carries out all orders, one after the other and each to its end. The relay is
+    /// Carries out all orders, one after the other and each to its end. The rules is
     /// unlocked meanwhile: this is foreign code and may come back here. What then follows
     /// stands behind the other orders, for this loop to do: so nothing is ended before it
     /// was sent, and a thousand who are refused at once need no more of the stack than one.
@@ -77,11 +77,11 @@ impl Context {
         if self.is_at_work.swap(true, Relaxed) {
             return;
         }
-        while let Some(order) = self.look(|relay| relay.next_command()) {
+        while let Some(order) = self.look(|rules| rules.next_command()) {
             self.follow(order);
         }
         self.is_at_work.store(false, Relaxed);
-        while let Some(wakers) = self.look(|relay| relay.next_wake()) {
+        while let Some(wakers) = self.look(|rules| rules.next_wake()) {
             wakers.into_iter().for_each(Waker::wake);
         }
     }
@@ -94,10 +94,10 @@ impl Context {
                 mode,
                 if_held,
             } => {
-                let name = self.look(|relay| relay.name_of(queue).to_owned());
+                let name = self.look(|rules| rules.name_of(queue).to_owned());
                 let sent = page::watch().and_then(|()| errand::send(grant, &name, mode, if_held));
                 if let Err(why) = sent {
-                    self.step(|relay, now| relay.settled(grant, Settled::Failed(why), now));
+                    self.step(|rules, now| rules.settled(grant, Settled::Failed(why), now));
                 }
             }
             Command::Release(grant) => errand::end(grant),
@@ -111,8 +111,8 @@ impl Context {
         CONTEXT.with(|here| std::ptr::eq(&**here, self))
     }
 
-    fn relay(&self) -> MutexGuard<'_, Named> {
-        locked(&self.relay, "the relay panicked earlier")
+    fn rules(&self) -> MutexGuard<'_, Named> {
+        locked(&self.rules, "the rules panicked earlier")
     }
 }
 
@@ -123,7 +123,7 @@ async fn confirm(grant: GrantId, round_trips: u32) {
             round_trip(&locks).await;
         }
     }
-    Context::here().act(|relay, now| relay.confirmed(grant, now));
+    Context::here().act(|rules, now| rules.confirmed(grant, now));
 }
 
 async fn remind() {
@@ -133,5 +133,5 @@ async fn remind() {
         Ok(()) => 0.0,
         Err(_) => MILLIS,
     };
-    Context::here().act(|relay, now| relay.remind(now + moved));
+    Context::here().act(|rules, now| rules.remind(now + moved));
 }

@@ -1,7 +1,7 @@
-//! Errands: what there is in the browser for each grant of the [relay](crate::core::handoff),
+//! Errands: what there is in the browser for each grant of the [rules](crate::core::handoff),
 //! from the call of `navigator.locks.request()` until its end is ordered or said.
 //!
-//! Nothing is decided here: what the browser says goes to the relay, with the number of
+//! Nothing is decided here: what the browser says goes to the rules, with the number of
 //! the grant that it is about, which is bound to each of the functions that it calls. They
 //! are bound anew for each request, and made once for each thread, so there is always one
 //! to call, however late.
@@ -243,11 +243,11 @@ fn on_answer(grant: GrantId, lock: &JsValue) -> JsValue {
     // `undefined` is nothing that a browser calls back with, and no lock.
     let has_lock = !lock.is_null() && !lock.is_undefined();
     let context = Context::here();
-    let is_wanted = context.step(|relay, now| relay.called_back(grant, has_lock, now));
+    let is_wanted = context.step(|rules, now| rules.called_back(grant, has_lock, now));
     let held = is_wanted.then(|| hold(grant)).flatten();
     if is_wanted && held.is_none() {
         let why = String::from("the promise to hold the lock on could not be made");
-        context.step(|relay, now| relay.settled(grant, Settled::Failed(why), now));
+        context.step(|rules, now| rules.settled(grant, Settled::Failed(why), now));
         forget(grant);
     }
     // Now that what holds it is in its place: somebody might let go of it at once.
@@ -265,7 +265,7 @@ fn hold(grant: GrantId) -> Option<JsValue> {
 /// The promise of the request is settled.
 fn on_settled(grant: GrantId, how: Settled<String>) {
     forget(grant);
-    Context::here().act(|relay, now| relay.settled(grant, how, now));
+    Context::here().act(|rules, now| rules.settled(grant, how, now));
 }
 
 /// Nothing in `work` may run foreign code.

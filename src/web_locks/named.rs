@@ -12,7 +12,7 @@ use crate::hash::BuildHasher;
 
 #[derive(Debug)]
 pub(super) struct Named {
-    relay: HandOff<Wakers, String>,
+    rules: HandOff<Wakers, String>,
     queues: HashMap<String, QueueSlot, BuildHasher>,
     /// By their queues.
     names: HashMap<QueueSlot, String, BuildHasher>,
@@ -21,7 +21,7 @@ pub(super) struct Named {
 impl Named {
     pub(super) fn new(quirks: Quirks) -> Self {
         Self {
-            relay: HandOff::new(quirks),
+            rules: HandOff::new(quirks),
             queues: HashMap::default(),
             names: HashMap::default(),
         }
@@ -42,56 +42,56 @@ impl Named {
         let queue = match self.queues.get(name) {
             Some(&queue) => queue,
             None => {
-                let queue = self.relay.open(false);
+                let queue = self.rules.open(false);
                 self.queues.insert(name.to_owned(), queue);
                 self.names.insert(queue, name.to_owned());
                 queue
             }
         };
-        self.relay.request(queue, mode, if_held, passing, now)
+        self.rules.request(queue, mode, if_held, passing, now)
     }
 
     pub(super) fn remove(&mut self, request: RequestSlot, now: f64) -> Option<Wakers> {
-        let (wakers, unused) = self.relay.remove(request, now);
+        let (wakers, unused) = self.rules.remove(request, now);
         self.close(unused);
         wakers
     }
 
     pub(super) fn settled(&mut self, grant: GrantId, how: Settled<String>, now: f64) {
-        let unused = self.relay.settled(grant, how, now);
+        let unused = self.rules.settled(grant, how, now);
         self.close(unused);
     }
 
     pub(super) fn confirmed(&mut self, grant: GrantId, now: f64) {
-        let unused = self.relay.confirmed(grant, now);
+        let unused = self.rules.confirmed(grant, now);
         self.close(unused);
     }
 
     pub(super) fn lose_all(&mut self) {
-        let unused = self.relay.lose_all(&Reason::Cached);
+        let unused = self.rules.lose_all(&Reason::Cached);
         self.close(unused);
     }
 
     pub(super) fn holds(&self, name: &str) -> bool {
         let queue = self.queues.get(name);
-        queue.is_some_and(|&queue| self.relay.holds(queue))
+        queue.is_some_and(|&queue| self.rules.holds(queue))
     }
 
     /// Shows all that this context holds and waits for, with its name.
     pub(super) fn for_each_own(&self, mut show: impl FnMut(&str, Own)) {
-        self.relay
+        self.rules
             .for_each_own(|own| show(&self.names[&own.queue], own));
     }
 
     /// Shows what the platform may have to show of this context, with its name.
     pub(super) fn for_each_asked(&self, mut show: impl FnMut(&str, Asked)) {
-        self.relay
+        self.rules
             .for_each_asked(|asked| show(&self.names[&asked.queue], asked));
     }
 
     fn close(&mut self, unused: impl IntoIterator<Item = QueueSlot>) {
         for queue in unused {
-            if self.relay.close(queue)
+            if self.rules.close(queue)
                 && let Some(name) = self.names.remove(&queue)
             {
                 self.queues.remove(&name);
@@ -112,13 +112,13 @@ impl Deref for Named {
     type Target = HandOff<Wakers, String>;
 
     fn deref(&self) -> &Self::Target {
-        &self.relay
+        &self.rules
     }
 }
 
 impl DerefMut for Named {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.relay
+        &mut self.rules
     }
 }
 

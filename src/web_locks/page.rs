@@ -64,11 +64,11 @@ fn lose_all() {
     // Asked first: in the npm package nothing is ever logged, nor is the code for it there.
     let is_told = log::log_enabled!(target: "crosslock", log::Level::Warn);
     let mut held = 0;
-    Context::here().act(|relay, _| {
+    Context::here().act(|rules, _| {
         if is_told {
-            relay.for_each_own(|_, own| held += usize::from(own.is_held));
+            rules.for_each_own(|_, own| held += usize::from(own.is_held));
         }
-        relay.lose_all();
+        rules.lose_all();
     });
     if held > 0 {
         let reason = describe(&Reason::Cached);
@@ -85,10 +85,10 @@ fn listen(to: &Foreign, event: &str, listener: impl Fn(Foreign) + 'static) -> Re
     })
 }
 
-/// Tells the relay whether the page is hidden.
+/// Tells the rules whether the page is hidden.
 fn look() {
     let document = global().document();
     let visibility = text_in(document.and_then(|document| document.visibility_state()));
     let is_hidden = visibility.as_deref() == Some("hidden");
-    Context::here().act(|relay, now| relay.set_hidden(is_hidden, now));
+    Context::here().act(|rules, now| rules.set_hidden(is_hidden, now));
 }

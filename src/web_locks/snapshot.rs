@@ -72,8 +72,8 @@ struct Own {
 #[inline(never)]
 fn own(prefix: &str) -> Vec<Own> {
     let mut all = Vec::new();
-    Context::here().look(|relay| {
-        relay.for_each_own(|name, own| {
+    Context::here().look(|rules| {
+        rules.for_each_own(|name, own| {
             if let Some(key) = names::key_of(prefix, name) {
                 all.push(Own {
                     info: LockInfo::new(key, own.mode),
@@ -154,8 +154,8 @@ impl Asked {
 
 fn asked(prefix: &str) -> Asked {
     let mut all: Vec<(String, LockMode, [usize; 2])> = Vec::new();
-    Context::here().look(|relay| {
-        relay.for_each_asked(|name, asked| {
+    Context::here().look(|rules| {
+        rules.for_each_asked(|name, asked| {
             let Some(key) = names::key_of(prefix, name) else {
                 return;
             };
