@@ -39,7 +39,7 @@ declare module '#wasm-glue' {
   export function calledBack(grant: number, serial: number, hasLock: boolean, now: number): boolean;
   export function settled(grant: number, serial: number, how: number, said: number, now: number): number;
   export function confirmed(grant: number, serial: number, now: number): number;
-  export function freeze(): void;
+  export function loseAll(): void;
   export function remind(now: number): void;
   export function setHidden(isHidden: boolean, now: number): void;
   export function setQuirks(queuesWithdrawn: boolean): void;

@@ -264,8 +264,8 @@ export class Client {
   }
 
   /** This page goes into the back/forward cache. */
-  freeze(): void {
-    core.freeze();
+  loseAll(): void {
+    core.loseAll();
     for (const [number, queue] of this.#queues.entries()) {
       if (queue && queue.space.queues.size > KEPT) this.#close(number, queue.space, queue.key);
     }

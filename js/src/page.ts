@@ -25,7 +25,7 @@ export function watchPage(client: Client): void {
   // A worker, or Node.
   if (typeof document !== 'object' || document === null) return;
   listen(globalThis, 'pagehide', (event) => {
-    if (read(() => (event as PageTransitionEvent).persisted)) client.freeze();
+    if (read(() => (event as PageTransitionEvent).persisted)) client.loseAll();
   });
   const look = () => client.setHidden(read(() => document.visibilityState) === 'hidden');
   listen(document, 'visibilitychange', look);

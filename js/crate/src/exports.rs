@@ -267,7 +267,7 @@ pub fn confirmed(slot: u32, serial: u32, now: f64) -> u32 {
 }
 
 /// The page goes into the back/forward cache.
-#[wasm_bindgen]
+#[wasm_bindgen(js_name = loseAll)]
 pub fn lose_all() {
     with(|edge| drop(edge.rules.lose_all(&Reason::Cached)));
 }
