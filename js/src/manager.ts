@@ -1,4 +1,5 @@
 import type { RequestNumber } from '#wasm-glue';
+import { Aborted, throwLater } from './call.js';
 import { Ask, State, type Client, type Queue, type Space } from './client.js';
 import { group, type LockGuards } from './group.js';
 import { LockGuard } from './guard.js';
@@ -16,7 +17,7 @@ import {
 import { callWith, checkRequest, Hold, type LockCallback, type RequestOptions } from './request.js';
 import { checkSignal, readReason } from './signal.js';
 import { lockInfo, type LockSnapshot } from './snapshot.js';
-import { Aborted, acquire, acquireMany, queryWithin, steal, throwLater, tryAcquire, Wait, type Wanted } from './waits.js';
+import { acquire, acquireMany, queryWithin, steal, tryAcquire, Wait, type Wanted } from './waits.js';
 import { clientAtOnce, whenLoaded } from './wasm.js';
 
 /**

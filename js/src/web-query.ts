@@ -7,7 +7,8 @@ import { now } from './clock.js';
 import { unavailable } from './errors.js';
 import { platformLocks, read, whyFailed } from './host.js';
 import { anObject } from './platform-grants.js';
-import { Call, Failed, ifFree } from './waits.js';
+import { Call, Failed } from './call.js';
+import { ifFree } from './waits.js';
 import type { LockMode } from './options.js';
 
 /** @internal A request, as it is known. */
