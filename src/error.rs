@@ -300,4 +300,52 @@ mod tests {
         assert_eq!(lost(Some("k")), "lock \"k\" lost: stolen");
         assert_eq!(lost(None), "lock manager lost: stolen");
     }
+
+    /// Those that have a text of their own in JavaScript (`js/src/messages.ts`), whose tests
+    /// compare it with the same file.
+    #[test]
+    fn messages_are_the_same_in_both_languages() {
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/messages.json")).unwrap();
+        let list = |name: &str| all[name].as_array().unwrap().iter();
+        let text = |value: &serde_json::Value| match value.as_str() {
+            Some(text) => text.to_owned(),
+            None => {
+                let times = value["times"].as_u64().unwrap();
+                value["repeat"].as_str().unwrap().repeat(times as usize)
+            }
+        };
+        for case in list("keys") {
+            let error = crate::LockKey::new(&text(&case[0])).unwrap_err();
+            assert_eq!(LockError::from(error).to_string(), case[1]);
+        }
+        let in_namespace = |namespace: &str, rule| LockError::InvalidNamespace {
+            namespace: namespace.to_owned(),
+            rule,
+        };
+        for case in list("namespaces") {
+            let error = crate::LockKey::new(&text(&case[0])).unwrap_err();
+            assert_eq!(in_namespace(error.key(), error.rule()).to_string(), case[1]);
+        }
+        for case in list("prefixes") {
+            let error = InvalidKey::new(&text(&case[0]), KeyRule::Prefix);
+            assert_eq!(in_namespace(error.key(), error.rule()).to_string(), case[1]);
+        }
+        let millis = |value: &serde_json::Value| {
+            let millis = value.as_f64()?;
+            Some(Duration::from_micros((millis * 1000.0).round() as u64))
+        };
+        for case in list("timeouts") {
+            let contention = Contention {
+                holder: case["holder"].as_str().map(str::to_owned),
+                held_for: millis(&case["heldFor"]),
+                ahead: case["ahead"].as_u64().map(|ahead| ahead as usize),
+                no_answer: case["noAnswer"] == true,
+            };
+            let is_known = contention != Contention::default();
+            let timeout = millis(&case["millis"]).unwrap();
+            let error = LockError::timed_out("k", timeout, is_known.then_some(contention));
+            assert_eq!(error.to_string(), case["message"]);
+        }
+    }
 }

@@ -1,38 +1,11 @@
-//! [`LockGuard`]: proof that a lock is held, and [`LockMode`], how.
+//! [`LockGuard`]: proof that a lock is held.
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+pub use crate::core::LockMode;
 use crate::error::LockError;
-
-/// How a lock is held.
-///
-/// Either one exclusive holder of a key, or any number of shared ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum LockMode {
-    /// Nobody else holds the key in any mode: a writer.
-    #[default]
-    Exclusive,
-    /// Nobody else holds the key exclusively: a reader among readers.
-    Shared,
-}
-
-impl LockMode {
-    /// The name that the Web Locks API uses: `"exclusive"` or `"shared"`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Exclusive => "exclusive",
-            Self::Shared => "shared",
-        }
-    }
-}
-
-impl std::fmt::Display for LockMode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A held lock. Dropping it frees the lock.
 ///

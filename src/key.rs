@@ -7,6 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::core::{self, BrokenRule};
+
 #[cfg(not(target_family = "wasm"))]
 mod text;
 #[cfg(not(target_family = "wasm"))]
@@ -34,7 +36,7 @@ pub struct LockKey(Text);
 
 impl LockKey {
     /// The longest key, in bytes.
-    pub const MAX_LEN: usize = 200;
+    pub const MAX_LEN: usize = core::MAX_KEY_LEN;
 
     /// Checks `key` against the rules.
     ///
@@ -144,27 +146,17 @@ pub(crate) fn is_valid(key: &str) -> bool {
 
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn broken_rule(key: &str) -> Option<KeyRule> {
-    let bytes = key.as_bytes();
-    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
-        return Some(KeyRule::NotEmpty);
-    };
-    if bytes.len() > LockKey::MAX_LEN {
-        return Some(KeyRule::MaxLength { len: bytes.len() });
-    }
-    let allowed = |b: u8| b.is_ascii_alphanumeric() | matches!(b, b'-' | b'_' | b'.');
-    // All of them, whatever the first ones are: that goes by many at a time.
-    if !bytes.iter().fold(true, |all, &byte| all & allowed(byte)) {
-        let refused = |&(_, c): &(usize, char)| !(c.is_ascii() && allowed(c as u8));
-        let (at, found) = key.char_indices().find(refused)?;
-        return Some(KeyRule::Charset { found, at });
-    }
-    if !first.is_ascii_alphanumeric() {
-        return Some(KeyRule::Start);
-    }
-    if !last.is_ascii_alphanumeric() {
-        return Some(KeyRule::End);
-    }
-    None
+    Some(match core::broken_rule(key.as_bytes())? {
+        BrokenRule::NotEmpty => KeyRule::NotEmpty,
+        BrokenRule::MaxLength => KeyRule::MaxLength { len: key.len() },
+        BrokenRule::Charset(at) => KeyRule::Charset {
+            // Only ASCII stands before it, so a character begins there.
+            found: key[at..].chars().next()?,
+            at,
+        },
+        BrokenRule::Start => KeyRule::Start,
+        BrokenRule::End => KeyRule::End,
+    })
 }
 
 /// A refused key comes from anywhere, so it may hold line breaks, terminal

@@ -44,14 +44,20 @@
 //!
 //! [`LockManager`] and [`LockGuard`] are the contract, [`LockKey`] the rules for
 //! names, [`LockError`] what can go wrong. To come here from other locks:
-//! `docs/migrating.md` in the repository. Keyed locks of this process stand on one
-//! lock table, a plain state machine in `src/table.rs`.
+//! `docs/migrating.md` in the repository.
+//!
+//! In the sources, `src/core` has the rules that are common to all who use them: plain state
+//! machines, numbers in and effects out. `src/web_locks` is their edge for Rust, `js` the one
+//! for JavaScript (`js/crate` compiles the same rules into the npm package's WebAssembly, and
+//! `js/src` makes promises of what they say). Keyed locks of one process stand on a lock
+//! table, another plain state machine, in `src/table.rs`.
 
+extern crate alloc;
+
+mod core;
 mod error;
 mod guard;
 mod hash;
-#[cfg(all(target_family = "wasm", target_os = "unknown", feature = "js"))]
-mod js;
 mod key;
 mod manager;
 pub mod memory;
@@ -62,8 +68,6 @@ pub mod pid_fcntl;
 #[cfg(any(windows, all(unix, not(target_os = "ios"))))]
 pub mod pid_flock;
 mod platform;
-#[cfg(any(test, all(target_family = "wasm", target_os = "unknown")))]
-mod relay;
 mod scope;
 mod snapshot;
 mod sync;

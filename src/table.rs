@@ -37,7 +37,6 @@ use crate::hash::BuildHasher;
 use crate::key::LockKey;
 
 pub(crate) mod guard;
-pub(crate) mod list;
 pub(crate) mod locks;
 mod queue;
 pub(crate) mod shared;
@@ -47,7 +46,7 @@ mod loom_tests;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
 
-use list::{Place, place};
+use crate::core::list::{Place, place};
 use queue::{Holder, Queue, Request, grant};
 
 /// Whom to wake after a change. Nearly always nobody or one, so on the stack; in wasm

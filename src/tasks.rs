@@ -1,17 +1,11 @@
-//! Tasks: what runs by itself in browsers and Node: what JavaScript asks for, until it is
-//! answered, and what the Web Locks backend does on the side.
+//! Tasks: what runs by itself in browsers and Node, which the Web Locks backend does on the
+//! side.
 //!
-//! A task is polled when it is started, and again by whatever wakes it, in the same
-//! breath: a lock that is free is granted within the call that asks for it, and a
-//! release hands over without a turn of JavaScript's queues in between. (A future of
-//! wasm-bindgen-futures takes two of those, a promise and two closures, which is more
-//! than all that a lock costs here.)
+//! A task is polled when it is started, and again by whatever wakes it, in the same breath.
+//! (Those of wasm-bindgen-futures run by `queueMicrotask`, which test suites replace like
+//! `setTimeout`: once it has lost a callback, none of them ever runs again.)
 //!
-//! And those of wasm-bindgen-futures run by `queueMicrotask`, which test suites replace like
-//! `setTimeout`: once it has lost a callback, none of them ever runs again.
-//!
-//! All that wakes a task must be on its thread: promises, timers and, as the npm package has
-//! no threads (each worker loads a module of its own), whatever JavaScript asks for.
+//! All that wakes a task must be on its thread, as promises and timers are.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -20,9 +14,6 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
 use slab::Slab;
-
-/// Names a task that waits.
-pub(crate) type TaskNumber = u32;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -40,53 +31,22 @@ struct Tasks {
 
 enum Place {
     Waiting(Task),
-    /// Taken out, so that it may start, wake and cancel others, and itself.
-    Polled(Meanwhile),
-}
-
-/// What happened to a task while it was polled.
-#[derive(Clone, Copy)]
-enum Meanwhile {
-    Nothing,
-    Woken,
-    Cancelled,
-}
-
-/// What follows when a task was polled and is not done.
-enum Next {
-    Wait,
-    PollAgain(Task),
-    Drop(Task),
+    /// Taken out, so that it may start and wake others.
+    Polled {
+        is_woken: bool,
+    },
 }
 
 /// More places than these are not kept for other tasks.
 const KEPT: usize = 64;
 
-/// Runs `task`. Returns its number if it has to wait.
-pub(crate) fn start(task: impl Future<Output = ()> + 'static) -> Option<TaskNumber> {
+/// Runs `task`.
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
     let (place, waker) = TASKS.with_borrow_mut(|tasks| {
-        let place = tasks.places.insert(Place::Polled(Meanwhile::Nothing));
+        let place = tasks.places.insert(Place::Polled { is_woken: false });
         (place, tasks.waker(place))
     });
-    let is_done = run(place, Box::pin(task), &waker);
-    (!is_done).then(|| TaskNumber::try_from(place).expect("a pointer has 32 bits"))
-}
-
-/// Runs `task`, which nobody will [cancel].
-pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
-    let _ = start(task);
-}
-
-/// Drops a task that waits, which withdraws what it waits for. One that is being polled
-/// is dropped after that.
-#[cfg_attr(
-    not(feature = "js"),
-    expect(dead_code, reason = "for JavaScript, which cannot drop a future")
-)]
-pub(crate) fn cancel(task: TaskNumber) {
-    let task = TASKS.with_borrow_mut(|tasks| tasks.cancel(task as usize));
-    // Outside: it may wake others.
-    drop(task);
+    run(place, Box::pin(task), &waker);
 }
 
 struct WakePlace(usize);
@@ -103,8 +63,8 @@ impl Wake for WakePlace {
     }
 }
 
-/// Polls the task that was taken from `place` until it is done (`true`) or waits there.
-fn run(place: usize, mut task: Task, waker: &Waker) -> bool {
+/// Polls the task that was taken from `place` until it is done or waits there.
+fn run(place: usize, mut task: Task, waker: &Waker) {
     loop {
         if task
             .as_mut()
@@ -112,17 +72,11 @@ fn run(place: usize, mut task: Task, waker: &Waker) -> bool {
             .is_ready()
         {
             drop(task);
-            TASKS.with_borrow_mut(|tasks| tasks.remove(place));
-            return true;
+            return TASKS.with_borrow_mut(|tasks| tasks.remove(place));
         }
         match TASKS.with_borrow_mut(|tasks| tasks.put_back(place, task)) {
-            Next::Wait => return false,
-            Next::PollAgain(woken) => task = woken,
-            Next::Drop(cancelled) => {
-                drop(cancelled);
-                TASKS.with_borrow_mut(|tasks| tasks.remove(place));
-                return true;
-            }
+            None => return,
+            Some(woken) => task = woken,
         }
     }
 }
@@ -138,54 +92,30 @@ impl Tasks {
 
     /// The task at `place`, unless there is none or it is being polled.
     fn take(&mut self, place: usize) -> Option<(Task, Waker)> {
-        match self.places.get_mut(place)? {
-            Place::Polled(meanwhile) => {
-                if let Meanwhile::Nothing = meanwhile {
-                    *meanwhile = Meanwhile::Woken;
-                }
+        let polled = Place::Polled { is_woken: false };
+        match std::mem::replace(self.places.get_mut(place)?, polled) {
+            Place::Waiting(task) => Some((task, self.waker(place))),
+            Place::Polled { .. } => {
+                self.places[place] = Place::Polled { is_woken: true };
                 None
             }
-            waiting => {
-                let taken = std::mem::replace(waiting, Place::Polled(Meanwhile::Nothing));
-                let Place::Waiting(task) = taken else {
-                    return None;
-                };
-                Some((task, self.waker(place)))
-            }
         }
     }
 
-    /// What is to be done with a task that was polled and is not done.
-    fn put_back(&mut self, place: usize, task: Task) -> Next {
-        match self.places[place] {
-            Place::Polled(Meanwhile::Woken) => {
-                self.places[place] = Place::Polled(Meanwhile::Nothing);
-                Next::PollAgain(task)
-            }
-            Place::Polled(Meanwhile::Cancelled) => Next::Drop(task),
-            _ => {
-                self.places[place] = Place::Waiting(task);
-                Next::Wait
-            }
+    /// Gives the task back if it was woken while it was polled.
+    fn put_back(&mut self, place: usize, task: Task) -> Option<Task> {
+        if let Place::Polled { is_woken: true } = self.places[place] {
+            self.places[place] = Place::Polled { is_woken: false };
+            return Some(task);
         }
+        self.places[place] = Place::Waiting(task);
+        None
     }
 
-    /// The task at `place`, if it waits there.
-    fn cancel(&mut self, place: usize) -> Option<Place> {
-        match self.places.get_mut(place)? {
-            Place::Polled(meanwhile) => {
-                *meanwhile = Meanwhile::Cancelled;
-                None
-            }
-            Place::Waiting(_) => Some(self.remove(place)),
-        }
-    }
-
-    fn remove(&mut self, place: usize) -> Place {
-        let removed = self.places.remove(place);
+    fn remove(&mut self, place: usize) {
+        self.places.remove(place);
         if self.places.is_empty() && self.wakers.len() > KEPT {
             *self = Self::default();
         }
-        removed
     }
 }

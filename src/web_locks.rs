@@ -7,6 +7,7 @@ mod bindings;
 mod claim;
 mod context;
 mod errand;
+mod named;
 mod names;
 mod nudge;
 mod page;
@@ -22,11 +23,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::core::handoff::{IfHeld, Passing};
 use crate::error::{Contention, LockError};
 use crate::guard::{LockGuard, LockMode};
 use crate::key::{InvalidKey, LockKey};
 use crate::manager::{AcquireOptions, LockManager, only_if_granted};
-use crate::relay::{IfHeld, Passing};
 use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
 use crate::time::{self, Stamp};

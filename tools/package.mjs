@@ -38,7 +38,7 @@ export async function makePackage({ limitSize = true } = {}) {
 async function compileCrate() {
   const env = {
     ...(await wasmPack()),
-    CARGO_PROFILE_RELEASE_OPT_LEVEL: '2',
+    CARGO_PROFILE_RELEASE_OPT_LEVEL: 's',
     // Panics name their source files: of no use in a browser, and the paths would be those of this machine.
     CARGO_ENCODED_RUSTFLAGS: sources().map((folder) => `--remap-path-prefix=${folder}=`).join('\x1f'),
   };

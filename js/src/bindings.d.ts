@@ -1,69 +1,60 @@
-// What the build puts in for the bare names below: src/js/ of the crate, compiled by wasm-pack.
-// Written by hand, because wasm-bindgen knows a promise only as `Promise<any>`.
+// What the build puts in for the bare names below: the exports of js/crate, compiled by wasm-pack.
+// Written by hand, because wasm-bindgen knows no more of them than that they are numbers.
 
 declare module '#wasm-glue' {
-  /** A lock error of the crate. */
-  export interface Failure {
-    code: import('./errors.js').LockErrorCode;
-    message: string;
-    key: string | undefined;
-  }
+  /** Names what waits or is held, from {@link request} until {@link remove}. */
+  export type RequestNumber = number;
 
-  /** A request of a snapshot. */
-  export interface Request {
-    key: string;
-    mode: 'exclusive' | 'shared';
-    age: number | undefined;
-    client: string | undefined;
-  }
+  /** Names the queue of a lock, from {@link open} until {@link close}. */
+  export type QueueNumber = number;
 
-  /** A snapshot. */
-  export interface Requests {
-    held: Request[];
-    pending: Request[];
-  }
+  /** Where a key is written for {@link checkKey}; a longer one is too long. */
+  export function keyBuffer(): number;
+  /** Which rule a key breaks: see `messages.ts`. */
+  export function checkKey(length: number): number;
 
-  /** A lock that is held, until its release. */
-  export type GuardNumber = number & { readonly '': unique symbol };
+  export function open(isLocal: boolean): QueueNumber;
+  /** Forgets a queue, unless it is in use. */
+  export function close(queue: QueueNumber): boolean;
 
-  /** What waits to be answered. */
-  export type TaskNumber = number & { readonly '': unique symbol };
+  /** The number of a new request and its state, three bits. */
+  export function request(queue: QueueNumber, flags: number, now: number): number;
+  /** Three bits for the state and four for the reason, before the number of what was said. */
+  export function state(request: RequestNumber): number;
+  /**
+   * Frees a lock and forgets its request: 1, before the queue if nobody uses it any more, plus one; 0 if it
+   * takes time; 2 if it depends on the time, and that was negative.
+   */
+  export function free(request: RequestNumber, now: number): number;
+  /** The queue if nobody uses it any more, plus one; or 0. */
+  export function remove(request: RequestNumber, now: number): number;
+  export function tryAtOnce(request: RequestNumber, now: number): void;
 
-  /** Where the crate leaves a result: the two functions of a promise. */
-  export interface Answer<T> {
-    resolve(value: T): void;
-    reject(failure: Failure): void;
-  }
+  /** What is to be done next: three bits, before the number of a request or a grant; or 0. */
+  export function next(): number;
+  /** More about what was asked last. */
+  export function detail(n: number): number;
+  export function since(): number;
 
-  /** Every method gives its task's number, unless it is answered by then. */
-  export class Manager {
-    private constructor();
-    static memory(label?: string): Manager;
-    static web(name: string, isPrefix: boolean, passing: boolean): Manager;
-    acquire(key: string, shared: boolean, timeout: number, answer: Answer<GuardNumber>): TaskNumber | undefined;
-    tryAcquire(key: string, shared: boolean, answer: Answer<GuardNumber | undefined>): TaskNumber | undefined;
-    steal(key: string, answer: Answer<GuardNumber>): TaskNumber | undefined;
-    lockMany(keys: string[], timeout: number, answer: Answer<GuardNumber[]>): TaskNumber | undefined;
-    query(answer: Answer<Requests>): TaskNumber | undefined;
-  }
+  export function calledBack(grant: number, serial: number, hasLock: boolean, now: number): boolean;
+  export function settled(grant: number, serial: number, how: number, said: number, now: number): number;
+  export function confirmed(grant: number, serial: number, now: number): number;
+  export function loseAll(): void;
+  export function remind(now: number): void;
+  export function setHidden(isHidden: boolean, now: number): void;
+  export function setQuirks(queuesWithdrawn: boolean): void;
 
-  /** What the copies of one version share: an instance of the compiled crate. */
-  export interface Crate {
-    readonly Manager: typeof Manager;
-    readonly cancel: typeof cancel;
-    readonly key: typeof key;
-    readonly loss: typeof loss;
-    readonly lost: typeof lost;
-    readonly release: typeof release;
-  }
+  export function holds(queue: QueueNumber): boolean;
+  /** Whether somebody of this context is in the way; then `detail` has the holder and the number in front. */
+  export function ahead(request: RequestNumber, most: number): boolean;
+  /** How many rows {@link row} has: the requests of this context. */
+  export function listOwn(): number;
+  /** How many rows {@link row} has: what the platform was asked for. */
+  export function listAsked(): number;
+  /** A row; its request is returned, its rest in `detail` and `since`. */
+  export function row(n: number): number;
 
-  export function cancel(task: TaskNumber): void;
-  export function key(guard: GuardNumber): string | undefined;
-  export function loss(guard: GuardNumber): Failure | undefined;
-  export function lost(guard: GuardNumber, answer: Pick<Answer<Failure>, 'resolve'>): void;
-  export function release(guard: GuardNumber, answer: Pick<Answer<void>, 'resolve'>): Failure | undefined;
-
-  export function initSync(options: { module: WebAssembly.Module }): unknown;
+  export function initSync(options: { module: WebAssembly.Module }): { memory: WebAssembly.Memory };
 }
 
 declare module '*.wasm' {
@@ -73,12 +64,12 @@ declare module '*.wasm' {
 }
 
 declare module '#wasm-source' {
-  /** The crate, wherever this entry of the package has it from: `source-inline.ts` or `source-url.ts`. */
+  /** The module, wherever this entry of the package has it from: `source-inline.ts` or `source-url.ts`. */
   export function compile(): Promise<WebAssembly.Module>;
 }
 
 declare module '#wasm-inline' {
-  /** The compiled crate, for `decode()`. */
+  /** The compiled module, for `decode()`. */
   const encoded: string;
   export default encoded;
 }

@@ -7,3 +7,12 @@ export function describe(value: unknown): string {
     return typeof value; // it has no text, or throws
   }
 }
+
+/** @internal Anything in words. */
+export function text(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return 'what has no text';
+  }
+}

@@ -1,5 +1,3 @@
-import type { Failure } from '#wasm-glue';
-
 /**
  * Why a lock was not acquired, or no longer is. Stable across versions; more may be added.
  *
@@ -86,41 +84,14 @@ export interface LockErrorData {
   message: string;
 }
 
-/** @internal A failure of the crate as an error, with the stack of whoever sees it. */
-export function lockError({ code, message, key }: Failure): LockError {
-  return new LockError(code, message, { key });
-}
-
 /** @internal Locks do not work here. */
 export function unavailable(reason: string, cause?: unknown): LockError {
   return new LockError('UNAVAILABLE', `locks are unavailable: ${reason}`, cause === undefined ? {} : { cause });
 }
 
-/**
- * What a call into the crate was rejected with. Nobody else has this class, so it is not taken for a
- * signal's reason, which may be any value.
- *
- * @internal
- */
-export class Rejected {
-  constructor(readonly failure: Failure) {}
-}
-
-/** @internal What is to be thrown for what a call into the crate was rejected with. */
-export function fromCrate(thrown: unknown): unknown {
-  return thrown instanceof Rejected ? lockError(thrown.failure) : thrown;
-}
-
-/** @internal For what a call into the crate was rejected with. */
-export function throwFromCrate(thrown: unknown): never {
-  throw fromCrate(thrown);
-}
-
 /** @internal The same with the errors of the Web Locks API: a request whose lock is taken away is aborted. */
-export function fromRequest(thrown: unknown): unknown {
-  const isLost = thrown instanceof Rejected && thrown.failure.code === 'LOST';
-  return isLost ? domException(thrown.failure.message, 'AbortError') : fromCrate(thrown);
-}
+export const asRequest = (error: unknown): unknown =>
+  error instanceof LockError && error.code === 'LOST' ? domException(error.message, 'AbortError') : error;
 
 /** @internal A `DOMException`, or an error of that name where there is no such class (compartments of SES). */
 export function domException(message: string, name: string): Error {

@@ -1,3 +1,4 @@
+import { NativePromise } from './native-promise.js';
 import { asyncDispose, dispose } from './dispose.js';
 import type { LockGuard } from './guard.js';
 
@@ -16,7 +17,7 @@ export interface LockGuards extends ReadonlyArray<LockGuard> {
 
 /** @internal The guards with the methods of {@link LockGuards}, which do not show when it is iterated or printed. */
 export function group(guards: LockGuard[]): LockGuards {
-  const release = async () => void (await Promise.all(guards.map((guard) => guard.release())));
+  const release = async () => void (await NativePromise.all(guards.map((guard) => guard.release())));
   return Object.defineProperties(guards, {
     release: { value: release },
     [asyncDispose]: { value: release },

@@ -1,10 +1,13 @@
-import type { Failure, GuardNumber } from '#wasm-glue';
+import type { RequestNumber } from '#wasm-glue';
+import { State, type Watcher } from './client.js';
 import { asyncDispose, dispose } from './dispose.js';
-import { lockError, unavailable } from './errors.js';
+import { unavailable, type LockError } from './errors.js';
 import { forget, warnIfCollected, warnIfHeldTooLong } from './leaks.js';
 import type { LockManagerOptions } from './manager.js';
+import { describeReason, lost } from './messages.js';
+import { done, NativePromise } from './native-promise.js';
 import type { LockMode } from './options.js';
-import { crate } from './wasm.js';
+import { client } from './wasm.js';
 
 /**
  * A held lock. It is held until {@link LockGuard.release | release()}; a guard that is forgotten
@@ -19,22 +22,24 @@ export class LockGuard {
   readonly key: string;
   /** How it is locked. */
   readonly mode: LockMode;
-  readonly #held: GuardNumber;
+  readonly #held: RequestNumber;
+  readonly #options: LockManagerOptions;
   readonly #endWarning: (() => void) | undefined;
   #loss: Loss | undefined;
   #lost: AbortController | undefined;
   #released: Promise<void> | undefined;
 
-  private constructor(held: GuardNumber, key: string, mode: LockMode, options: LockManagerOptions) {
+  private constructor(held: RequestNumber, key: string, mode: LockMode, options: LockManagerOptions) {
     this.key = key;
     this.mode = mode;
     this.#held = held;
+    this.#options = options;
     this.#endWarning = warnIfHeldTooLong(key, options);
-    warnIfCollected(this, held, options);
+    warnIfCollected(this, held);
   }
 
   /** @internal */
-  static create(held: GuardNumber, key: string, mode: LockMode, options: LockManagerOptions): LockGuard {
+  static create(held: RequestNumber, key: string, mode: LockMode, options: LockManagerOptions): LockGuard {
     // Not by its name, which the bundler would change to `_LockGuard` for every log.
     return new this(held, key, mode, options);
   }
@@ -60,7 +65,7 @@ export class LockGuard {
   get lost(): AbortSignal {
     const controller = (this.#lost ??= abortOn(this.#watch()));
     // The watch may be a moment behind.
-    if (!this.#released) this.#watch().tell(crate.loss(this.#held));
+    if (!this.#released) this.#watch().tell(lossOf(this.#held, this.key));
     return controller.signal;
   }
 
@@ -70,14 +75,14 @@ export class LockGuard {
    */
   release(): Promise<void> {
     if (!this.#released) {
-      let resolve!: () => void;
-      // Known before anybody hears of a loss, and perhaps releases in turn.
-      this.#released = new Promise((resolved) => (resolve = resolved));
-      const failure = crate.release(this.#held, { resolve });
+      const loss = lossOf(this.#held, this.key);
+      // Known before anybody hears of a loss, or has the lock, and perhaps releases in turn.
+      this.#released = client.free(this.#held) ? done : whenFree(this.#held);
       forget(this, this.#held);
       this.#endWarning?.();
       // It may have been lost without anybody watching.
-      if (failure) (this.#loss ??= new Loss()).tell(failure);
+      if (loss) (this.#loss ??= new Loss(this.key)).tell(loss);
+      client.run();
     }
     return this.#released;
   }
@@ -92,40 +97,74 @@ export class LockGuard {
     void this.release();
   }
 
-  /** @internal Why the lock was lost, if it was. */
-  static lossOf(guard: LockGuard): Failure | undefined {
-    return crate.loss(guard.#held);
+  /** @internal */
+  static optionsOf(guard: LockGuard): LockManagerOptions {
+    return guard.#options;
   }
 
-  /** @internal Calls back when the lock is lost. */
-  static whenLost(guard: LockGuard, listener: Listener): void {
-    guard.#watch().listen(listener);
+  /** @internal Why the lock was lost, if it was. */
+  static lossOf(guard: LockGuard): LockError | undefined {
+    return lossOf(guard.#held, guard.key);
+  }
+
+  /** @internal Has a lock that nobody watches yet watched for its loss. */
+  static watch(guard: LockGuard, watcher: Watcher): void {
+    if (guard.#loss) guard.#loss.next = watcher;
+    else client.watch(guard.#held, watcher);
   }
 
   #watch(): Loss {
     if (!this.#loss) {
-      const watched = (this.#loss = new Loss());
+      const loss = (this.#loss = new Loss(this.key));
       if (!this.#released) {
-        // By a promise: listeners may do anything, and the crate is in the middle of its work.
-        const failure = new Promise<Failure>((resolve) => crate.lost(this.#held, { resolve }));
-        void failure.then((failure) => watched.tell(failure));
+        loss.next = client.watch(this.#held, loss);
+        loss.changed(client.state(this.#held));
       }
     }
     return this.#loss;
   }
 }
 
-type Listener = (failure: Failure) => void;
+const whenFree = (request: RequestNumber): Promise<void> =>
+  new NativePromise((resolve) => client.whenFree(request, resolve));
+
+/** Why the lock of a request was lost, if it was. */
+function lossOf(request: RequestNumber, key: string): LockError | undefined {
+  const state = client.state(request);
+  return (state & 7) === State.Lost ? errorOf(state, key) : undefined;
+}
+
+/** @internal The error of a lock with this state. */
+export function errorOf(state: number, key: string): LockError {
+  const [reason, said] = client.reasonOf(state);
+  return lost(key, describeReason(reason, said));
+}
+
+type Listener = (loss: LockError) => void;
 
 /** The loss of a lock, apart from its guard: a guard that nobody else holds must be collectable. */
-class Loss {
-  #failure: Failure | undefined;
-  #listeners: Listener[] = [];
+class Loss implements Watcher {
+  readonly #key: string;
+  #failure: LockError | undefined;
+  #listeners: Listener[] | undefined;
 
-  tell(failure: Failure | undefined): void {
+  constructor(key: string) {
+    this.#key = key;
+  }
+
+  /** Who watched before, and is told as well. */
+  next: Watcher | undefined;
+
+  changed(state: number): void {
+    this.next?.changed(state);
+    // By a promise: listeners may do anything, and others are to be told first.
+    if ((state & 7) === State.Lost) void done.then(() => this.tell(errorOf(state, this.#key)));
+  }
+
+  tell(failure: LockError | undefined): void {
     if (!failure || this.#failure) return;
     this.#failure = failure;
-    for (const listener of this.#listeners.splice(0)) {
+    for (const listener of this.#listeners?.splice(0) ?? []) {
       try {
         listener(failure);
       } catch (error) {
@@ -138,18 +177,13 @@ class Loss {
 
   listen(listener: Listener): void {
     if (this.#failure) listener(this.#failure);
-    else this.#listeners.push(listener);
+    else (this.#listeners ??= []).push(listener);
   }
 }
 
 function abortOn(loss: Loss): AbortController {
   if (typeof AbortController !== 'function') throw unavailable('there is no AbortController here, which `lost` needs');
   const controller = new AbortController();
-  loss.listen((failure) => controller.abort(lockError(failure)));
+  loss.listen((failure) => controller.abort(failure));
   return controller;
-}
-
-/** @internal Frees a lock that nobody was given. */
-export function free(held: GuardNumber): void {
-  crate.release(held, { resolve() {} });
 }

@@ -3,18 +3,9 @@
 // They are no reason for a lock to fail, or to be lost: what is missing here, or does not do what it
 // should, costs a warning.
 
-import type { GuardNumber } from '#wasm-glue';
+import type { RequestNumber } from '#wasm-glue';
+import { LockGuard } from './guard.js';
 import type { LockManagerOptions } from './manager.js';
-
-/** A guard, as far as it is of interest here. */
-interface Watched {
-  key: string;
-}
-
-interface Young {
-  guard: Watched;
-  options: LockManagerOptions;
-}
 
 /**
  * The guards that were made since the garbage collector last ran. To have a guard watched costs as much
@@ -23,15 +14,15 @@ interface Young {
  *
  * (Not by a timer: test suites replace the clock that it was set in, and wait for those that run.)
  */
-let young: (Young | undefined)[] = [];
+let young: (LockGuard | undefined)[] = [];
 let isAwaited = false;
 
 let guards: FinalizationRegistry<string> | undefined;
 let nextCollection: FinalizationRegistry<void> | undefined;
 
 /** @internal Warns, once, if the guard is garbage-collected before it is {@link forget | forgotten}. */
-export function warnIfCollected(guard: Watched, held: GuardNumber, options: LockManagerOptions): void {
-  if (isAwaited || awaitCollection()) young[held] = { guard, options };
+export function warnIfCollected(guard: LockGuard, held: RequestNumber): void {
+  if (isAwaited || awaitCollection()) young[held] = guard;
 }
 
 /** Returns whether there will be a call of {@link watchTheYoung}. */
@@ -53,8 +44,8 @@ function watchTheYoung(): void {
   young = [];
   guards ??= new FinalizationRegistry(warn);
   for (const held in grown) {
-    const { guard, options } = grown[held] ?? {};
-    if (guard && options) guards.register(guard, describe(guard.key, options), guard);
+    const guard = grown[held];
+    if (guard) guards.register(guard, describe(guard.key, LockGuard.optionsOf(guard)), guard);
   }
 }
 
@@ -67,8 +58,8 @@ function warn(lock: string): void {
 }
 
 /** @internal The guard was released. */
-export function forget(guard: Watched, held: GuardNumber): void {
-  if (young[held]?.guard === guard) young[held] = undefined;
+export function forget(guard: LockGuard, held: RequestNumber): void {
+  if (young[held] === guard) young[held] = undefined;
   else guards?.unregister(guard);
 }
 

@@ -1,7 +1,9 @@
-import type { Crate, GuardNumber, Manager, Requests } from '#wasm-glue';
-import { fromCrate, fromRequest, throwFromCrate } from './errors.js';
+import type { RequestNumber } from '#wasm-glue';
+import { Aborted, throwLater } from './call.js';
+import { Ask, State, type Client, type Queue, type Space } from './client.js';
 import { group, type LockGuards } from './group.js';
-import { free, LockGuard } from './guard.js';
+import { LockGuard } from './guard.js';
+import { done, NativePromise } from './native-promise.js';
 import {
   checkKey,
   checkMode,
@@ -12,10 +14,11 @@ import {
   type TryLockOptions,
   type WaitOptions,
 } from './options.js';
-import { checkRequest, holdDuring, type LockCallback, type RequestOptions } from './request.js';
+import { callWith, checkRequest, Hold, type LockCallback, type RequestOptions } from './request.js';
 import { checkSignal, readReason } from './signal.js';
-import { lockInfo, type Asker, type LockSnapshot } from './snapshot.js';
-import { answerTo, crate, crateAtOnce, unlessAborted, withCrate, type Question } from './wasm.js';
+import { lockInfo, type LockSnapshot } from './snapshot.js';
+import { acquire, acquireMany, queryWithin, steal, tryAcquire, Wait, type Wanted } from './waits.js';
+import { clientAtOnce, whenLoaded } from './wasm.js';
 
 /**
  * Whom a manager's locks exclude:
@@ -44,10 +47,15 @@ export interface LockManagerOptions {
 /** The name of a member that nobody outside of this package can write down. */
 export declare const sealed: unique symbol;
 
-/** How a manager comes by its locks. */
+/** Which locks a manager has. */
 interface Backend {
-  open(from: Crate['Manager']): Manager;
-  asker: Asker;
+  /** The namespace, or what stands in front of all names of the platform's; `undefined` for locks in memory. */
+  name?: string;
+  isPrefix?: boolean;
+  /** Whether each request queues with the platform for itself. */
+  isAlone?: boolean;
+  /** Who asks, where the platform does not say. */
+  clientId(): string;
 }
 
 /**
@@ -77,7 +85,7 @@ export abstract class LockManager {
 
   readonly #backend: Backend;
   readonly #options: LockManagerOptions;
-  #manager: Manager | undefined;
+  #space: Space | undefined;
 
   /** @internal */
   protected constructor(backend: Backend, { label, warnAfter }: LockManagerOptions) {
@@ -98,9 +106,11 @@ export abstract class LockManager {
   lock(key: string, options: LockOptions): Promise<LockGuard> {
     try {
       const { timeout, signal, mode } = checkOptions(options);
-      return this.#wait(checkKey(key), checkMode(mode), checkTimeout(timeout), checkSignal(signal));
+      checkKey(key);
+      const checked = [checkMode(mode), checkTimeout(timeout), checkSignal(signal)] as const;
+      return new NativePromise((resolve) => this.#wait(key, ...checked, resolve, (thrown) => resolve(throwLater(thrown, false))));
     } catch (mistake) {
-      return Promise.reject(mistake);
+      return NativePromise.reject(mistake);
     }
   }
 
@@ -111,7 +121,7 @@ export abstract class LockManager {
    * @throws {@link LockError} `INVALID_KEY`, `UNAVAILABLE`.
    */
   async tryLock(key: string, options: TryLockOptions = {}): Promise<LockGuard | null> {
-    return this.#try(checkKey(key), checkMode(checkOptions(options).mode));
+    return this.#try(checkKey(key), checkMode(checkOptions(options).mode)).catch((thrown) => throwLater(thrown, false));
   }
 
   /**
@@ -130,12 +140,15 @@ export abstract class LockManager {
     if (typeof keys === 'string') throw new TypeError('lockMany() needs an array of keys, not a string');
     const list = Array.from(keys, checkKey);
     const limit = checkTimeout(timeout);
-    const held = await this.#ask<GuardNumber[]>(
-      (manager, answer) => manager.lockMany(list, limit, answer),
-      checkSignal(signal),
-      (held) => held.forEach(free),
-    ).catch(throwFromCrate);
-    return group(held.map((guard) => this.#guard(guard, crate.key(guard) ?? '', 'exclusive')));
+    const checked = checkSignal(signal);
+    const held = await this.#ask(checked, (client, space) => {
+      // One global order: that of the keys' bytes, which are ASCII.
+      const ordered = [...new Set(list)];
+      const queues = ordered.map((key) => this.#wanted(client, space, key, 'exclusive'));
+      queues.sort((a, b) => (a.queue.key < b.queue.key ? -1 : 1));
+      return acquireMany(client, queues, limit, checked);
+    }).catch((thrown) => throwLater(thrown, false));
+    return group(held.map(([request, key]) => this.#guard(request, key, 'exclusive')));
   }
 
   /**
@@ -160,14 +173,20 @@ export abstract class LockManager {
     callback: LockCallback<T>,
   ): Promise<Awaited<T>>;
   request<T>(key: string, options: RequestOptions, callback: LockCallback<T, LockGuard | null>): Promise<Awaited<T>>;
-  async request<T>(...args: unknown[]): Promise<Awaited<T>> {
-    const { key, mode, ifAvailable, steal, signal, timeout, callback } = checkRequest<T>(...args);
-    if (ifAvailable) {
-      const guard = await this.#try(key, mode, fromRequest);
-      return guard ? holdDuring(guard, callback) : await callback(null);
-    }
-    const guard = steal ? await this.#steal(key) : await this.#wait(key, mode, timeout, signal, fromRequest);
-    return holdDuring(guard, callback);
+  request<T>(...args: unknown[]): Promise<Awaited<T>> {
+    return new NativePromise((resolve, reject) => {
+      const { key, mode, ifAvailable, steal, signal, timeout, callback } = checkRequest<T>(...args);
+      const failed = (thrown: unknown) => resolve(throwLater(thrown, true));
+      // Never within the call, nor within the release of another: the callback may do anything.
+      const hold = (guard: LockGuard) => done.then(() => new Hold<T>(guard, resolve, reject).run(callback));
+      if (ifAvailable) {
+        this.#try(key, mode).then((guard) => (guard ? hold(guard) : resolve(callWith(callback, null))), failed);
+      } else if (steal) {
+        this.#steal(key).then(hold, failed);
+      } else {
+        this.#wait(key, mode, timeout, signal, hold, failed);
+      }
+    });
   }
 
   /**
@@ -176,76 +195,82 @@ export abstract class LockManager {
    * @throws {@link LockError} `UNAVAILABLE`.
    */
   async query(): Promise<LockSnapshot> {
-    const { held, pending } = await this.#ask<Requests>((manager, answer) => manager.query(answer)).catch(throwFromCrate);
-    const { asker } = this.#backend;
+    const { held, pending } = await this.#ask(undefined, queryWithin).catch((thrown) => throwLater(thrown, false));
+    const clientId = this.#backend.clientId();
     return {
-      held: held.map((request) => lockInfo(request, asker)),
-      pending: pending.map((request) => lockInfo(request, asker)),
+      held: held.map((request) => lockInfo(request, clientId)),
+      pending: pending.map((request) => lockInfo(request, clientId)),
     };
   }
 
-  async #wait(
+  /** Within the call, where the rules are loaded: who calls first is first in the queue. */
+  #wait(
     key: string,
     mode: LockMode,
     timeout: number,
     signal: AbortSignal | undefined,
-    toThrow = fromCrate,
-  ): Promise<LockGuard> {
-    const acquire: Question<GuardNumber> = (manager, answer) =>
-      manager.acquire(key, mode === 'shared', timeout, answer);
-    try {
-      return this.#guard(await this.#ask(acquire, signal, free), key, mode);
-    } catch (thrown) {
-      throw toThrow(thrown);
+    granted: (guard: LockGuard) => void,
+    failed: (thrown: unknown) => void,
+  ): void {
+    const client = signal ? undefined : clientAtOnce();
+    if (!client || !(timeout || this.#backend.name === undefined)) {
+      const ask = (client: Client, space: Space) => acquire(client, this.#wanted(client, space, key, mode), timeout, signal);
+      this.#ask(signal, ask).then((request) => granted(this.#guard(request, key, mode)), failed);
+      return;
     }
+    let queue: Queue;
+    try {
+      queue = client.queue(this.#open(client), key);
+    } catch (error) {
+      return failed(error);
+    }
+    const label = this.#backend.name === undefined ? this.#options.label : undefined;
+    const asked = client.ask(queue, this.#what(mode), label);
+    if ((asked & 7) === State.Held) granted(this.#guard(asked >>> 3, key, mode));
+    else new Wait(client, queue, asked, this.#what(mode), timeout, this.#options, granted, failed);
   }
 
-  async #try(key: string, mode: LockMode, toThrow = fromCrate): Promise<LockGuard | null> {
-    const tryAcquire: Question<GuardNumber | undefined> = (manager, answer) =>
-      manager.tryAcquire(key, mode === 'shared', answer);
-    try {
-      const held = await this.#ask(tryAcquire);
-      return held === undefined ? null : this.#guard(held, key, mode);
-    } catch (thrown) {
-      throw toThrow(thrown);
-    }
+  async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
+    const held = await this.#ask(undefined, (client, space) => tryAcquire(client, this.#wanted(client, space, key, mode)));
+    return held === undefined ? null : this.#guard(held, key, mode);
   }
 
   async #steal(key: string): Promise<LockGuard> {
-    const held = await this.#ask<GuardNumber>((manager, answer) => manager.steal(key, answer)).catch((thrown) => {
-      throw fromRequest(thrown);
-    });
+    const held = await this.#ask(undefined, (client, space) => steal(client, this.#wanted(client, space, key, 'exclusive')));
     return this.#guard(held, key, 'exclusive');
   }
 
-  #guard(held: GuardNumber, key: string, mode: LockMode): LockGuard {
+  #guard(held: RequestNumber, key: string, mode: LockMode): LockGuard {
     return LockGuard.create(held, key, mode, this.#options);
   }
 
-  /** What it is rejected with is for {@link fromCrate}, for the sake of the stack at the caller's. */
-  #ask<T>(question: Question<T>, signal?: AbortSignal, giveBack?: (answer: T) => void): Promise<T> {
-    const from = crateAtOnce();
-    return from ? this.#askNow(from, question, signal, giveBack) : this.#askInTime(question, signal, giveBack);
+  #wanted(client: Client, space: Space, key: string, mode: LockMode): Wanted {
+    const label = this.#backend.name === undefined ? this.#options.label : undefined;
+    return { queue: client.queue(space, key), what: this.#what(mode), label };
   }
 
-  async #askInTime<T>(
-    question: Question<T>,
-    signal: AbortSignal | undefined,
-    giveBack: ((answer: T) => void) | undefined,
-  ): Promise<T> {
+  #what(mode: LockMode): number {
+    return (mode === 'shared' ? Ask.Shared : 0) | (this.#backend.isAlone ? Ask.Alone : 0);
+  }
+
+  #open(client: Client): Space {
+    return (this.#space ??= this.#openSpace(client));
+  }
+
+  #openSpace(client: Client): Space {
+    const { name, isPrefix } = this.#backend;
+    if (name === undefined) return client.space(undefined);
+    // The specification keeps names that begin with `-` for itself, and we those of our namespaces.
+    if (isPrefix ? /^(-|crosslock:)/.test(name) : name) client.check('namespace', name, isPrefix);
+    return client.space(isPrefix ? name : `crosslock:${name}:`);
+  }
+
+  /** What it is rejected with is for {@link throwLater}. */
+  async #ask<T>(signal: AbortSignal | undefined, ask: (client: Client, space: Space) => T | Promise<T>): Promise<T> {
+    const client = clientAtOnce();
+    if (client) return ask(client, this.#open(client));
     const aborted = signal && readReason(signal);
-    if (aborted) throw aborted.reason;
-    return withCrate((from) => this.#askNow(from, question, signal, giveBack));
-  }
-
-  /** Within the call, with a signal or without: who calls first is first in the queue. */
-  #askNow<T>(
-    from: Crate,
-    question: Question<T>,
-    signal: AbortSignal | undefined,
-    giveBack: (answer: T) => void = () => {},
-  ): Promise<T> {
-    const manager = (this.#manager ??= this.#backend.open(from.Manager));
-    return signal ? unlessAborted(signal, manager, question, giveBack) : answerTo(manager, question);
+    if (aborted) throw new Aborted(aborted.reason);
+    return whenLoaded((client) => ask(client, this.#open(client)));
   }
 }

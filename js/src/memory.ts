@@ -1,4 +1,3 @@
-import type { LockInfo } from './snapshot.js';
 import { ofThisRealm } from './realm.js';
 import { LockManager, type LockManagerOptions, type LockScope, type sealed } from './manager.js';
 
@@ -18,13 +17,12 @@ export class MemoryLockManager extends LockManager {
   override readonly scope: LockScope = 'process';
 
   constructor(options: LockManagerOptions = {}) {
-    super({ open: (from) => from.memory(options.label), asker }, options);
+    super({ clientId }, options);
   }
 }
 
 /** Every instance of this page, worker or thread is one client, as with `navigator.locks`. */
-function asker(label: string | undefined): Pick<LockInfo, 'clientId' | 'label'> {
+function clientId(): string {
   // Not by `randomUUID`, which insecure pages do not have. It is to be told apart by people, no more.
-  const clientId = (ofThisRealm().clientId ??= `memory-${Math.random().toString(36).slice(2)}`);
-  return label === undefined ? { clientId } : { clientId, label };
+  return (ofThisRealm().clientId ??= `memory-${Math.random().toString(36).slice(2)}`);
 }

@@ -1,13 +1,13 @@
-// What all copies of one version of this package share within a realm: one instance of the crate, and
+// What all copies of one version of this package share within a realm: one client of one module, and
 // with it one keyspace in memory. A bundler, `jest.resetModules()`, or `import` beside `require` of two
 // installations make several copies, and whoever locks does not know of the others.
 
-import type { Crate } from '#wasm-glue';
+import type { Client } from './client.js';
 
-/** @internal The state of the crate in a realm. */
+/** @internal What is shared in a realm. */
 export interface Realm {
-  /** The instance, while it loads and afterwards. */
-  loading: Promise<Crate> | undefined;
+  /** The client, while it loads and afterwards. */
+  loading: Promise<Client> | undefined;
   /** How many callers await it: whoever asks meanwhile stands behind them. */
   awaiting: number;
   /** Names this page, worker or thread in `query()` of its memory locks. */
@@ -47,11 +47,8 @@ function find(): Realm | undefined {
   }
 }
 
-/** @internal Whether this is an instance of the crate, with all that this version calls. */
-export function isCrate(loaded: unknown): loaded is Crate {
-  const { Manager, ...functions } = Object(loaded) as Partial<Crate>;
-  return (
-    typeof Manager?.memory === 'function' &&
-    (['cancel', 'key', 'loss', 'lost', 'release'] as const).every((name) => typeof functions[name] === 'function')
-  );
+/** @internal Whether this is a client that has all that this version calls. */
+export function isClient(loaded: unknown): loaded is Client {
+  const methods: (keyof Client)[] = ['ahead', 'ask', 'asked', 'brokenRule', 'check', 'free', 'holds', 'labelOf', 'own', 'ownQueue', 'queue', 'reasonOf', 'remove', 'run', 'space', 'state', 'tryAtOnce', 'watch', 'whenFree'];
+  return methods.every((name) => typeof (Object(loaded) as Partial<Client>)[name] === 'function');
 }

@@ -1,8 +1,10 @@
 // `request()`: the conversions, the checks and the callback of `LockManager.request()` in the Web
 // Locks specification (https://w3c.github.io/web-locks/#api-lock-manager-request).
 
-import { domException, fromRequest, Rejected } from './errors.js';
-import { LockGuard } from './guard.js';
+import { asRequest, domException } from './errors.js';
+import { State, type Watcher } from './client.js';
+import { errorOf, LockGuard } from './guard.js';
+import { done } from './native-promise.js';
 import { checkMode, checkTimeout, type LockMode } from './options.js';
 import { checkSignal } from './signal.js';
 
@@ -81,24 +83,61 @@ function notSupported(message: string): Error {
  *
  * @internal
  */
-export async function holdDuring<T>(guard: LockGuard, callback: LockCallback<T>): Promise<Awaited<T>> {
-  try {
-    const failure = LockGuard.lossOf(guard);
-    if (failure) throw fromRequest(new Rejected(failure));
-    const result = callback(guard);
-    return await (canWait(result) ? unlessLost(guard, result) : result);
-  } finally {
-    await guard.release();
+export class Hold<T> implements Watcher {
+  readonly #guard: LockGuard;
+  readonly #resolve: (value: Awaited<T>) => void;
+  readonly #reject: (thrown: unknown) => void;
+
+  constructor(guard: LockGuard, resolve: (value: Awaited<T>) => void, reject: (thrown: unknown) => void) {
+    this.#guard = guard;
+    this.#resolve = resolve;
+    this.#reject = reject;
   }
+
+  run(callback: LockCallback<T>): void {
+    const loss = LockGuard.lossOf(this.#guard);
+    if (loss) return this.#failed(asRequest(loss));
+    let result: T;
+    try {
+      result = callback(this.#guard);
+    } catch (thrown) {
+      return this.#failed(thrown);
+    }
+    if (!canWait(result)) return this.#succeeded(result as Awaited<T>);
+    LockGuard.watch(this.#guard, this);
+    try {
+      Promise.resolve(result).then(
+        (value) => this.#succeeded(value),
+        (thrown) => this.#failed(thrown),
+      );
+    } catch (thrown) {
+      this.#failed(thrown); // the promise of somebody's own class
+    }
+  }
+
+  changed(state: number): void {
+    // By a promise: others are to be told first.
+    if ((state & 7) === State.Lost) void done.then(() => this.#reject(asRequest(errorOf(state, this.#guard.key))));
+  }
+
+  #succeeded(value: Awaited<T>): void {
+    const released = this.#guard.release();
+    if (released === done) this.#resolve(value);
+    else void released.then(() => this.#resolve(value));
+  }
+
+  #failed(thrown: unknown): void {
+    const released = this.#guard.release();
+    if (released === done) this.#reject(thrown);
+    else void released.then(() => this.#reject(thrown));
+  }
+}
+
+/** @internal What a callback gives that has no lock. */
+export async function callWith<T>(callback: LockCallback<T, null>, lock: null): Promise<Awaited<T>> {
+  return await callback(lock);
 }
 
 /** Whether to `await` it may take time in which the lock can be lost. */
 const canWait = (result: unknown) =>
   (typeof result === 'object' && result !== null) || typeof result === 'function';
-
-function unlessLost<T>(guard: LockGuard, result: T): Promise<Awaited<T>> {
-  return new Promise((resolve, reject) => {
-    LockGuard.whenLost(guard, (failure) => reject(fromRequest(new Rejected(failure))));
-    Promise.resolve(result).then(resolve, reject);
-  });
-}

@@ -1,5 +1,5 @@
-import type { Request } from '#wasm-glue';
 import type { LockMode } from './options.js';
+import type { Known } from './web-query.js';
 
 /** One request of a {@link LockSnapshot}, held or pending. */
 export interface LockInfo {
@@ -32,16 +32,14 @@ export interface LockSnapshot {
   pending: LockInfo[];
 }
 
-/** @internal Who asked, by what the crate calls the client of a request. */
-export type Asker = (client: string | undefined) => Pick<LockInfo, 'clientId' | 'label'>;
-
-/** @internal A request of the crate. */
-export function lockInfo({ key, mode, age, client }: Request, asker: Asker): LockInfo {
+/** @internal A request, whose client is that one where nothing else is known. */
+export function lockInfo({ key, mode, age, client, label }: Known, clientId: string): LockInfo {
   return {
     key,
     name: key,
     mode,
-    ...asker(client),
+    clientId: client ?? clientId,
+    ...(label === undefined ? {} : { label }),
     ...(age === undefined ? {} : { age }),
   };
 }

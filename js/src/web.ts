@@ -70,8 +70,7 @@ export class WebLockManager extends LockManager {
     const name = prefix ?? namespace ?? '';
     if (typeof name !== 'string') throw new TypeError(`${prefix === undefined ? 'namespace' : 'prefix'} must be a string`);
     // The specification gives every request a client.
-    const asker = (client = '') => ({ clientId: client });
-    super({ open: (from) => from.web(name, prefix !== undefined, Boolean(passing)), asker }, options);
+    super({ name, isPrefix: prefix !== undefined, isAlone: !passing, clientId: () => '' }, options);
   }
 
   override get scope(): LockScope {

@@ -146,7 +146,7 @@ function loading(runNode) {
           await (await locks.lockMany(['a', 'b'], { timeout: 0 })).release();
         }
       }
-      const size = () => [wasm.memory.buffer.byteLength, wasm.__wbindgen_externrefs.length].join();
+      const size = () => [wasm.memory.buffer.byteLength, wasm.__wbindgen_externrefs?.length].join();
       await use(200);
       const before = size();
       await use(5000);

@@ -314,14 +314,15 @@ describe('what it takes beside navigator.locks', options, () => {
     fails((body) => replaced(navigator, 'locks', broken, body), /failed with Error: broken/));
   test('locks that are no object', () =>
     fails((body) => replaced(navigator, 'locks', { value: 'locks' }, body), /has no navigator.locks/));
-  test('no Function.prototype.bind', () =>
-    fails((body) => replaced(Function.prototype, 'bind', { value: undefined }, body), /is not a function/));
-  test('a Promise.resolve that throws', async () => {
+  test('no Function.prototype.bind, which it does without', async () => {
+    const key = freshKey();
+    await replaced(Function.prototype, 'bind', { value: undefined }, async () => (await locks.lock(key, { timeout: 5_000 })).release());
+    await worksFor(locks, key);
+  });
+  test('a Promise.resolve that throws, which it does without', async () => {
     const key = freshKey();
     await replaced(Promise, 'resolve', { value: thrower('broken'), writable: true }, async () => {
-      const error = await rejection(locks.query());
-      assert.equal(error.code, 'UNAVAILABLE');
-      assert.match(error.message, /broken/);
+      await locks.query();
       await (await locks.lock(key, { timeout: 0 })).release();
     });
     await worksFor(locks, key);
@@ -337,6 +338,8 @@ describe('what it takes beside navigator.locks', options, () => {
     test(`an AbortController that ${what}`, async () => {
       const { stdout } = await runNode(`
         import { WebLockManager } from 'crosslock';
+        // In Node itself none is made: as in a page of Electron, which is a browser with Node's process.
+        Object.defineProperty(process, 'type', { value: 'renderer' });
         const real = AbortController;
         ${controller === 'undefined' ? 'delete globalThis.AbortController' : `globalThis.AbortController = ${controller}`};
         const locks = new WebLockManager();
@@ -472,6 +475,7 @@ describe('what it takes beside navigator.locks', options, () => {
       listeners.visibilitychange();
       await guard.release();
     `);
-    assert.equal(stdout, '0\n1\n2\n');
+    // On a busy machine the lock is too old to be handed on at once.
+    assert.match(stdout, /^[01]\n1\n2\n$/);
   });
 });

@@ -2,8 +2,8 @@
 
 use slab::Slab;
 
-use super::list::{Linked, Links, List};
 use super::{HashedKey, Serial, Status, Wakes};
+use crate::core::list::{Linked, Links, List};
 use crate::guard::LockMode;
 
 /// A key that is held.

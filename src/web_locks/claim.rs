@@ -10,13 +10,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::context::Context;
+use super::named::{Named, describe};
 use super::platform::unavailable;
-use super::wakers::{WakerId, Wakers};
+use super::wakers::WakerId;
 use super::{PATIENCE, answered_within};
+use crate::core::handoff::{Ahead, IfHeld, Passing, Reason, RequestSlot, State};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 use crate::key::LockKey;
-use crate::relay::{Ahead, IfHeld, Passing, Relay, RequestSlot, State};
+
+/// Where a request stands.
+type Standing = State<String>;
 
 /// A request. Dropping it gives up the wait, or frees the lock.
 pub(super) struct Claim {
@@ -27,7 +31,7 @@ pub(super) struct Claim {
 impl Claim {
     pub(super) fn new(name: &str, mode: LockMode, if_held: IfHeld, passing: Passing) -> Self {
         let context = Context::here();
-        let slot = context.act(|relay, now| relay.request(name, mode, if_held, passing, now));
+        let slot = context.act(|rules, now| rules.request(name, mode, if_held, passing, now));
         Self { context, slot }
     }
 
@@ -38,7 +42,7 @@ impl Claim {
             State::Pending => None,
             State::Held(_) => Some(Ok(true)),
             State::Busy => Some(Ok(false)),
-            State::TurnedDown(reason) => Some(Err(unavailable(reason.clone()))),
+            State::Rejected(reason) => Some(Err(unavailable(describe(reason)))),
             State::Lost(reason) => Some(Err(lost(key, reason))),
             State::Releasing | State::Freed => unreachable!("a claim is released by its guard"),
         })
@@ -51,7 +55,8 @@ impl Claim {
         match answered_within(PARKED, self.answer(key)).await {
             Some(answer) => answer,
             None => {
-                self.context.act(|relay, _| relay.try_at_once(self.slot));
+                self.context
+                    .act(|rules, now| rules.try_at_once(self.slot, now));
                 self.answer(key).await
             }
         }
@@ -68,26 +73,26 @@ impl Claim {
 
     /// Who of this context is in the way.
     pub(super) fn ahead(&self, most: usize) -> Option<Ahead> {
-        self.context.look(|relay| relay.ahead_of(self.slot, most))
+        self.context.look(|rules| rules.ahead_of(self.slot, most))
     }
 
-    fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        self.context.look(|relay| look(relay.state(self.slot)))
+    fn look<T>(&self, look: impl FnOnce(&Standing) -> T) -> T {
+        self.context.look(|rules| look(rules.state(self.slot)))
     }
 
     /// Waits until `pick` finds in the state what it looks for.
-    async fn until<T>(&self, pick: impl Fn(&State) -> Option<T>) -> T {
+    async fn until<T>(&self, pick: impl Fn(&Standing) -> Option<T>) -> T {
         let mut watch = Watch {
             claim: self,
             waker: None,
         };
         poll_fn(|cx| {
             let waker = cx.waker().clone();
-            let (found, unused) = self.context.look(|relay| {
-                if let Some(found) = pick(relay.state(self.slot)) {
+            let (found, unused) = self.context.look(|rules| {
+                if let Some(found) = pick(rules.state(self.slot)) {
                     return (Poll::Ready(found), Some(waker));
                 }
-                let wakers = relay.waker(self.slot).get_or_insert_default();
+                let wakers = rules.waker(self.slot).get_or_insert_default();
                 (Poll::Pending, wakers.set(&mut watch.waker, waker))
             });
             // Unlocked: the last waker of a task drops the task.
@@ -110,7 +115,7 @@ impl Drop for Watch<'_> {
             return;
         };
         let Claim { context, slot } = self.claim;
-        let removed = context.look(|relay| relay.waker(*slot).as_mut()?.remove(waker));
+        let removed = context.look(|rules| rules.waker(*slot).as_mut()?.remove(waker));
         // Unlocked, as above.
         drop(removed);
     }
@@ -127,11 +132,11 @@ impl fmt::Debug for Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let forget = |relay: &mut Relay<Wakers>, now| relay.remove(self.slot, now);
+        let forget = |rules: &mut Named, now| rules.remove(self.slot, now);
         // Without a look at the clock where nothing can follow.
         let wakers = match self.is_at_work() {
             true => self.context.act(forget),
-            false => self.context.look(|relay| forget(relay, 0.0)),
+            false => self.context.look(|rules| forget(rules, 0.0)),
         };
         drop(wakers);
     }
@@ -157,12 +162,12 @@ impl WebLockGuard {
     /// context has it.
     pub(crate) fn let_go(&self) -> bool {
         let Claim { context, slot } = &self.claim;
-        context.act(|relay, now| relay.release(*slot, now));
+        context.act(|rules, now| rules.release(*slot, now));
         self.claim.look(is_free)
     }
 }
 
-fn is_free(state: &State) -> bool {
+fn is_free(state: &Standing) -> bool {
     matches!(state, State::Freed | State::Lost(_))
 }
 
@@ -194,7 +199,7 @@ impl LockGuard for WebLockGuard {
     }
 
     async fn lost(&self) {
-        let is_lost = |state: &State| matches!(state, State::Lost(_)).then_some(());
+        let is_lost = |state: &Standing| matches!(state, State::Lost(_)).then_some(());
         self.claim.until(is_lost).await;
     }
 
@@ -206,9 +211,9 @@ impl LockGuard for WebLockGuard {
     }
 }
 
-fn lost(key: &str, reason: &str) -> LockError {
+fn lost(key: &str, reason: &Reason<String>) -> LockError {
     LockError::Lost {
         key: Some(key.to_owned()),
-        reason: reason.to_owned(),
+        reason: describe(reason),
     }
 }

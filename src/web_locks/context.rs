@@ -1,16 +1,16 @@
 //! [`Context`]: this page, worker or thread before the platform's lock manager. It tells
-//! the [relay](crate::relay) what happens, and carries out what follows.
+//! the [rules](crate::core::handoff) what happens, and carries out what follows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::Duration;
 
+use super::named::Named;
 use super::platform::{is_node, lock_manager};
 use super::round_trip::round_trip;
-use super::wakers::Wakers;
 use super::{errand, page};
-use crate::relay::{LeaseId, MILLIS, Order, Quirks, Relay, Settled};
+use crate::core::handoff::{Command, GrantId, MILLIS, Quirks, Settled};
 use crate::sync::{Mutex, MutexGuard, locked};
 use crate::tasks;
 use crate::time::{self, Stamp};
@@ -20,7 +20,7 @@ use crate::time::{self, Stamp};
 /// is dropped on another one, the orders wait here until its own next uses a lock.
 #[derive(Debug)]
 pub(super) struct Context {
-    relay: Mutex<Relay<Wakers>>,
+    rules: Mutex<Named>,
     /// Whether orders are being carried out. (By the thread whose context it is, and by no
     /// other: it is atomic for the sake of `Sync` alone.)
     is_at_work: AtomicBool,
@@ -36,7 +36,7 @@ impl Context {
             queues_withdrawn: is_node(),
         };
         Self {
-            relay: Mutex::new(Relay::new(quirks)),
+            rules: Mutex::new(Named::new(quirks)),
             is_at_work: AtomicBool::new(false),
         }
     }
@@ -46,8 +46,8 @@ impl Context {
         CONTEXT.with(Arc::clone)
     }
 
-    /// Takes a step of the relay, at the present time, and does what follows from it.
-    pub(super) fn act<T>(&self, step: impl FnOnce(&mut Relay<Wakers>, f64) -> T) -> T {
+    /// Takes a step of the rules, at the present time, and does what follows from it.
+    pub(super) fn act<T>(&self, step: impl FnOnce(&mut Named, f64) -> T) -> T {
         let output = self.step(step);
         if self.is_here() {
             self.carry_out();
@@ -55,19 +55,19 @@ impl Context {
         output
     }
 
-    /// Takes a step of the relay, and leaves it to the caller to [carry out](Self::carry_out)
+    /// Takes a step of the rules, and leaves it to the caller to [carry out](Self::carry_out)
     /// what follows from it.
-    pub(super) fn step<T>(&self, step: impl FnOnce(&mut Relay<Wakers>, f64) -> T) -> T {
+    pub(super) fn step<T>(&self, step: impl FnOnce(&mut Named, f64) -> T) -> T {
         let now = Stamp::now().millis();
-        step(&mut self.relay(), now)
+        step(&mut self.rules(), now)
     }
 
-    /// Looks at the relay.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&mut Relay<Wakers>) -> T) -> T {
-        look(&mut self.relay())
+    /// Looks at the rules.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&mut Named) -> T) -> T {
+        look(&mut self.rules())
     }
 
-    /// Carries out all orders, one after the other and each to its end. The relay is
+    /// Carries out all orders, one after the other and each to its end. The rules is
     /// unlocked meanwhile: this is foreign code and may come back here. What then follows
     /// stands behind the other orders, for this loop to do: so nothing is ended before it
     /// was sent, and a thousand who are refused at once need no more of the stack than one.
@@ -77,31 +77,33 @@ impl Context {
         if self.is_at_work.swap(true, Relaxed) {
             return;
         }
-        while let Some(order) = self.look(Relay::next_order) {
+        while let Some(order) = self.look(|rules| rules.next_command()) {
             self.follow(order);
         }
         self.is_at_work.store(false, Relaxed);
-        let wakes = self.look(Relay::take_wakes);
-        wakes.into_iter().flatten().for_each(Waker::wake);
+        while let Some(wakers) = self.look(|rules| rules.next_wake()) {
+            wakers.into_iter().for_each(Waker::wake);
+        }
     }
 
-    fn follow(&self, order: Order) {
+    fn follow(&self, order: Command) {
         match order {
-            Order::Ask {
-                lease,
-                name,
+            Command::Request {
+                grant,
+                queue,
                 mode,
                 if_held,
             } => {
-                let sent = page::watch().and_then(|()| errand::send(lease, &name, mode, if_held));
+                let name = self.look(|rules| rules.name_of(queue).to_owned());
+                let sent = page::watch().and_then(|()| errand::send(grant, &name, mode, if_held));
                 if let Err(why) = sent {
-                    self.step(|relay, now| relay.settled(lease, Settled::Failed(why), now));
+                    self.step(|rules, now| rules.settled(grant, Settled::Failed(why), now));
                 }
             }
-            Order::End(lease) => errand::end(lease),
-            Order::Forget(lease) => errand::forget(lease),
-            Order::Confirm { lease, round_trips } => tasks::spawn(confirm(lease, round_trips)),
-            Order::Remind => tasks::spawn(remind()),
+            Command::Release(grant) => errand::end(grant),
+            Command::Forget(grant) => errand::forget(grant),
+            Command::Confirm { grant, round_trips } => tasks::spawn(confirm(grant, round_trips)),
+            Command::Remind => tasks::spawn(remind()),
         }
     }
 
@@ -109,19 +111,19 @@ impl Context {
         CONTEXT.with(|here| std::ptr::eq(&**here, self))
     }
 
-    fn relay(&self) -> MutexGuard<'_, Relay<Wakers>> {
-        locked(&self.relay, "the relay panicked earlier")
+    fn rules(&self) -> MutexGuard<'_, Named> {
+        locked(&self.rules, "the rules panicked earlier")
     }
 }
 
-async fn confirm(lease: LeaseId, round_trips: u32) {
+async fn confirm(grant: GrantId, round_trips: u32) {
     for _ in 0..round_trips {
         // Where there is none any more, it can hold nothing against us.
         if let Ok(locks) = lock_manager() {
             round_trip(&locks).await;
         }
     }
-    Context::here().act(|relay, now| relay.confirmed(lease, now));
+    Context::here().act(|rules, now| rules.confirmed(grant, now));
 }
 
 async fn remind() {
@@ -131,5 +133,5 @@ async fn remind() {
         Ok(()) => 0.0,
         Err(_) => MILLIS,
     };
-    Context::here().act(|relay, now| relay.remind(now + moved));
+    Context::here().act(|rules, now| rules.remind(now + moved));
 }

@@ -1,12 +1,12 @@
-//! Errands: what there is in the browser for each lease of the [relay](crate::relay),
+//! Errands: what there is in the browser for each grant of the [rules](crate::core::handoff),
 //! from the call of `navigator.locks.request()` until its end is ordered or said.
 //!
-//! Nothing is decided here: what the browser says goes to the relay, with the number of
-//! the lease that it is about, which is bound to each of the functions that it calls. They
+//! Nothing is decided here: what the browser says goes to the rules, with the number of
+//! the grant that it is about, which is bound to each of the functions that it calls. They
 //! are bound anew for each request, and made once for each thread, so there is always one
 //! to call, however late.
 //!
-//! The place of an errand is kept for the next lease in the same slot: the controller that
+//! The place of an errand is kept for the next grant in the same slot: the controller that
 //! withdraws a request, and the name as the browser knows it, cost as much to make as all
 //! the rest.
 
@@ -19,10 +19,10 @@ use super::bindings::{self, AbortController, Bindable, Foreign, Kind, when_settl
 use super::context::Context;
 use super::nudge;
 use super::platform::{failed, lock_manager, rejected};
+use crate::core::handoff::{GrantId, IfHeld, Settled};
 use crate::guard::LockMode;
-use crate::relay::{IfHeld, LeaseId, Settled};
 
-/// More places than these are not kept for other leases.
+/// More places than these are not kept for other grants.
 const KEPT: usize = 16;
 
 thread_local! {
@@ -56,7 +56,7 @@ struct Queueing {
     controller: AbortController,
 }
 
-/// What the browser calls, with the number of a lease bound in front of the arguments.
+/// What the browser calls, with the number of a grant bound in front of the arguments.
 struct Listeners {
     on_answer: Bindable,
     on_success: Bindable,
@@ -67,13 +67,13 @@ impl Listeners {
     fn new() -> Self {
         // Each may be called again while it runs, so none is `FnMut`.
         let on_answer: Closure<dyn Fn(u32, u32, JsValue) -> JsValue> =
-            Closure::new(|slot, serial, lock| on_answer(LeaseId { slot, serial }, &lock));
+            Closure::new(|slot, serial, lock| on_answer(GrantId { slot, serial }, &lock));
         let on_success: Closure<dyn Fn(u32, u32)> = Closure::new(|slot, serial| {
-            on_settled(LeaseId { slot, serial }, Settled::Resolved);
+            on_settled(GrantId { slot, serial }, Settled::Resolved);
         });
         let on_failure: Closure<dyn Fn(u32, u32, JsValue)> =
             Closure::new(|slot, serial, why: JsValue| {
-                on_settled(LeaseId { slot, serial }, rejected(&why));
+                on_settled(GrantId { slot, serial }, rejected(&why));
             });
         Self {
             on_answer: on_answer.into_js_value().unchecked_into(),
@@ -83,26 +83,26 @@ impl Listeners {
     }
 }
 
-/// Requests the lock `name` for `lease`. `Err` says why that cannot be.
+/// Requests the lock `name` for `grant`. `Err` says why that cannot be.
 pub(super) fn send(
-    lease: LeaseId,
+    grant: GrantId,
     name: &str,
     mode: LockMode,
     if_held: IfHeld,
 ) -> Result<(), String> {
-    let sent = try_to_send(lease, name, mode, if_held);
+    let sent = try_to_send(grant, name, mode, if_held);
     if sent.is_err() {
         // What was requested before it failed is not wanted any more.
-        end(lease);
+        end(grant);
     }
     sent
 }
 
-fn try_to_send(lease: LeaseId, name: &str, mode: LockMode, if_held: IfHeld) -> Result<(), String> {
+fn try_to_send(grant: GrantId, name: &str, mode: LockMode, if_held: IfHeld) -> Result<(), String> {
     let locks = lock_manager()?;
     let thrown = |thrown| failed(&thrown);
     let bound = |function: &Bindable| {
-        let bound = function.bind(&JsValue::UNDEFINED, lease.slot, lease.serial);
+        let bound = function.bind(&JsValue::UNDEFINED, grant.slot, grant.serial);
         bound.map_err(thrown)
     };
     let [on_answer, on_success, on_failure] = LISTENERS.with(|listeners| {
@@ -112,11 +112,11 @@ fn try_to_send(lease: LeaseId, name: &str, mode: LockMode, if_held: IfHeld) -> R
             bound(&listeners.on_failure)?,
         ])
     })?;
-    let options = options(lease, mode, if_held).map_err(thrown)?;
+    let options = options(grant, mode, if_held).map_err(thrown)?;
     let is_queued = if_held == IfHeld::Queue;
-    let name = place(lease, |place| {
+    let name = place(grant, |place| {
         place.errand = Some(Errand {
-            serial: lease.serial,
+            serial: grant.serial,
             is_queued,
             is_answered: !is_queued,
             free: None,
@@ -133,8 +133,8 @@ fn try_to_send(lease: LeaseId, name: &str, mode: LockMode, if_held: IfHeld) -> R
 }
 
 /// Withdraws the request, or frees the lock.
-pub(super) fn end(lease: LeaseId) {
-    match take(lease) {
+pub(super) fn end(grant: GrantId) {
+    match take(grant) {
         Some((
             Errand {
                 free: Some(free), ..
@@ -148,18 +148,18 @@ pub(super) fn end(lease: LeaseId) {
 }
 
 /// Forgets an errand of which nothing is left to be done.
-pub(super) fn forget(lease: LeaseId) {
-    drop(take(lease));
+pub(super) fn forget(grant: GrantId) {
+    drop(take(grant));
 }
 
 /// An errand that is over; and if it still waited for its lock, what withdraws it: a signal
 /// that was of no use, or is aborted, is for no other request.
-fn take(lease: LeaseId) -> Option<(Errand, Option<Queueing>)> {
+fn take(grant: GrantId) -> Option<(Errand, Option<Queueing>)> {
     let (errand, queueing) = PLACES.with_borrow_mut(|places| {
-        let place = places.get_mut(lease.slot as usize)?;
+        let place = places.get_mut(grant.slot as usize)?;
         let errand = place
             .errand
-            .take_if(|errand| errand.serial == lease.serial)?;
+            .take_if(|errand| errand.serial == grant.serial)?;
         let is_waiting = errand.is_queued && !errand.is_answered;
         let queueing = is_waiting.then(|| place.queueing.take()).flatten();
         while places.len() > KEPT && places.last().is_some_and(|place| place.errand.is_none()) {
@@ -177,10 +177,10 @@ fn take(lease: LeaseId) -> Option<(Errand, Option<Queueing>)> {
 }
 
 /// The options of a request. Nothing is borrowed while they are made.
-fn options(lease: LeaseId, mode: LockMode, if_held: IfHeld) -> Result<Foreign, JsValue> {
+fn options(grant: GrantId, mode: LockMode, if_held: IfHeld) -> Result<Foreign, JsValue> {
     match if_held {
         IfHeld::Queue => {
-            let kept = place(lease, |place| {
+            let kept = place(grant, |place| {
                 let kept = place.queueing.as_ref().filter(|kept| kept.mode == mode);
                 kept.map(|kept| kept.options.clone())
             });
@@ -194,14 +194,14 @@ fn options(lease: LeaseId, mode: LockMode, if_held: IfHeld) -> Result<Foreign, J
                 options: options.clone(),
                 controller,
             });
-            drop(place(lease, |place| {
+            drop(place(grant, |place| {
                 std::mem::replace(&mut place.queueing, queueing)
             }));
             Ok(options)
         }
         // Without a signal, which the specification allows with neither of these two.
         IfHeld::Refuse => {
-            let kept = place(lease, |place| {
+            let kept = place(grant, |place| {
                 let kept = place.trying.as_ref().filter(|kept| kept.0 == mode);
                 kept.map(|kept| kept.1.clone())
             });
@@ -209,7 +209,7 @@ fn options(lease: LeaseId, mode: LockMode, if_held: IfHeld) -> Result<Foreign, J
                 return Ok(options);
             }
             let options = bindings::options(mode, Kind::IfAvailable, None)?;
-            place(lease, |place| place.trying = Some((mode, options.clone())));
+            place(grant, |place| place.trying = Some((mode, options.clone())));
             Ok(options)
         }
         IfHeld::Steal => bindings::options(mode, Kind::Steal, None),
@@ -233,8 +233,8 @@ impl Place {
 /// returned here is resolved; if none is, it is free again at once.
 ///
 /// It must not throw: Node never frees a lock whose callback did.
-fn on_answer(lease: LeaseId, lock: &JsValue) -> JsValue {
-    let was_answered = errand_of(lease, |errand| {
+fn on_answer(grant: GrantId, lock: &JsValue) -> JsValue {
+    let was_answered = errand_of(grant, |errand| {
         std::mem::replace(&mut errand.is_answered, true)
     });
     if was_answered == Some(false) {
@@ -243,34 +243,34 @@ fn on_answer(lease: LeaseId, lock: &JsValue) -> JsValue {
     // `undefined` is nothing that a browser calls back with, and no lock.
     let has_lock = !lock.is_null() && !lock.is_undefined();
     let context = Context::here();
-    let is_wanted = context.step(|relay, now| relay.called_back(lease, has_lock, now));
-    let held = is_wanted.then(|| hold(lease)).flatten();
+    let is_wanted = context.step(|rules, now| rules.called_back(grant, has_lock, now));
+    let held = is_wanted.then(|| hold(grant)).flatten();
     if is_wanted && held.is_none() {
         let why = String::from("the promise to hold the lock on could not be made");
-        context.step(|relay, now| relay.settled(lease, Settled::Failed(why), now));
-        forget(lease);
+        context.step(|rules, now| rules.settled(grant, Settled::Failed(why), now));
+        forget(grant);
     }
     // Now that what holds it is in its place: somebody might let go of it at once.
     context.carry_out();
     held.unwrap_or(JsValue::UNDEFINED)
 }
 
-/// The promise on which the browser is to hold the lock of `lease`.
-fn hold(lease: LeaseId) -> Option<JsValue> {
+/// The promise on which the browser is to hold the lock of `grant`.
+fn hold(grant: GrantId) -> Option<JsValue> {
     let (promise, free) = bindings::promise().ok()?;
-    errand_of(lease, |errand| errand.free = Some(free))?;
+    errand_of(grant, |errand| errand.free = Some(free))?;
     Some(promise.into())
 }
 
 /// The promise of the request is settled.
-fn on_settled(lease: LeaseId, how: Settled) {
-    forget(lease);
-    Context::here().act(|relay, now| relay.settled(lease, how, now));
+fn on_settled(grant: GrantId, how: Settled<String>) {
+    forget(grant);
+    Context::here().act(|rules, now| rules.settled(grant, how, now));
 }
 
 /// Nothing in `work` may run foreign code.
-fn place<T>(lease: LeaseId, work: impl FnOnce(&mut Place) -> T) -> T {
-    let slot = lease.slot as usize;
+fn place<T>(grant: GrantId, work: impl FnOnce(&mut Place) -> T) -> T {
+    let slot = grant.slot as usize;
     PLACES.with_borrow_mut(|places| {
         if places.len() <= slot {
             places.resize_with(slot + 1, Place::default);
@@ -279,12 +279,12 @@ fn place<T>(lease: LeaseId, work: impl FnOnce(&mut Place) -> T) -> T {
     })
 }
 
-/// `None` if there is no errand for `lease` any more.
-fn errand_of<T>(lease: LeaseId, work: impl FnOnce(&mut Errand) -> T) -> Option<T> {
+/// `None` if there is no errand for `grant` any more.
+fn errand_of<T>(grant: GrantId, work: impl FnOnce(&mut Errand) -> T) -> Option<T> {
     PLACES.with_borrow_mut(|places| {
-        let errand = places.get_mut(lease.slot as usize)?.errand.as_mut();
+        let errand = places.get_mut(grant.slot as usize)?.errand.as_mut();
         errand
-            .filter(|errand| errand.serial == lease.serial)
+            .filter(|errand| errand.serial == grant.serial)
             .map(work)
     })
 }

@@ -13,9 +13,9 @@
 //! one of the locks, and then throws it away. WebKit (2.50) keeps it, with the worker
 //! frozen and its locks held, and others wait until they time out. Only the application
 //! can do something about that: in the page's own `pagehide`, end the worker, or tell it
-//! to release. (A message may be too late to be read before the freeze; ending it is not.)
+//! to release. (A message may be too late to be read before the lose_all; ending it is not.)
 //!
-//! A hidden page is listened for as well: its timers are no [reminders](Relay::set_hidden).
+//! A hidden page is listened for as well: its timers are no [reminders](HandOff::set_hidden).
 
 use std::cell::Cell;
 
@@ -23,9 +23,11 @@ use wasm_bindgen::prelude::*;
 
 use super::bindings::{Foreign, text, text_in};
 use super::context::Context;
+use super::named::describe;
 use super::platform::global;
 #[expect(unused_imports, reason = "the documentation refers to it")]
-use crate::relay::Relay;
+use crate::core::handoff::HandOff;
+use crate::core::handoff::Reason;
 
 thread_local! {
     /// Of this page: with threads, each worker has an instance of the same memory.
@@ -49,7 +51,7 @@ pub(super) fn watch() -> Result<(), String> {
     listen(&global(), "pagehide", |event: Foreign| {
         let is_kept = event.persisted().is_ok_and(|kept| kept.is_truthy());
         if is_kept {
-            lose_all("the page went into the back/forward cache");
+            lose_all();
         }
     })?;
     listen(&document, "visibilitychange", |_| look())?;
@@ -58,17 +60,18 @@ pub(super) fn watch() -> Result<(), String> {
     Ok(())
 }
 
-fn lose_all(reason: &str) {
+fn lose_all() {
     // Asked first: in the npm package nothing is ever logged, nor is the code for it there.
     let is_told = log::log_enabled!(target: "crosslock", log::Level::Warn);
     let mut held = 0;
-    Context::here().act(|relay, _| {
+    Context::here().act(|rules, _| {
         if is_told {
-            relay.for_each_own(|own| held += usize::from(own.is_held));
+            rules.for_each_own(|_, own| held += usize::from(own.is_held));
         }
-        relay.freeze(reason);
+        rules.lose_all();
     });
     if held > 0 {
+        let reason = describe(&Reason::Cached);
         log::warn!(target: "crosslock", "{reason}: {held} locks are lost");
     }
 }
@@ -82,10 +85,10 @@ fn listen(to: &Foreign, event: &str, listener: impl Fn(Foreign) + 'static) -> Re
     })
 }
 
-/// Tells the relay whether the page is hidden.
+/// Tells the rules whether the page is hidden.
 fn look() {
     let document = global().document();
     let visibility = text_in(document.and_then(|document| document.visibility_state()));
     let is_hidden = visibility.as_deref() == Some("hidden");
-    Context::here().act(|relay, now| relay.set_hidden(is_hidden, now));
+    Context::here().act(|rules, now| rules.set_hidden(is_hidden, now));
 }

@@ -4,8 +4,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use super::bindings::{Foreign, text, text_in};
+use crate::core::handoff::Settled;
 use crate::error::LockError;
-use crate::relay::Settled;
 
 pub(super) fn global() -> Foreign {
     js_sys::global().unchecked_into()
@@ -93,7 +93,7 @@ fn is_page_of_electron() -> bool {
 }
 
 /// How the promise of a request was rejected.
-pub(super) fn rejected(rejection: &JsValue) -> Settled {
+pub(super) fn rejected(rejection: &JsValue) -> Settled<String> {
     match describe(rejection).0.as_str() {
         "AbortError" => Settled::Aborted,
         _ => Settled::Failed(failed(rejection)),

@@ -11,9 +11,9 @@ use super::claim::Claim;
 use super::context::Context;
 use super::names;
 use super::platform::{failed, lock_manager, unavailable};
+use crate::core::handoff::{IfHeld, Passing};
 use crate::error::LockError;
 use crate::guard::LockMode;
-use crate::relay::{IfHeld, Passing};
 use crate::snapshot::{LockInfo, LockSnapshot};
 use crate::time::Stamp;
 
@@ -72,9 +72,9 @@ struct Own {
 #[inline(never)]
 fn own(prefix: &str) -> Vec<Own> {
     let mut all = Vec::new();
-    Context::here().look(|relay| {
-        relay.for_each_own(|own| {
-            if let Some(key) = names::key_of(prefix, own.name) {
+    Context::here().look(|rules| {
+        rules.for_each_own(|name, own| {
+            if let Some(key) = names::key_of(prefix, name) {
                 all.push(Own {
                     info: LockInfo::new(key, own.mode),
                     since: own.since,
@@ -154,9 +154,9 @@ impl Asked {
 
 fn asked(prefix: &str) -> Asked {
     let mut all: Vec<(String, LockMode, [usize; 2])> = Vec::new();
-    Context::here().look(|relay| {
-        relay.for_each_asked(|asked| {
-            let Some(key) = names::key_of(prefix, asked.name) else {
+    Context::here().look(|rules| {
+        rules.for_each_asked(|name, asked| {
+            let Some(key) = names::key_of(prefix, name) else {
                 return;
             };
             let mut known = all.iter_mut();

@@ -8,11 +8,11 @@ use super::super::{IfHeld, Quirks};
 use crate::guard::LockMode;
 
 /// Names a request of the platform, in all contexts and for ever.
-pub(in crate::relay) type Serial = usize;
+pub(in crate::core::handoff) type Serial = usize;
 
 /// What the platform has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::relay) enum News {
+pub(in crate::core::handoff) enum News {
     Granted(Serial),
     /// It was not to wait, and something was in the way.
     Refused(Serial),
@@ -29,7 +29,7 @@ pub(in crate::relay) enum News {
 }
 
 impl News {
-    pub(in crate::relay) fn serial(self) -> Serial {
+    pub(in crate::core::handoff) fn serial(self) -> Serial {
         let (Self::Granted(serial)
         | Self::Refused(serial)
         | Self::Stolen(serial)
@@ -42,7 +42,7 @@ impl News {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::relay) struct Platform {
+pub(in crate::core::handoff) struct Platform {
     queues: BTreeMap<&'static str, Queue>,
     news: Vec<News>,
     quirks: Quirks,
@@ -64,7 +64,7 @@ impl Queue {
 }
 
 impl Platform {
-    pub(in crate::relay) fn new(quirks: Quirks) -> Self {
+    pub(in crate::core::handoff) fn new(quirks: Quirks) -> Self {
         Self {
             quirks,
             ..Self::default()
@@ -72,11 +72,11 @@ impl Platform {
     }
 
     /// What there is to say since this was last called, in order.
-    pub(in crate::relay) fn news(&mut self) -> Vec<News> {
+    pub(in crate::core::handoff) fn news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
 
-    pub(in crate::relay) fn request(
+    pub(in crate::core::handoff) fn request(
         &mut self,
         serial: Serial,
         name: &'static str,
@@ -103,12 +103,12 @@ impl Platform {
     }
 
     /// As of a document that may not have locks.
-    pub(in crate::relay) fn reject(&mut self, serial: Serial) {
+    pub(in crate::core::handoff) fn reject(&mut self, serial: Serial) {
         self.news.push(News::Rejected(serial));
     }
 
     /// Withdraws a request. If it was granted in the meantime, nobody was called back.
-    pub(in crate::relay) fn withdraw(&mut self, serial: Serial) {
+    pub(in crate::core::handoff) fn withdraw(&mut self, serial: Serial) {
         let mut waiting = self.queues.values().flat_map(|queue| &queue.waiting);
         let is_waiting = waiting.any(|&(waiting, _)| waiting == serial);
         match is_waiting && self.quirks.queues_withdrawn {
@@ -118,14 +118,14 @@ impl Platform {
     }
 
     /// Releases a lock. Of no effect on what was stolen or turned down.
-    pub(in crate::relay) fn end(&mut self, serial: Serial) {
+    pub(in crate::core::handoff) fn end(&mut self, serial: Serial) {
         if self.remove(serial) {
             self.news.push(News::Ended(serial));
         }
     }
 
     /// As long as a round trip takes.
-    pub(in crate::relay) fn pass_time(&mut self) {
+    pub(in crate::core::handoff) fn pass_time(&mut self) {
         for serial in self.withdrawn.clone() {
             if self.is_held(serial) {
                 self.withdrawn.remove(&serial);
@@ -135,7 +135,7 @@ impl Platform {
     }
 
     /// Whether one that was withdrawn is behind a holder.
-    pub(in crate::relay) fn is_withdrawn_behind(&self, name: &str) -> bool {
+    pub(in crate::core::handoff) fn is_withdrawn_behind(&self, name: &str) -> bool {
         self.queues.get(name).is_some_and(|queue| {
             let mut waiting = queue.waiting.iter();
             let mut held = queue.held.iter();
@@ -144,7 +144,7 @@ impl Platform {
         })
     }
 
-    pub(in crate::relay) fn is_withdrawn_held(&self) -> bool {
+    pub(in crate::core::handoff) fn is_withdrawn_held(&self) -> bool {
         self.withdrawn.iter().any(|&serial| self.is_held(serial))
     }
 
@@ -164,18 +164,18 @@ impl Platform {
         is_removed
     }
 
-    pub(in crate::relay) fn holders(&self, name: &str) -> impl Iterator<Item = Serial> {
+    pub(in crate::core::handoff) fn holders(&self, name: &str) -> impl Iterator<Item = Serial> {
         let queue = self.queues.get(name).into_iter();
         queue.flat_map(|queue| queue.held.iter().map(|&(serial, _)| serial))
     }
 
-    pub(in crate::relay) fn is_held(&self, serial: Serial) -> bool {
+    pub(in crate::core::handoff) fn is_held(&self, serial: Serial) -> bool {
         let mut held = self.queues.values().flat_map(|queue| &queue.held);
         held.any(|&(held, _)| held == serial)
     }
 
     /// Whether it is held, or waits.
-    pub(in crate::relay) fn knows(&self, serial: Serial) -> bool {
+    pub(in crate::core::handoff) fn knows(&self, serial: Serial) -> bool {
         let mut queues = self.queues.values();
         queues.any(|queue| {
             let mut all = queue.held.iter().chain(&queue.waiting);
@@ -183,7 +183,7 @@ impl Platform {
         })
     }
 
-    pub(in crate::relay) fn is_empty(&self) -> bool {
+    pub(in crate::core::handoff) fn is_empty(&self) -> bool {
         let mut queues = self.queues.values();
         queues.all(|queue| queue.held.is_empty() && queue.waiting.is_empty())
     }

@@ -1,16 +1,22 @@
-//! A world to try the relay in: a few tabs, each with a relay, before one
+//! A world to try the rules in: a few tabs, each with the rules, before one
 //! [platform](Platform). What they say to each other is under way until a test delivers
 //! it, so a test chooses what comes late. [`promises`] looks at the world after each step.
 
 use std::collections::BTreeMap;
 
-use super::{IfHeld, LeaseId, MILLIS, Order, Passing, Quirks, Relay, RequestSlot, Settled, State};
+use super::{
+    Command, GrantId, HandOff, IfHeld, MILLIS, Passing, QueueSlot, Quirks, Reason, RequestSlot,
+    Settled, State,
+};
 use crate::guard::LockMode;
 
 mod platform;
 mod promises;
 
 use platform::{News, Platform, Serial};
+
+/// What a platform says to explain itself.
+type Said = &'static str;
 
 /// Numbers the tasks of a world, in the order in which they came.
 pub(super) type TaskId = usize;
@@ -26,7 +32,7 @@ pub(super) struct Want {
 }
 
 impl Want {
-    fn is_in_line(&self) -> bool {
+    fn is_in_queue(&self) -> bool {
         self.if_held == IfHeld::Queue && self.passing == Passing::On
     }
 
@@ -41,7 +47,7 @@ struct Task {
     slot: RequestSlot,
     made: f64,
     /// The state at its last look, after which it has slept.
-    seen: State,
+    seen: State<Said>,
     is_woken: bool,
     /// For a try: whether something was in its way at any time.
     was_obstructed: bool,
@@ -49,18 +55,35 @@ struct Task {
 
 #[derive(Debug)]
 struct Tab {
-    relay: Relay<TaskId>,
-    errands: BTreeMap<LeaseId, Errand>,
+    relay: HandOff<TaskId, Said>,
+    queues: BTreeMap<&'static str, QueueSlot>,
+    errands: BTreeMap<GrantId, Errand>,
     to_platform: Vec<Message>,
     from_platform: Vec<News>,
     /// All that was ever heard.
     heard: Vec<News>,
     is_hidden: bool,
-    /// When the relay wants to be reminded.
+    /// When the rules wants to be reminded.
     remind_at: Option<f64>,
 }
 
-/// What a tab has under way for a lease.
+impl Tab {
+    fn name_of(&self, queue: QueueSlot) -> &'static str {
+        let mut queues = self.queues.iter();
+        let known = queues.find(|&(_, &known)| known == queue);
+        known.expect("nothing is asked for that nobody wants").0
+    }
+
+    /// As an edge does with queues that nobody uses any more.
+    fn close(&mut self, unused: impl IntoIterator<Item = QueueSlot>) {
+        for queue in unused {
+            assert!(self.relay.close(queue), "somebody uses it");
+            self.queues.retain(|_, known| *known != queue);
+        }
+    }
+}
+
+/// What a tab has under way for a grant.
 #[derive(Debug)]
 struct Errand {
     serial: Serial,
@@ -68,10 +91,10 @@ struct Errand {
     mode: LockMode,
     if_held: IfHeld,
     granted: Option<f64>,
-    /// How often the lease was given to a task, and what the first one was.
+    /// How often the grant was given to a task, and what the first one was.
     turns: u32,
     first: Option<Passing>,
-    /// By the relay's order.
+    /// By the rules's order.
     is_ended: bool,
     /// The platform has heard of it.
     is_withdrawn: bool,
@@ -120,7 +143,7 @@ pub(super) struct World {
     tasks: BTreeMap<TaskId, Task>,
     tasks_ever: usize,
     /// The tab of each request that was ever made of the platform, and what for.
-    owners: Vec<(usize, LeaseId)>,
+    owners: Vec<(usize, GrantId)>,
 }
 
 impl World {
@@ -130,7 +153,8 @@ impl World {
 
     pub(super) fn with_quirks(tabs: usize, quirks: Quirks) -> Self {
         let tab = |_| Tab {
-            relay: Relay::new(quirks),
+            relay: HandOff::new(quirks),
+            queues: BTreeMap::new(),
             errands: BTreeMap::new(),
             to_platform: Vec::new(),
             from_platform: Vec::new(),
@@ -150,8 +174,9 @@ impl World {
 
     pub(super) fn ask(&mut self, want: Want) -> TaskId {
         let was_obstructed = self.is_obstructed(&want, None);
-        let relay = &mut self.tabs[want.tab].relay;
-        let slot = relay.request(want.name, want.mode, want.if_held, want.passing, self.now);
+        let Tab { relay, queues, .. } = &mut self.tabs[want.tab];
+        let queue = *queues.entry(want.name).or_insert_with(|| relay.open(false));
+        let slot = relay.request(queue, want.mode, want.if_held, want.passing, self.now);
         let seen = State::Pending;
         let task = Task {
             want,
@@ -175,7 +200,7 @@ impl World {
         let Task { want, slot, .. } = self.tasks[&id];
         let relay = &mut self.tabs[want.tab].relay;
         relay.release(slot, self.now);
-        let seen = relay.state(slot).clone();
+        let seen = *relay.state(slot);
         self.tasks.get_mut(&id).expect("it was there").seen = seen;
         self.follow(want.tab);
     }
@@ -183,12 +208,14 @@ impl World {
     /// The same, and nobody is there any more.
     pub(super) fn leave(&mut self, id: TaskId) {
         let Task { want, slot, .. } = self.tasks.remove(&id).expect("it was there");
-        self.tabs[want.tab].relay.remove(slot, self.now);
+        let (_, unused) = self.tabs[want.tab].relay.remove(slot, self.now);
+        self.tabs[want.tab].close(unused);
         self.follow(want.tab);
     }
 
-    pub(super) fn freeze(&mut self, tab: usize) {
-        self.tabs[tab].relay.freeze("frozen");
+    pub(super) fn lose_all(&mut self, tab: usize) {
+        let unused = self.tabs[tab].relay.lose_all(&Reason::Cached);
+        self.tabs[tab].close(unused);
         for errand in self.tabs[tab].errands.values_mut() {
             errand.is_frozen = true;
         }
@@ -204,7 +231,7 @@ impl World {
     /// A task that tried will wait no longer for what its tab has let go of.
     pub(super) fn try_at_once(&mut self, id: TaskId) {
         let Task { want, slot, .. } = self.tasks[&id];
-        self.tabs[want.tab].relay.try_at_once(slot);
+        self.tabs[want.tab].relay.try_at_once(slot, self.now);
         // From now on, what its own tab has let go of is a reason to refuse it.
         self.tasks.get_mut(&id).expect("it is there").was_obstructed = true;
         self.follow(want.tab);
@@ -235,36 +262,36 @@ impl World {
         }
     }
 
-    /// Carries out what the relay of `tab` ordered, and sees whether all is well.
+    /// Carries out what the rules of `tab` ordered, and sees whether all is well.
     fn follow(&mut self, tab: usize) {
-        while let Some(order) = self.tabs[tab].relay.next_order() {
+        while let Some(order) = self.tabs[tab].relay.next_command() {
             match order {
-                Order::Ask {
-                    lease,
-                    name,
+                Command::Request {
+                    grant,
+                    queue,
                     mode,
                     if_held,
-                } => self.send(tab, lease, &name, mode, if_held),
-                Order::End(lease) => self.end(tab, lease),
-                Order::Forget(lease) => {
-                    let errand = &self.tabs[tab].errands[&lease];
+                } => self.send(tab, grant, queue, mode, if_held),
+                Command::Release(grant) => self.end(tab, grant),
+                Command::Forget(grant) => {
+                    let errand = &self.tabs[tab].errands[&grant];
                     assert!(errand.granted.is_some() && !errand.is_ended);
                 }
-                Order::Confirm { lease, round_trips } => {
+                Command::Confirm { grant, round_trips } => {
                     let mut owners = self.owners.iter();
-                    let serial = owners.position(|owner| *owner == (tab, lease));
+                    let serial = owners.position(|owner| *owner == (tab, grant));
                     let serial = serial.expect("it was asked for");
                     let message = Message::RoundTrips(serial, round_trips);
                     self.tabs[tab].to_platform.push(message);
                 }
-                Order::Remind => {
+                Command::Remind => {
                     let remind_at = &mut self.tabs[tab].remind_at;
                     let before = remind_at.replace(self.now + MILLIS);
                     assert_eq!(before, None, "two timers for one");
                 }
             }
         }
-        for id in self.tabs[tab].relay.take_wakes() {
+        while let Some(id) = self.tabs[tab].relay.next_wake() {
             if let Some(task) = self.tasks.get_mut(&id) {
                 task.is_woken = true;
             }
@@ -273,11 +300,11 @@ impl World {
         self.views_are_exact(tab);
     }
 
-    fn end(&mut self, tab: usize, lease: LeaseId) {
-        self.it_could_not_be_handed_on(tab, lease);
-        let errand = self.tabs[tab].errands.get_mut(&lease);
+    fn end(&mut self, tab: usize, grant: GrantId) {
+        self.it_could_not_be_handed_on(tab, grant);
+        let errand = self.tabs[tab].errands.get_mut(&grant);
         let errand = errand.expect("only what is not over can be ended");
-        assert!(!errand.is_ended, "a lease is ended twice");
+        assert!(!errand.is_ended, "a grant is ended twice");
         errand.is_ended = true;
         let serial = errand.serial;
         if errand.granted.is_some() {
@@ -289,12 +316,10 @@ impl World {
         // A try or a steal that is not answered yet cannot be withdrawn.
     }
 
-    fn send(&mut self, tab: usize, lease: LeaseId, name: &str, mode: LockMode, how: IfHeld) {
-        let mut names = self.tasks.values().map(|task| task.want.name);
-        let name = names.find(|&known| known == name);
-        let name = name.expect("nothing is asked for that nobody wants");
+    fn send(&mut self, tab: usize, grant: GrantId, queue: QueueSlot, mode: LockMode, how: IfHeld) {
+        let name = self.tabs[tab].name_of(queue);
         let serial = self.owners.len();
-        self.owners.push((tab, lease));
+        self.owners.push((tab, grant));
         let errand = Errand {
             serial,
             name,
@@ -308,14 +333,14 @@ impl World {
             is_settled: false,
             is_frozen: false,
         };
-        let before = self.tabs[tab].errands.insert(lease, errand);
-        assert!(before.is_none(), "a lease that is not over is asked for");
+        let before = self.tabs[tab].errands.insert(grant, errand);
+        assert!(before.is_none(), "a grant that is not over is asked for");
         let message = Message::Request(serial, name, mode, how);
         self.tabs[tab].to_platform.push(message);
     }
 
     /// The platform receives a message that `tab` has sent: the one at `at`, or an earlier
-    /// one about the same lease. Others may come in any order: a lock is freed by a promise,
+    /// one about the same grant. Others may come in any order: a lock is freed by a promise,
     /// a little after the call that says so.
     pub(super) fn deliver(&mut self, tab: usize, at: usize) {
         self.deliver_to(Manner::Plain, tab, at);
@@ -335,11 +360,11 @@ impl World {
             Message::End(serial) => self.platform.end(serial),
             Message::Withdraw(serial) => {
                 self.platform.withdraw(serial);
-                let (tab, lease) = self.owners[serial];
-                if let Some(errand) = self.tabs[tab].errands.get_mut(&lease) {
+                let (tab, grant) = self.owners[serial];
+                if let Some(errand) = self.tabs[tab].errands.get_mut(&grant) {
                     errand.is_withdrawn = true;
                 }
-                self.forget(tab, lease);
+                self.forget(tab, grant);
             }
             Message::RoundTrips(serial, left) => {
                 self.platform.pass_time();
@@ -378,13 +403,13 @@ impl World {
     }
 
     /// Forgets an errand of which nothing is left, here and there.
-    fn forget(&mut self, tab: usize, lease: LeaseId) {
+    fn forget(&mut self, tab: usize, grant: GrantId) {
         let errands = &mut self.tabs[tab].errands;
-        if let Some(errand) = errands.get(&lease)
+        if let Some(errand) = errands.get(&grant)
             && errand.is_settled
             && (errand.is_withdrawn || !errand.is_ended || errand.granted.is_some())
         {
-            errands.remove(&lease);
+            errands.remove(&grant);
         }
     }
 
@@ -396,7 +421,7 @@ impl World {
     }
 
     /// `tab` hears what the platform has said. What is said of its own accord keeps its
-    /// order; that a lease is over as it was told to be may be heard at any time.
+    /// order; that a grant is over as it was told to be may be heard at any time.
     pub(super) fn hear(&mut self, tab: usize, at: usize) {
         let said = &self.tabs[tab].from_platform;
         let Some(at) = at.checked_rem(said.len()) else {
@@ -417,7 +442,7 @@ impl World {
     fn hear_nth(&mut self, tab: usize, nth: usize) {
         let news = self.tabs[tab].from_platform.remove(nth);
         self.tabs[tab].heard.push(news);
-        let (_, lease) = self.owners[news.serial()];
+        let (_, grant) = self.owners[news.serial()];
         let now = self.now;
         let Tab {
             relay,
@@ -425,46 +450,53 @@ impl World {
             to_platform,
             ..
         } = &mut self.tabs[tab];
-        let errand = errands.get_mut(&lease);
+        let errand = errands.get_mut(&grant);
         let mut is_settled = true;
-        match (news, errand) {
+        let unused = match (news, errand) {
             // It was rejected before, and is called back all the same.
-            (News::Granted(_), None) => assert!(!relay.called_back(lease, true, now)),
+            (News::Granted(_), None) => {
+                assert!(!relay.called_back(grant, true, now));
+                None
+            }
             // The page withdrew it. Most browsers do not call back, and none has to.
             (News::Granted(_), Some(errand))
                 if errand.is_ended && errand.if_held == IfHeld::Queue =>
             {
-                assert!(!relay.called_back(lease, true, now));
+                assert!(!relay.called_back(grant, true, now));
                 is_settled = false;
+                None
             }
             (News::Granted(serial), Some(errand)) => {
                 errand.granted = Some(now);
-                if !relay.called_back(lease, true, now) {
+                if !relay.called_back(grant, true, now) {
                     errand.is_ended = true;
                     to_platform.push(Message::End(serial));
                 }
                 is_settled = false;
+                None
             }
             (News::Refused(_), _) => {
-                assert!(!relay.called_back(lease, false, now), "keep what?");
+                assert!(!relay.called_back(grant, false, now), "keep what?");
                 is_settled = false;
+                None
             }
-            (News::Stolen(_) | News::Aborted(_), _) => relay.settled(lease, Settled::Aborted, now),
+            (News::Stolen(_) | News::Aborted(_), _) => relay.settled(grant, Settled::Aborted, now),
             (News::Rejected(_), _) => {
-                let why = String::from("the platform's reason");
-                relay.settled(lease, Settled::Failed(why), now);
+                let why = "the platform's reason";
+                relay.settled(grant, Settled::Failed(why), now)
             }
-            (News::Ended(_), _) => relay.settled(lease, Settled::Resolved, now),
-            (News::Confirmed(_), _) => relay.confirmed(lease, now),
-        }
-        if let Some(errand) = self.tabs[tab].errands.get_mut(&lease) {
+            (News::Ended(_), _) => relay.settled(grant, Settled::Resolved, now),
+            (News::Confirmed(_), _) => relay.confirmed(grant, now),
+        };
+        self.tabs[tab].close(unused);
+        if let Some(errand) = self.tabs[tab].errands.get_mut(&grant) {
             errand.is_settled |= is_settled;
             if !matches!(news, News::Aborted(_)) && is_settled {
                 // Whatever is said of its own accord, the platform knows.
                 errand.is_withdrawn = true;
             }
         }
-        self.forget(tab, lease);
+        self.forget(tab, grant);
         self.follow(tab);
     }
 
@@ -475,18 +507,22 @@ impl World {
             return;
         };
         let news = heard[nth];
-        let (_, lease) = self.owners[news.serial()];
-        let states: Vec<State> = self.tasks().map(|id| self.state(id).clone()).collect();
+        let (_, grant) = self.owners[news.serial()];
+        let states: Vec<State<Said>> = self.tasks().map(|id| *self.state(id)).collect();
         let (relay, now) = (&mut self.tabs[tab].relay, self.now);
-        match news {
-            News::Granted(_) => assert!(!relay.called_back(lease, true, now)),
-            News::Refused(_) => assert!(!relay.called_back(lease, false, now)),
-            News::Stolen(_) | News::Aborted(_) => relay.settled(lease, Settled::Aborted, now),
-            News::Rejected(_) => relay.settled(lease, Settled::Failed(String::new()), now),
-            News::Ended(_) => relay.settled(lease, Settled::Resolved, now),
-            News::Confirmed(_) => relay.confirmed(lease, now),
-        }
-        let same = self.tasks().map(|id| self.state(id).clone());
+        let unused = match news {
+            News::Granted(_) | News::Refused(_) => {
+                let has_lock = matches!(news, News::Granted(_));
+                assert!(!relay.called_back(grant, has_lock, now));
+                None
+            }
+            News::Stolen(_) | News::Aborted(_) => relay.settled(grant, Settled::Aborted, now),
+            News::Rejected(_) => relay.settled(grant, Settled::Failed(""), now),
+            News::Ended(_) => relay.settled(grant, Settled::Resolved, now),
+            News::Confirmed(_) => relay.confirmed(grant, now),
+        };
+        assert_eq!(unused, None);
+        let same = self.tasks().map(|id| *self.state(id));
         assert_eq!(states, same.collect::<Vec<_>>());
         self.follow(tab);
     }
@@ -521,15 +557,20 @@ impl World {
         self.tasks.keys().copied()
     }
 
-    pub(super) fn relay(&self, tab: usize) -> &Relay<TaskId> {
+    pub(super) fn relay(&self, tab: usize) -> &HandOff<TaskId, Said> {
         &self.tabs[tab].relay
+    }
+
+    pub(super) fn holds(&self, tab: usize, name: &str) -> bool {
+        let queue = self.tabs[tab].queues.get(name);
+        queue.is_some_and(|&queue| self.relay(tab).holds(queue))
     }
 
     pub(super) fn slot(&self, id: TaskId) -> RequestSlot {
         self.tasks[&id].slot
     }
 
-    pub(super) fn state(&self, id: TaskId) -> &State {
+    pub(super) fn state(&self, id: TaskId) -> &State<Said> {
         self.relay(self.want(id).tab).state(self.slot(id))
     }
 

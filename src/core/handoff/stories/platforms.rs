@@ -1,7 +1,7 @@
 //! What platforms do in another order than their specification has it, or not at all.
 
 use super::super::simulation::{Manner, World};
-use super::super::{IfHeld, LeaseId, Order, Passing, Quirks, Relay, Settled, State};
+use super::super::{Command, GrantId, HandOff, IfHeld, Passing, Quirks, Reason, Settled, State};
 use super::{MILLIS, alone, by_force, lock, or_not, shared, world_with};
 use crate::guard::LockMode;
 
@@ -50,77 +50,75 @@ fn of_ten_who_steal_at_once_one_holds_and_nine_have_lost() {
     assert!(world.is_held(next));
 }
 
-/// A relay that has asked for a lock, without a platform to play by the rules.
-fn asked(if_held: IfHeld) -> (Relay<()>, usize, LeaseId) {
-    let mut relay = Relay::new(Quirks::default());
+/// The rules that has asked for a lock, without a platform to play by the rules.
+fn asked(if_held: IfHeld) -> (HandOff<(), &'static str>, usize, GrantId) {
+    let mut relay = HandOff::new(Quirks::default());
     let mode = LockMode::Exclusive;
-    let request = relay.request("the lock", mode, if_held, Passing::On, 0.0);
-    let lease = match relay.next_order() {
-        Some(Order::Ask { lease, .. }) => lease,
+    let queue = relay.open(false);
+    let request = relay.request(queue, mode, if_held, Passing::On, 0.0);
+    let grant = match relay.next_command() {
+        Some(Command::Request { grant, .. }) => grant,
         other => panic!("{other:?}"),
     };
-    (relay, request, lease)
+    (relay, request, grant)
 }
 
 #[test]
 fn who_waits_and_is_called_back_without_a_lock_has_none() {
     for if_held in [IfHeld::Queue, IfHeld::Steal] {
-        let (mut relay, request, lease) = asked(if_held);
-        assert!(!relay.called_back(lease, false, 0.0));
-        let State::TurnedDown(why) = relay.state(request) else {
-            panic!("{:?}", relay.state(request));
-        };
-        assert!(why.contains("without a lock"), "{why}");
+        let (mut relay, request, grant) = asked(if_held);
+        assert!(!relay.called_back(grant, false, 0.0));
+        assert_eq!(*relay.state(request), State::Rejected(Reason::NoLock));
     }
-    let (mut relay, request, lease) = asked(IfHeld::Refuse);
-    assert!(!relay.called_back(lease, false, 0.0));
+    let (mut relay, request, grant) = asked(IfHeld::Refuse);
+    assert!(!relay.called_back(grant, false, 0.0));
     assert_eq!(*relay.state(request), State::Busy);
 }
 
 #[test]
 fn a_second_callback_is_about_nobody() {
-    let (mut relay, request, lease) = asked(IfHeld::Queue);
-    assert!(relay.called_back(lease, true, 0.0));
-    assert!(!relay.called_back(lease, true, 1.0));
+    let (mut relay, request, grant) = asked(IfHeld::Queue);
+    assert!(relay.called_back(grant, true, 0.0));
+    assert!(!relay.called_back(grant, true, 1.0));
     assert_eq!(*relay.state(request), State::Held(0.0));
     // Nor does it take away what the first one gave.
-    assert!(!relay.called_back(lease, false, 1.0));
+    assert!(!relay.called_back(grant, false, 1.0));
     assert_eq!(*relay.state(request), State::Held(0.0));
 }
 
 #[test]
 fn a_promise_that_ends_early_says_why() {
     for (how, expected) in [
-        (Settled::Resolved, "without calling back"),
-        (Settled::Failed(String::from("it is Sunday")), "Sunday"),
+        (Settled::Resolved, Reason::NotCalledBack),
+        (
+            Settled::Failed("it is Sunday"),
+            Reason::Failed("it is Sunday"),
+        ),
     ] {
-        let (mut relay, request, lease) = asked(IfHeld::Queue);
-        relay.settled(lease, how, 0.0);
-        let State::TurnedDown(why) = relay.state(request) else {
-            panic!("{:?}", relay.state(request));
-        };
-        assert!(why.contains(expected), "{why}");
-        assert!(!relay.called_back(lease, true, 0.0));
+        let (mut relay, request, grant) = asked(IfHeld::Queue);
+        relay.settled(grant, how, 0.0);
+        assert_eq!(*relay.state(request), State::Rejected(expected));
+        assert!(!relay.called_back(grant, true, 0.0));
     }
-    let (mut relay, request, lease) = asked(IfHeld::Queue);
-    relay.settled(lease, Settled::Aborted, 0.0);
-    assert_eq!(*relay.state(request), State::Lost("it was stolen".into()));
+    let (mut relay, request, grant) = asked(IfHeld::Queue);
+    relay.settled(grant, Settled::Aborted, 0.0);
+    assert_eq!(*relay.state(request), State::Lost(Reason::Stolen));
 }
 
 #[test]
 fn a_promise_that_ends_under_a_holder_takes_its_lock() {
     for (how, expected) in [
-        (Settled::Resolved, "the browser ended it"),
-        (Settled::Aborted, "it was stolen"),
-        (Settled::Failed(String::from("it is Sunday")), "Sunday"),
+        (Settled::Resolved, Reason::Ended),
+        (Settled::Aborted, Reason::Stolen),
+        (
+            Settled::Failed("it is Sunday"),
+            Reason::TakenAway("it is Sunday"),
+        ),
     ] {
-        let (mut relay, request, lease) = asked(IfHeld::Queue);
-        assert!(relay.called_back(lease, true, 0.0));
-        relay.settled(lease, how, 0.0);
-        let State::Lost(why) = relay.state(request) else {
-            panic!("{:?}", relay.state(request));
-        };
-        assert!(why.contains(expected), "{why}");
+        let (mut relay, request, grant) = asked(IfHeld::Queue);
+        assert!(relay.called_back(grant, true, 0.0));
+        relay.settled(grant, how, 0.0);
+        assert_eq!(*relay.state(request), State::Lost(expected));
     }
 }
 
@@ -136,7 +134,7 @@ fn a_try_waits_for_what_its_tab_had_let_go_of_and_not_for_what_it_lets_go_of_lat
     assert_eq!(world.requests(), 2);
     world.leave(second);
     let late = world.ask(or_not(alone(shared(lock(0)))));
-    // The platform says that the first lease is over; of the second it has not heard yet.
+    // The platform says that the first grant is over; of the second it has not heard yet.
     world.deliver(0, 0);
     world.hear(0, 0);
     assert_eq!(world.requests(), 3, "only the early one has waited enough");

@@ -1,4 +1,4 @@
-//! What can be seen of a relay from outside.
+//! What can be seen of the rules from outside.
 
 use super::super::Ahead;
 use super::super::simulation::World;
@@ -28,6 +28,7 @@ fn it_is_told_since_when_and_who_is_in_front() {
     ] {
         let held_since = 7.0;
         let expected = Ahead {
+            holder: world.slot(holder),
             held_since,
             waiting,
         };
@@ -37,8 +38,8 @@ fn it_is_told_since_when_and_who_is_in_front() {
     assert_eq!(counted, Some(1));
     assert_eq!(world.relay(1).ahead_of(world.slot(foreign), 9), None);
 
-    assert!(world.relay(0).holds("the lock") && !world.relay(0).holds("another"));
-    assert!(!world.relay(1).holds("the lock"));
+    assert!(world.holds(0, "the lock") && !world.holds(0, "another"));
+    assert!(!world.holds(1, "the lock"));
 }
 
 #[test]
@@ -56,14 +57,13 @@ fn readers_are_in_the_way_of_writers_and_of_who_waits_behind_these() {
     assert_eq!(ahead(&world, writer), Some(Some(1)));
     let behind = world.ask(shared(lock(0)));
     assert_eq!(ahead(&world, behind), Some(Some(2)));
-    assert!(world.relay(0).holds("the lock"));
+    assert!(world.holds(0, "the lock"));
 }
 
 /// Whether it is held, in which mode, since when, and whether the platform was asked for it.
 fn own(world: &World) -> Vec<(bool, LockMode, f64, bool)> {
     let mut shown = Vec::new();
     world.relay(0).for_each_own(|own| {
-        assert_eq!(own.name, "the lock");
         shown.push((own.is_held, own.mode, own.since, own.is_asked_for));
     });
     shown
@@ -99,7 +99,7 @@ fn all_that_hold_and_wait_are_shown_as_of_now() {
 }
 
 #[test]
-fn all_readers_of_one_lease_are_shown() {
+fn all_readers_of_one_grant_are_shown() {
     let (mut world, first) = world_with(shared(lock(0)));
     let start = world.now();
     world.pass(1.0);

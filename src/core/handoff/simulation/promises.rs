@@ -1,6 +1,6 @@
 //! What must be true of a world after each step.
 
-use super::super::{Ahead, LeaseId, MILLIS, TURNS};
+use super::super::{Ahead, GrantId, MILLIS, TURNS};
 use super::{Errand, IfHeld, News, Passing, State, TaskId, Want, World};
 use crate::guard::LockMode;
 
@@ -20,14 +20,14 @@ impl World {
     fn look_at_changes(&mut self) {
         let ids: Vec<TaskId> = self.tasks().collect();
         for id in ids {
-            let state = self.state(id).clone();
+            let state = *self.state(id);
             let task = self.tasks.get_mut(&id).expect("it was listed");
             if state == task.seen {
                 continue;
             }
             assert!(task.is_woken, "nobody woke task {id}, which is {state:?}");
             task.is_woken = false;
-            task.seen = state.clone();
+            task.seen = state;
             let (want, slot) = (task.want, task.slot);
             let was_obstructed = task.was_obstructed;
             *self.tabs[want.tab].relay.waker(slot) = Some(id);
@@ -49,12 +49,12 @@ impl World {
     fn nobody_is_overtaken_by(&self, id: TaskId) {
         let want = self.want(id);
         let may_pass = |other: Want| match want.if_held {
-            IfHeld::Queue => !want.is_in_line(),
+            IfHeld::Queue => !want.is_in_queue(),
             IfHeld::Refuse => !other.conflicts_with(want.name, want.mode),
             IfHeld::Steal => true,
         };
         for earlier in self
-            .line(want.tab, want.name)
+            .queue(want.tab, want.name)
             .take_while(|&other| other < id)
         {
             assert!(
@@ -66,12 +66,12 @@ impl World {
 
     /// The bound of what is handed on.
     fn take_turn(&mut self, id: TaskId) {
-        let (want, lease) = (self.want(id), self.lease_of(id));
+        let (want, grant) = (self.want(id), self.grant_of(id));
         let now = self.now;
-        let errand = self.tabs[want.tab].errands.get_mut(&lease);
-        let errand = errand.expect("a holder has a lease that is not over");
+        let errand = self.tabs[want.tab].errands.get_mut(&grant);
+        let errand = errand.expect("a holder has a grant that is not over");
         assert_eq!((errand.name, errand.mode), (want.name, want.mode));
-        let granted = errand.granted.expect("a holder's lease is granted");
+        let granted = errand.granted.expect("a holder's grant is granted");
         if let Some(first) = errand.first {
             assert_eq!((first, want.passing), (Passing::On, Passing::On));
             assert!(!errand.is_ended, "what is given back is handed on");
@@ -82,19 +82,19 @@ impl World {
         errand.turns += 1;
     }
 
-    /// What is given back is of no use to the head of its line.
-    pub(super) fn it_could_not_be_handed_on(&self, tab: usize, lease: LeaseId) {
-        let errand = &self.tabs[tab].errands[&lease];
+    /// What is given back is of no use to the head of its queue.
+    pub(super) fn it_could_not_be_handed_on(&self, tab: usize, grant: GrantId) {
+        let errand = &self.tabs[tab].errands[&grant];
         let Some(granted) = errand.granted else {
             return;
         };
         let may_be = errand.first == Some(Passing::On) && errand.turns < TURNS;
         let is_young = self.now - granted < MILLIS;
-        let head = self.line(tab, errand.name).next();
+        let head = self.queue(tab, errand.name).next();
         let fits = head.is_some_and(|head| self.want(head).mode == errand.mode);
         assert!(
             !(may_be && is_young && fits),
-            "a lease is given back too early"
+            "a grant is given back too early"
         );
     }
 
@@ -103,9 +103,9 @@ impl World {
     fn holders_have_the_lock(&self) {
         let mut holders: Vec<(Want, bool)> = Vec::new();
         for id in self.tasks().filter(|&id| self.is_held(id)) {
-            let (want, lease) = (self.want(id), self.lease_of(id));
+            let (want, grant) = (self.want(id), self.grant_of(id));
             let tab = &self.tabs[want.tab];
-            let serial = tab.errands[&lease].serial;
+            let serial = tab.errands[&grant].serial;
             let is_victim = !self.platform.is_held(serial);
             if is_victim {
                 let will_be_told = tab.from_platform.contains(&News::Stolen(serial));
@@ -125,7 +125,7 @@ impl World {
     fn the_platform_is_asked_for_the_heads(&self) {
         for (at, tab) in self.tabs.iter().enumerate() {
             for name in self.names() {
-                let mut head = self.line(at, name).next();
+                let mut head = self.queue(at, name).next();
                 if head.is_some() && !self.is_asked_for_the_head(at, name) {
                     assert!(!tab.is_hidden, "a hidden tab waits for a timer");
                     assert!(tab.remind_at.is_some(), "nobody will ask");
@@ -153,7 +153,7 @@ impl World {
     fn alone(&self, tab: usize, name: &'static str) -> impl Iterator<Item = TaskId> {
         self.pending(tab, name).filter(|&id| {
             let want = self.want(id);
-            want.if_held == IfHeld::Queue && !want.is_in_line()
+            want.if_held == IfHeld::Queue && !want.is_in_queue()
         })
     }
 
@@ -169,12 +169,12 @@ impl World {
 
     fn nothing_is_held_for_nobody(&self) {
         for (at, tab) in self.tabs.iter().enumerate() {
-            for (&lease, errand) in &tab.errands {
+            for (&grant, errand) in &tab.errands {
                 let is_kept = errand.granted.is_some() && !errand.is_ended;
                 if is_kept && self.platform.is_held(errand.serial) {
                     let mut held = self.tasks().filter(|&id| self.is_held(id));
-                    let has_it = |id| self.want(id).tab == at && self.lease_of(id) == lease;
-                    assert!(held.any(has_it), "nobody holds lease {lease:?} of tab {at}");
+                    let has_it = |id| self.want(id).tab == at && self.grant_of(id) == grant;
+                    assert!(held.any(has_it), "nobody holds grant {grant:?} of tab {at}");
                 }
             }
         }
@@ -207,12 +207,12 @@ impl World {
     fn the_view_is_exact(&self, tab: usize, name: &'static str) {
         let relay = self.relay(tab);
         let holders: Vec<(LockMode, f64)> = self.holders(tab, name).collect();
-        assert_eq!(relay.holds(name), !holders.is_empty());
+        assert_eq!(self.holds(tab, name), !holders.is_empty());
 
         let (mut held, mut waiting) = (Vec::new(), Vec::new());
         let mut asked_for = 0;
         relay.for_each_own(|own| {
-            if own.name != name {
+            if self.tabs[tab].queues.get(name) != Some(&own.queue) {
                 return;
             }
             let shown = match own.is_held {
@@ -227,18 +227,18 @@ impl World {
             all
         };
         assert_eq!(sorted(held), sorted(holders.clone()));
-        let line: Vec<TaskId> = self.line(tab, name).collect();
+        let queue: Vec<TaskId> = self.queue(tab, name).collect();
         let made = |id: TaskId| (self.want(id).mode, self.tasks[&id].made);
         assert!(waiting.is_sorted_by_key(|&(_, since)| since));
-        let all = line.iter().copied().chain(self.alone(tab, name));
+        let all = queue.iter().copied().chain(self.alone(tab, name));
         assert_eq!(sorted(waiting), sorted(all.map(made).collect()));
         assert_eq!(asked_for, self.asked(tab, name).count());
 
         // Whatever the platform would show of this tab is known to be its own.
         let mut asked = [0; 2];
-        relay.for_each_asked(|lease| {
-            if lease.name == name {
-                asked[usize::from(lease.is_granted)] += 1;
+        relay.for_each_asked(|grant| {
+            if self.tabs[tab].queues.get(name) == Some(&grant.queue) {
+                asked[usize::from(grant.is_granted)] += 1;
             }
         });
         let errands = self.tabs[tab].errands.values();
@@ -252,9 +252,9 @@ impl World {
 
         let most = 3;
         for id in self.pending(tab, name) {
-            let place = line.iter().position(|&waiting| waiting == id);
+            let place = queue.iter().position(|&waiting| waiting == id);
             let in_front = place.map_or(0, |place| place.min(most));
-            let modes = line[..in_front].iter().chain([&id]);
+            let modes = queue[..in_front].iter().chain([&id]);
             let modes = modes.map(|&id| self.want(id).mode);
             let mut modes = modes.chain(holders.iter().map(|held| held.0));
             let conflict = modes.any(|mode| mode == LockMode::Exclusive);
@@ -263,6 +263,7 @@ impl World {
             if let Some(Ahead {
                 held_since,
                 waiting,
+                ..
             }) = ahead
             {
                 assert!(holders.iter().any(|held| held.1 == held_since));
@@ -281,7 +282,7 @@ impl World {
     }
 
     /// Whether somebody wants what a try of `want` would be refused for. What its own tab
-    /// has let go of is no reason, except in a freeze, which waits for nothing.
+    /// has let go of is no reason, except in a lose_all, which waits for nothing.
     pub(super) fn is_obstructed(&self, want: &Want, own: Option<TaskId>) -> bool {
         let mut tasks = self.tasks().filter(|&id| Some(id) != own);
         let by_a_task = tasks.any(|id| {
@@ -318,10 +319,10 @@ impl World {
         want.tab == tab && want.name == name
     }
 
-    /// Those who wait in the line of a tab.
-    fn line(&self, tab: usize, name: &'static str) -> impl Iterator<Item = TaskId> {
+    /// Those who wait in the queue of a tab.
+    fn queue(&self, tab: usize, name: &'static str) -> impl Iterator<Item = TaskId> {
         self.pending(tab, name)
-            .filter(|&id| self.want(id).is_in_line())
+            .filter(|&id| self.want(id).is_in_queue())
     }
 
     fn holders(&self, tab: usize, name: &'static str) -> impl Iterator<Item = (LockMode, f64)> {
@@ -332,8 +333,8 @@ impl World {
         })
     }
 
-    fn lease_of(&self, id: TaskId) -> LeaseId {
-        let lease = self.relay(self.want(id).tab).requests[self.slot(id)].lease;
-        lease.expect("a holder has a lease")
+    fn grant_of(&self, id: TaskId) -> GrantId {
+        let grant = self.relay(self.want(id).tab).requests[self.slot(id)].grant;
+        grant.expect("a holder has a grant")
     }
 }

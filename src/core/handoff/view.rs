@@ -1,11 +1,11 @@
-//! What can be seen of a relay from outside, beside the [`State`] of a request.
+//! What can be seen of the rules from outside, beside the [`State`] of a request.
 
-use super::{IfHeld, Line, Passing, Relay, Request, RequestSlot, State};
-use crate::guard::LockMode;
+use super::{HandOff, IfHeld, LockMode, Passing, QueueSlot, Request, RequestSlot, State};
 
 /// Who of our own context is in the way of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Ahead {
+    pub(crate) holder: RequestSlot,
     /// Since when the holder has the lock.
     pub(crate) held_since: f64,
     /// How many wait in front, counted up to what was asked for; `None` for a request that
@@ -15,8 +15,9 @@ pub(crate) struct Ahead {
 
 /// A request of this context that holds or waits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Own<'a> {
-    pub(crate) name: &'a str,
+pub(crate) struct Own {
+    pub(crate) request: RequestSlot,
+    pub(crate) queue: QueueSlot,
     pub(crate) mode: LockMode,
     pub(crate) is_held: bool,
     /// Of those who wait: whether the platform was asked for this one itself, and not for
@@ -28,32 +29,33 @@ pub(crate) struct Own<'a> {
 
 /// What the platform may show of this context.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Asked<'a> {
-    pub(crate) name: &'a str,
+pub(crate) struct Asked {
+    pub(crate) queue: QueueSlot,
     pub(crate) mode: LockMode,
     /// Whether it is a lock that was granted, and not a request.
     pub(crate) is_granted: bool,
 }
 
-impl<W> Relay<W> {
+impl<W, R: Clone + PartialEq> HandOff<W, R> {
     /// Who of this context stands in the way of a pending `request`; `None` if nobody
     /// does, as far as is known here. Looks no further than at `most` in front of it.
     pub(crate) fn ahead_of(&self, request: RequestSlot, most: usize) -> Option<Ahead> {
         let Request {
-            line,
+            queue,
             mode,
             if_held,
             passing,
             ..
         } = self.requests[request];
-        let line = &self.lines[line];
-        let held = &self.leases[*line.active.first()?];
-        let held_since = self.held_since(held.holders.front()?)?;
-        let is_in_line = (if_held, passing) == (IfHeld::Queue, Passing::On);
-        let most = if is_in_line { most } else { 0 };
+        let queue = &self.queues[queue];
+        let held = &self.grants[*queue.active.first()?];
+        let holder = held.holders.front()?;
+        let held_since = self.held_since(holder)?;
+        let is_in_queue = (if_held, passing) == (IfHeld::Queue, Passing::On);
+        let most = if is_in_queue { most } else { 0 };
         let in_front = || {
-            let in_line = line.waiting.iter(&self.requests).take(most);
-            in_line.take_while(|&slot| slot != request)
+            let in_queue = queue.waiting.iter(&self.requests).take(most);
+            in_queue.take_while(|&slot| slot != request)
         };
         // Readers are in nobody's way but a writer's: it is another context that one who
         // waits behind readers alone has to wait for.
@@ -61,63 +63,74 @@ impl<W> Relay<W> {
         let mut modes = modes.chain([mode, held.mode]);
         modes.find(|&mode| mode == LockMode::Exclusive)?;
         Some(Ahead {
+            holder,
             held_since,
-            waiting: is_in_line.then(|| in_front().count()),
+            waiting: is_in_queue.then(|| in_front().count()),
         })
     }
 
-    /// Whether this context holds `name` in any mode.
-    pub(crate) fn holds(&self, name: &str) -> bool {
-        let line = self.by_name.get(name);
-        line.is_some_and(|&line| !self.lines[line].active.is_empty())
+    /// Whether anybody of this context waits for the lock that `request` is for.
+    pub(crate) fn has_waiters(&self, request: RequestSlot) -> bool {
+        let queue = &self.queues[self.requests[request].queue];
+        !(queue.waiting.is_empty() && queue.deferred.is_empty())
+    }
+
+    /// Whether this context holds the lock of `queue` in any mode.
+    pub(crate) fn holds(&self, queue: QueueSlot) -> bool {
+        !self.queues[queue].active.is_empty()
     }
 
     /// Shows all that this context holds and waits for, as of now: those who wait for one
     /// lock in the order in which they came. Not what is not to wait.
-    pub(crate) fn for_each_own(&self, mut show: impl FnMut(Own<'_>)) {
-        let mut show = |line: &Line, slot: RequestSlot, is_asked_for| {
+    pub(crate) fn for_each_own(&self, mut show: impl FnMut(Own)) {
+        let mut show = |slot: RequestSlot, is_asked_for| {
             let held_since = self.held_since(slot);
-            let Request { mode, since, .. } = self.requests[slot];
+            let Request {
+                queue, mode, since, ..
+            } = self.requests[slot];
             show(Own {
-                name: &line.name,
+                request: slot,
+                queue,
                 mode,
                 is_held: held_since.is_some(),
                 is_asked_for,
                 since: held_since.unwrap_or(since),
             });
         };
-        for (_, line) in &self.lines {
-            for &lease in &line.active {
-                let holders = self.leases[lease].holders.iter(&self.requests);
-                holders.for_each(|slot| show(line, slot, false));
+        for (_, queue) in &self.queues {
+            for &grant in &queue.active {
+                let holders = self.grants[grant].holders.iter(&self.requests);
+                holders.for_each(|slot| show(slot, false));
             }
-            let head = line.next.and_then(|_| line.waiting.front());
-            let mut alone = line.alone.iter(&self.requests).peekable();
-            for slot in line.waiting.iter(&self.requests) {
+            let head = queue.next.and_then(|_| queue.waiting.front());
+            let mut alone = queue.alone.iter(&self.requests).peekable();
+            for slot in queue.waiting.iter(&self.requests) {
                 let since = self.requests[slot].since;
                 while let Some(slot) = alone.next_if(|&alone| self.requests[alone].since < since) {
-                    show(line, slot, true);
+                    show(slot, true);
                 }
-                show(line, slot, head == Some(slot));
+                show(slot, head == Some(slot));
             }
-            alone.for_each(|slot| show(line, slot, true));
+            alone.for_each(|slot| show(slot, true));
         }
     }
 
     /// Shows what the platform may have to show of this context, as of now.
-    pub(crate) fn for_each_asked(&self, mut show: impl FnMut(Asked<'_>)) {
-        for lease in self.leases.iter() {
+    pub(crate) fn for_each_asked(&self, mut show: impl FnMut(Asked)) {
+        for grant in self.grants.iter() {
             show(Asked {
-                name: &self.lines[lease.line].name,
-                mode: lease.mode,
-                is_granted: lease.is_granted,
+                queue: grant.queue,
+                mode: grant.mode,
+                is_granted: grant.is_granted,
             });
         }
     }
 
     #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.requests.is_empty() && self.leases.is_empty()
+        self.queues.iter().all(|(_, queue)| queue.references == 0)
+            && self.requests.is_empty()
+            && self.grants.is_empty()
     }
 
     fn held_since(&self, request: RequestSlot) -> Option<f64> {

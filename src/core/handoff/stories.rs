@@ -1,4 +1,4 @@
-//! What the relay does, told in short stories. Everybody here wants the same lock.
+//! What the rules does, told in short stories. Everybody here wants the same lock.
 
 use std::collections::VecDeque;
 
@@ -100,7 +100,7 @@ fn other_tabs_wait_for_so_long() {
     world.pass(MILLIS - 1.0);
     world.release(first);
     assert!(world.is_held(in_time));
-    // From the grant on: a turn does not make a lease young again.
+    // From the grant on: a turn does not make a grant young again.
     world.pass(1.0);
     world.release(in_time);
     assert!(world.is_pending(too_late));
@@ -109,7 +109,7 @@ fn other_tabs_wait_for_so_long() {
 }
 
 #[test]
-fn who_waits_behind_a_young_lease_costs_the_platform_nothing() {
+fn who_waits_behind_a_young_grant_costs_the_platform_nothing() {
     let (mut world, mut holder) = world_with(lock(0));
     let before = world.requests();
     for _ in 1..TURNS {
@@ -189,7 +189,7 @@ fn a_try_has_what_its_own_tab_has_just_let_go_of() {
 }
 
 #[test]
-fn a_reader_joins_readers_for_as_long_as_their_lease_is_young() {
+fn a_reader_joins_readers_for_as_long_as_their_grant_is_young() {
     let (mut world, first) = world_with(shared(lock(0)));
     let second = world.ask(shared(lock(0)));
     let third = world.ask(or_not(shared(lock(0))));
@@ -236,7 +236,7 @@ fn a_try_of_a_reader_is_not_refused_for_readers_that_wait() {
 }
 
 #[test]
-fn a_thief_has_a_lease_of_its_own_and_its_victims_hear_of_it() {
+fn a_thief_has_a_grant_of_its_own_and_its_victims_hear_of_it() {
     let (mut world, victim) = world_with(lock(0));
     let waiter = world.ask(lock(0));
     world.settle();
@@ -268,7 +268,7 @@ fn a_victim_in_the_tab_of_the_thief_is_told_with_the_grant() {
 }
 
 #[test]
-fn who_wants_no_passing_on_has_a_lease_alone() {
+fn who_wants_no_passing_on_has_a_grant_alone() {
     let (mut world, raw) = world_with(alone(lock(0)));
     let [waiter, raw_waiter] = [lock(0), alone(lock(0))].map(|want| world.ask(want));
     world.settle();
@@ -285,7 +285,7 @@ fn who_wants_no_passing_on_has_a_lease_alone() {
 }
 
 #[test]
-fn a_reader_that_wants_no_passing_on_shares_no_lease() {
+fn a_reader_that_wants_no_passing_on_shares_no_grant() {
     let (mut world, _) = world_with(shared(lock(0)));
     for raw in [alone(shared(lock(0))), or_not(alone(shared(lock(0))))] {
         // The platform decides, and has room for it.
@@ -302,7 +302,7 @@ fn a_reader_that_wants_no_passing_on_shares_no_lease() {
 }
 
 #[test]
-fn who_gives_up_leaves_the_line_as_if_never_in_it() {
+fn who_gives_up_leaves_the_queue_as_if_never_in_it() {
     let (mut world, holder) = world_with(lock(0));
     let [head, second, middle, last] = [(); 4].map(|()| world.ask(lock(0)));
     world.settle();
@@ -351,7 +351,7 @@ fn a_request_that_is_turned_down_takes_only_its_own_task_along() {
     let [first, second] = [(); 2].map(|()| world.ask(lock(0)));
     world.deliver_to(Manner::TurnsDown, 0, 0);
     world.settle();
-    assert!(matches!(world.state(first), State::TurnedDown(_)));
+    assert!(matches!(world.state(first), State::Rejected(_)));
     assert!(world.is_held(second));
 }
 
@@ -361,7 +361,7 @@ fn a_freeze_takes_all_and_leaves_nothing() {
     let other = world.ask(lock(1));
     let waiters = [lock(0), lock(0), alone(lock(0))].map(|want| world.ask(want));
     world.settle();
-    world.freeze(0);
+    world.lose_all(0);
     assert!(world.is_lost(holder));
     for waiter in waiters {
         assert!(world.is_lost(waiter));
@@ -384,6 +384,6 @@ fn nobody_waits_for_a_release_that_a_freeze_has_overtaken() {
     let (mut world, holder) = world_with(lock(0));
     world.release(holder);
     assert_eq!(*world.state(holder), State::Releasing);
-    world.freeze(0);
+    world.lose_all(0);
     assert_eq!(*world.state(holder), State::Freed);
 }

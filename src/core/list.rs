@@ -66,7 +66,7 @@ impl List {
     }
 
     pub(crate) fn unlink<T: Linked>(&mut self, slot: usize, nodes: &mut Slab<T>) {
-        let Links { previous, next } = std::mem::take(nodes[slot].links_mut());
+        let Links { previous, next } = core::mem::take(nodes[slot].links_mut());
         match self::slot(previous) {
             Some(previous) => nodes[previous].links_mut().next = next,
             None => self.front = next,
@@ -81,7 +81,7 @@ impl List {
         &self,
         nodes: &'a Slab<T>,
     ) -> impl Iterator<Item = usize> + 'a {
-        std::iter::successors(self.front(), |&slot| self::slot(nodes[slot].links().next))
+        core::iter::successors(self.front(), |&slot| self::slot(nodes[slot].links().next))
     }
 }
 

@@ -81,12 +81,12 @@ fn step(tabs: usize) -> impl Strategy<Value = Step> {
         1 => Just(Manner::TurnsDown),
     ];
     let deliver = (0..tabs, nth(), manner);
-    let in_line = want(tabs).prop_map(|want| Want {
+    let in_queue = want(tabs).prop_map(|want| Want {
         if_held: IfHeld::Queue,
         passing: Passing::On,
         ..want
     });
-    let rush = (in_line, prop_oneof![99 => 1..20usize, 1 => 900..1100usize]);
+    let rush = (in_queue, prop_oneof![99 => 1..20usize, 1 => 900..1100usize]);
     prop_oneof![
         60 => want(tabs).prop_map(Step::Ask),
         25 => nth().prop_map(Step::Release),
@@ -140,7 +140,7 @@ fn take(world: &mut World, step: Step) {
         }
         Step::AllLeave => all_leave(world, false),
         Step::Settle => world.settle(),
-        Step::Freeze(tab) => world.freeze(tab),
+        Step::Freeze(tab) => world.lose_all(tab),
         Step::Hide { tab, is_hidden } => world.set_hidden(tab, is_hidden),
         Step::Echo { tab, nth } => world.echo(tab, nth),
         Step::TryAtOnce(nth) => {

@@ -1,0 +1,341 @@
+// How a lock comes to whoever asks for it: at once, when its turn comes, or not at all.
+
+import type { RequestNumber } from '#wasm-glue';
+import { Ask, PATIENCE, State, type Client, type Queue, type Space, type Watcher } from './client.js';
+import { now, startTimer, timer } from './clock.js';
+import { Call, Failed } from './call.js';
+import { unavailable } from './errors.js';
+import { LockGuard } from './guard.js';
+import { isNode } from './host.js';
+import type { LockManagerOptions } from './manager.js';
+import { describeReason, lost, MAX_AHEAD, timedOut, unsupported, type Contention } from './messages.js';
+import { NativePromise } from './native-promise.js';
+import { ownClient, query } from './web-query.js';
+
+/** So long after its timeout a wait may take to find out who was in the way, in milliseconds. */
+const BEYOND = 1000;
+
+/** For so long a try waits to hear that what its context has released is free, in milliseconds. */
+const PARKED = 500;
+
+/** @internal What a wait is for. */
+export interface Wanted {
+  queue: Queue;
+  /** {@link Ask.Shared} and {@link Ask.Alone}. */
+  what: number;
+  label: string | undefined;
+}
+
+/**
+ * A wait for a lock without a signal: no more than a watcher with a timer.
+ *
+ * @internal
+ */
+export class Wait implements Watcher {
+  readonly #client: Client;
+  readonly #queue: Queue;
+  readonly #request: RequestNumber;
+  readonly #what: number;
+  readonly #timeout: number;
+  readonly #options: LockManagerOptions;
+  readonly #granted: (guard: LockGuard) => void;
+  readonly #failed: (thrown: unknown) => void;
+  #endTimer: (() => void) | undefined;
+
+  /** Calls one of the two back, at once or later. */
+  constructor(
+    client: Client,
+    queue: Queue,
+    asked: number,
+    what: number,
+    timeout: number,
+    options: LockManagerOptions,
+    granted: (guard: LockGuard) => void,
+    failed: (thrown: unknown) => void,
+  ) {
+    this.#client = client;
+    this.#queue = queue;
+    this.#request = asked >>> 3;
+    this.#what = what;
+    this.#timeout = timeout;
+    this.#options = options;
+    this.#granted = granted;
+    this.#failed = failed;
+    if ((asked & 7) !== State.Pending) this.changed(client.state(this.#request));
+    else if (!timeout) this.#late();
+    else this.#wait();
+  }
+
+  #wait(): void {
+    this.#client.watch(this.#request, this);
+    if (this.#timeout === Infinity) return;
+    try {
+      this.#endTimer = startTimer(this.#timeout, () => this.#late());
+    } catch (error) {
+      this.#giveUp(error);
+    }
+  }
+
+  changed(state: number): void {
+    if ((state & 7) === State.Pending) return;
+    this.#endTimer?.();
+    this.#client.watch(this.#request, undefined);
+    try {
+      held(this.#client, this.#request, this.#queue.key, state);
+    } catch (failed) {
+      return this.#giveUp(failed);
+    }
+    this.#grant(this.#request);
+  }
+
+  #grant(request: RequestNumber): void {
+    this.#granted(LockGuard.create(request, this.#queue.key, this.#what & Ask.Shared ? 'shared' : 'exclusive', this.#options));
+  }
+
+  #late(): void {
+    const client = this.#client;
+    const request = this.#request;
+    const queue = this.#queue;
+    client.watch(request, undefined);
+    if (queue.space.prefix !== undefined) {
+      const wanted = { queue, what: this.#what, label: undefined };
+      acquire(client, wanted, this.#timeout, undefined, request).then((request) => this.#grant(request), this.#failed);
+      return;
+    }
+    const contention = contentionHere(client, request);
+    this.#giveUp(new Failed(() => timedOut(queue.key, this.#timeout, contention)));
+  }
+
+  #giveUp(why: unknown): void {
+    this.#client.watch(this.#request, undefined);
+    this.#client.remove(this.#request);
+    this.#failed(why);
+  }
+}
+
+/**
+ * Waits for a lock, in turn, for as long as `signal` is not aborted; or tries once more for that which was
+ * waited for by `late`.
+ *
+ * @internal
+ */
+export async function acquire(
+  client: Client,
+  wanted: Wanted,
+  timeout: number,
+  signal: AbortSignal | undefined,
+  late?: RequestNumber,
+): Promise<RequestNumber> {
+  const call = new Call(client, signal);
+  let kept: RequestNumber | undefined;
+  try {
+    return (kept = await call.do(() =>
+      late === undefined ? waitInTurn(call, wanted, timeout) : lastTry(call, wanted, call.own(late << 3) >>> 3, timeout),
+    ));
+  } finally {
+    call.end(kept);
+  }
+}
+
+/** @internal Waits for locks one after the other, and has all or none. Gives their requests and keys. */
+export async function acquireMany(
+  client: Client,
+  all: Wanted[],
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<[RequestNumber, string][]> {
+  const start = now();
+  const call = new Call(client, signal);
+  const held: [RequestNumber, string][] = [];
+  let isDone = false;
+  try {
+    for (const wanted of all) {
+      const { key } = wanted.queue;
+      const left = Math.max(0, timeout - (now() - start));
+      held.push([await call.do(() => waitInTurn(call, wanted, left, timeout)), key]);
+    }
+    isDone = true;
+    return held;
+  } finally {
+    const kept = isDone ? held : [];
+    // Awaited, so that nobody sees a key held after our error.
+    if (!isDone) await call.releaseAll(held.map(([request]) => request));
+    call.end(...kept.map(([request]) => request));
+  }
+}
+
+async function waitInTurn(
+  call: Call,
+  wanted: Wanted,
+  timeout: number,
+  whole = timeout,
+): Promise<RequestNumber> {
+  const { client } = call;
+  const { queue, what, label } = wanted;
+  const isLocal = queue.space.prefix === undefined;
+  if (!timeout && !isLocal) return lastTry(call, wanted, undefined, whole);
+  const asked = call.ask(queue, what, label);
+  const request = asked >>> 3;
+  if ((asked & 7) === State.Pending) {
+    const isLate = await untilChanged(client, request, timeout);
+    if (isLate && !call.isOver) {
+      if (!isLocal) return lastTry(call, wanted, request, whole);
+      const contention = contentionHere(client, request);
+      throw new Failed(() => timedOut(queue.key, whole, contention));
+    }
+  }
+  if (!call.isOver) held(client, request, queue.key);
+  return request;
+}
+
+/** Resolves when a request is no longer pending, or when it is too late, to whether it is. */
+function untilChanged(client: Client, request: RequestNumber, timeout: number): Promise<boolean> {
+  return new NativePromise((resolve, reject) => {
+    if (!timeout) return resolve(true);
+    let endTimer = () => {};
+    const end = (isLate: boolean) => {
+      client.watch(request, undefined);
+      endTimer();
+      resolve(isLate);
+    };
+    client.watch(request, { changed: (state) => void ((state & 7) === State.Pending || end(false)) });
+    if (timeout === Infinity) return;
+    try {
+      endTimer = startTimer(timeout, () => end(true));
+    } catch (error) {
+      client.watch(request, undefined);
+      reject(error);
+    }
+  });
+}
+
+/** Whether a request has the lock, or was refused it. */
+function held(client: Client, request: RequestNumber, key: string, state = client.state(request)): boolean {
+  if ((state & 7) === State.Held) return true;
+  const why = () => describeReason(...client.reasonOf(state));
+  if ((state & 7) === State.Lost) throw new Failed(() => lost(key, why()));
+  if ((state & 7) === State.TurnedDown) throw new Failed(() => unavailable(why()));
+  return false;
+}
+
+function contentionHere(client: Client, request: RequestNumber): Contention | undefined {
+  const ahead = client.ahead(request, MAX_AHEAD);
+  return ahead && { holder: client.labelOf(ahead.holder), heldFor: now() - ahead.since, ahead: ahead.waiting };
+}
+
+/**
+ * The last try of a wait whose time is up, or the only one if it was not to wait.
+ *
+ * A timer proves little: after a laptop slept, it fires before the grant that was due hours ago has come
+ * through. A query makes the round to the browser and back, behind any grant that is on its way, and tells
+ * who is in the way if there was none. Only if one of our own context holds the lock, we know.
+ */
+async function lastTry(call: Call, wanted: Wanted, request: RequestNumber | undefined, timeout: number): Promise<RequestNumber> {
+  const inner = new Call(call.client, undefined);
+  const { key } = wanted.queue;
+  let kept: RequestNumber | undefined;
+  try {
+    const late = () => {
+      throw new Failed(() => timedOut(key, timeout, { noAnswer: true }));
+    };
+    return (kept = await inner.do(() => tryOnce(call, inner, wanted, request, timeout), BEYOND, late));
+  } finally {
+    inner.end(call.isOver ? undefined : kept);
+    if (kept !== undefined && !call.isOver) call.own(kept << 3);
+  }
+}
+
+async function tryOnce(call: Call, inner: Call, wanted: Wanted, request: RequestNumber | undefined, timeout: number): Promise<RequestNumber> {
+  const { client } = call;
+  const { queue } = wanted;
+  if (request === undefined) {
+    const tried = await ifFree(inner, wanted);
+    if (tried !== undefined) return tried;
+    const found = await contention(client, queue);
+    throw new Failed(() => timedOut(queue.key, timeout, found));
+  }
+  const here = contentionHere(client, request);
+  let found = here;
+  if (here) here.holder = named(await ownClient(client, queue.space).catch(() => undefined));
+  else found = await contention(client, queue);
+  if (inner.isOver || call.isOver) return request;
+  if (held(client, request, queue.key)) return request;
+  call.giveUp(request);
+  const tried = here ? undefined : await ifFree(inner, wanted);
+  if (tried !== undefined) return tried;
+  throw new Failed(() => timedOut(queue.key, timeout, found));
+}
+
+/** Who holds a lock. Not knowing must not hide the timeout that it is for. */
+async function contention(client: Client, queue: Queue): Promise<Contention | undefined> {
+  try {
+    const { held } = await query(client, queue.space);
+    const holder = held.find(({ key }) => key === queue.key);
+    return holder && { holder: named(holder.client), heldFor: holder.age };
+  } catch {
+    return undefined;
+  }
+}
+
+const named = (client: string | undefined) => (client === undefined ? undefined : `client ${client}`);
+
+/** @internal Takes a lock if it is free. */
+export async function ifFree(call: Call, { queue, what, label }: Wanted): Promise<RequestNumber | undefined> {
+  const { client } = call;
+  const asked = call.ask(queue, what | Ask.OrRefuse, label);
+  const request = asked >>> 3;
+  if ((asked & 7) === State.Pending) {
+    // It may wait for what this context has released, but not for a platform that never says that it has
+    // heard of that.
+    const endTimer = timer(PARKED, () => client.tryAtOnce(request));
+    await untilChanged(client, request, Infinity);
+    endTimer();
+  }
+  if (call.isOver) return undefined;
+  if (held(client, request, queue.key)) return request;
+  call.giveUp(request);
+  return undefined;
+}
+
+/** @internal Takes a lock if that is possible without waiting for a holder. */
+export async function tryAcquire(client: Client, wanted: Wanted): Promise<RequestNumber | undefined> {
+  const call = new Call(client, undefined);
+  let kept: RequestNumber | undefined;
+  try {
+    return (kept = await call.do(() => ifFree(call, wanted), PATIENCE));
+  } finally {
+    call.end(kept);
+  }
+}
+
+/** @internal Takes a lock away from whoever holds it. */
+export async function steal(client: Client, wanted: Wanted): Promise<RequestNumber> {
+  const call = new Call(client, undefined);
+  let kept: RequestNumber | undefined;
+  try {
+    return (kept = await call.do(() => stealNow(call, wanted), PATIENCE));
+  } finally {
+    call.end(kept);
+  }
+}
+
+async function stealNow(call: Call, wanted: Wanted): Promise<RequestNumber> {
+  const { client } = call;
+  const { queue, what, label } = wanted;
+  if (queue.space.prefix !== undefined && isNode()) {
+    const free = await ifFree(call, wanted);
+    if (free !== undefined) return free;
+    // Node 26 crashes when a lock is stolen from another of its threads. It refuses us before it calls back
+    // whoever it has just granted the lock; what it says to a query comes behind that.
+    await query(client, queue.space);
+    if (!client.holds(queue)) throw new Failed(() => unsupported('stealing, in Node, a lock that another thread holds'));
+  }
+  const asked = call.ask(queue, what | Ask.Steal, label);
+  if ((asked & 7) === State.Pending) await untilChanged(client, asked >>> 3, Infinity);
+  if (!call.isOver) held(client, asked >>> 3, queue.key);
+  return asked >>> 3;
+}
+
+/** @internal */
+export const queryWithin = async (client: Client, space: Space) =>
+  new Call(client, undefined).do(() => query(client, space), PATIENCE);

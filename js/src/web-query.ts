@@ -1,0 +1,136 @@
+// What `navigator.locks.query()` tells of other contexts, and what this one knows of itself: those who
+// share what the browser has granted once, those who wait in its queues behind the one that the browser
+// knows of, and what has changed since the browser was asked.
+
+import { Ask, type Client, type Own, type Space } from './client.js';
+import { now } from './clock.js';
+import { unavailable } from './errors.js';
+import { platformLocks, read, whyFailed } from './host.js';
+import { anObject } from './platform-grants.js';
+import { Call, Failed } from './call.js';
+import { ifFree } from './waits.js';
+import type { LockMode } from './options.js';
+
+/** @internal A request, as it is known. */
+export interface Known {
+  key: string;
+  mode: LockMode;
+  age?: number | undefined;
+  client?: string | undefined;
+  label?: string | undefined;
+}
+
+/** @internal */
+export interface Snapshot {
+  held: Known[];
+  pending: Known[];
+}
+
+/**
+ * The requests for the locks of a space. Those of other contexts are as of when the browser answered,
+ * those of this one as of when its caller is told: it must not be told of a lock that it released since.
+ *
+ * @internal
+ */
+export async function query(client: Client, space: Space): Promise<Snapshot> {
+  const shown = ({ request, key, mode, since }: Own, by?: string): Known =>
+    ({ key, mode, age: Math.max(0, now() - since), client: by, label: client.labelOf(request) });
+  if (space.prefix === undefined) {
+    const own = client.own(space);
+    const part = (isHeld: boolean) => own.filter((request) => request.isHeld === isHeld).map((request) => shown(request));
+    return { held: part(true), pending: part(false) };
+  }
+  let by = client.asked(space).length ? await ownClient(client, space) : undefined;
+  // Now: the browser answers as of when it was asked, since messages to it keep their order.
+  const asked = client.asked(space);
+  const answer = await ask(client, space.prefix);
+  if (by === undefined && client.own(space).length) by = await ownClient(client, space);
+  const own = client.own(space).sort((a, b) => a.since - b.since);
+  const waiting = own.filter(({ isHeld }) => !isHeld);
+
+  // Another copy of this module in the same page is the same client to the browser, and what it has is not
+  // ours to leave out. So each is taken once.
+  const take = (found: Known, isHeld: boolean): boolean => {
+    if (found.client === undefined || found.client !== by) return false;
+    const fits = (request: Own) => request.key === found.key && request.mode === found.mode;
+    let at = isHeld ? asked.findIndex((request) => request.isHeld && fits(request)) : -1;
+    if (at < 0) at = asked.findIndex((request) => !request.isHeld && fits(request));
+    if (at >= 0) asked.splice(at, 1);
+    return at >= 0;
+  };
+  const pending: Known[] = [];
+  const next = (key: string, isAsked: boolean): boolean => {
+    const at = waiting.findIndex((request) => request.key === key);
+    if (at < 0 || (!isAsked && (waiting[at] as Own).isAsked)) return false;
+    pending.push(...waiting.splice(at, 1).map((request) => shown(request, by)));
+    return true;
+  };
+  // Before what is held: what was not granted when the browser was asked is among those.
+  for (const found of answer.pending) {
+    if (!take(found, false)) pending.push(found);
+    // Here is one of ours, as the browser knew it, and behind it those of whom it does not know.
+    else if (next(found.key, true)) while (next(found.key, false));
+  }
+  while (waiting[0]) next(waiting[0].key, true);
+  const held = own.filter(({ isHeld }) => isHeld).map((request) => shown(request, by));
+  held.push(...answer.held.filter((found) => !take(found, true)));
+  return { held, pending };
+}
+
+let known: string | undefined;
+
+/**
+ * The browser's name for this page, worker or thread. No call tells it. So we look who holds a lock that we
+ * hold exclusively; if there is none, we have to hold one for the purpose, which others can see while it
+ * lasts.
+ *
+ * @internal
+ */
+export async function ownClient(client: Client, space: Space): Promise<string | undefined> {
+  const held = () => client.own(space).find(({ isHeld, mode }) => isHeld && mode === 'exclusive');
+  const ours = known === undefined && space.prefix !== undefined ? held() : undefined;
+  if (ours) {
+    const { held: all } = await ask(client, space.prefix as string);
+    const now = held();
+    // Held by one request before the question and after the answer: whenever the browser answered, it was of us.
+    if (now?.since === ours.since && now.key === ours.key) known = all.find(({ key }) => key === ours.key)?.client;
+  }
+  if (known !== undefined) return known;
+  // No name that another lock of ours can have, or that a manager would show.
+  const prefix = 'crosslock:client?';
+  const key = `${Math.floor(Math.random() * 2 ** 32)}`;
+  const call = new Call(client, undefined);
+  try {
+    await ifFree(call, { queue: client.ownQueue(prefix + key), what: Ask.Alone, label: undefined });
+    const { held: all } = await ask(client, prefix);
+    return (known = all.find((found) => found.key === key)?.client);
+  } finally {
+    call.end(undefined);
+  }
+}
+
+/** What the browser answers, of the locks whose names begin with `prefix`. */
+async function ask(client: Client, prefix: string): Promise<Snapshot> {
+  let answer: Partial<LockManagerSnapshot>;
+  try {
+    answer = Object(await anObject('navigator.locks.query()', platformLocks().query()));
+  } catch (thrown) {
+    const why = typeof thrown === 'string' ? thrown : whyFailed(thrown);
+    throw new Failed(() => unavailable(why));
+  }
+  const all = (list: unknown): Known[] => {
+    if (!Array.isArray(list)) throw new Failed(() => unavailable('navigator.locks.query() answered without the arrays held and pending'));
+    return list.flatMap((info) => read(() => describe(client, prefix, info)) ?? []);
+  };
+  return { held: all(read(() => answer.held)), pending: all(read(() => answer.pending)) };
+}
+
+/** An entry of the browser's snapshot, if it is one of those asked for. */
+function describe(client: Client, prefix: string, { name, mode, clientId }: LockInfo): Known[] {
+  if (typeof name !== 'string' || typeof mode !== 'string' || !name.startsWith(prefix)) return [];
+  const key = name.slice(prefix.length);
+  // A prefix may be the start of another, and of names that are nobody's keys.
+  if (client.brokenRule(key)) return [];
+  const by = typeof clientId === 'string' ? clientId : undefined;
+  return [{ key, mode: mode === 'shared' ? 'shared' : 'exclusive', client: by }];
+}

@@ -1,0 +1,144 @@
+//! Local locks against a model that is too simple to be wrong: one list for each lock, in
+//! the order of the requests, and the rule of the Web Locks specification.
+
+use proptest::prelude::*;
+
+use super::{HandOff, IfHeld, Passing, QueueSlot, Quirks, RequestSlot, State};
+use crate::guard::LockMode::{self, Exclusive, Shared};
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Ask(usize, LockMode, IfHeld),
+    /// Frees, or gives up, one of those that are there.
+    Remove(usize),
+    /// Nothing that a platform's page goes through is of interest to a local lock.
+    Freeze,
+    Remind,
+}
+
+/// A request that waits, holds, or has lost what it held.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Modelled {
+    slot: RequestSlot,
+    mode: LockMode,
+    is_held: bool,
+}
+
+fn conflict(a: LockMode, b: LockMode) -> bool {
+    a == Exclusive || b == Exclusive
+}
+
+#[derive(Default)]
+struct Model {
+    queue: Vec<Modelled>,
+}
+
+impl Model {
+    /// A request is granted when no earlier request, held or pending, conflicts with it.
+    fn grant(&mut self) {
+        for at in 0..self.queue.len() {
+            let mode = self.queue[at].mode;
+            let mut before = self.queue[..at].iter();
+            self.queue[at].is_held |= !before.any(|other| conflict(other.mode, mode));
+        }
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let mode = prop_oneof![Just(Exclusive), Just(Shared)];
+    let if_held =
+        prop_oneof![4 => Just(IfHeld::Queue), 2 => Just(IfHeld::Refuse), 1 => Just(IfHeld::Steal)];
+    let ask = (0..2_usize, mode, if_held).prop_map(|(queue, mode, if_held)| {
+        let mode = if if_held == IfHeld::Steal {
+            Exclusive
+        } else {
+            mode
+        };
+        Step::Ask(queue, mode, if_held)
+    });
+    let remove = (0..64_usize).prop_map(Step::Remove);
+    let step = prop_oneof![6 => ask, 5 => remove, 1 => Just(Step::Freeze), 1 => Just(Step::Remind)];
+    prop::collection::vec(step, 1..200)
+}
+
+proptest! {
+    #[test]
+    fn local_locks_are_as_the_specification_has_them(steps in steps()) {
+        let mut relay: HandOff<RequestSlot, ()> = HandOff::new(Quirks::default());
+        let queues: [QueueSlot; 2] = [(); 2].map(|()| relay.open(true));
+        let mut models = [Model::default(), Model::default()];
+        let mut lost: Vec<(usize, RequestSlot)> = Vec::new();
+        for (now, step) in steps.into_iter().enumerate() {
+            let now = now as f64 * 7.0;
+            match step {
+                Step::Ask(at, mode, if_held) => {
+                    let slot = relay.request(queues[at], mode, if_held, Passing::On, now);
+                    *relay.waker(slot) = Some(slot);
+                    let queue = &mut models[at].queue;
+                    let is_held = false;
+                    match if_held {
+                        IfHeld::Queue => queue.push(Modelled { slot, mode, is_held }),
+                        IfHeld::Refuse => {
+                            let is_refused = queue.iter().any(|other| conflict(other.mode, mode));
+                            prop_assert_eq!(is_refused, *relay.state(slot) == State::Busy);
+                            match is_refused {
+                                true => drop(relay.remove(slot, now)),
+                                false => queue.push(Modelled { slot, mode, is_held }),
+                            }
+                        }
+                        IfHeld::Steal => {
+                            lost.extend(queue.iter().filter(|other| other.is_held).map(|other| (at, other.slot)));
+                            queue.retain(|other| !other.is_held);
+                            queue.insert(0, Modelled { slot, mode, is_held });
+                        }
+                    }
+                    models[at].grant();
+                }
+                Step::Remove(nth) => {
+                    let places = models.iter().enumerate();
+                    let there = places.flat_map(|(at, model)| model.queue.iter().map(move |one| (at, one.slot)));
+                    let all: Vec<(usize, RequestSlot)> = there.chain(lost.iter().copied()).collect();
+                    let Some(&(at, slot)) = nth.checked_rem(all.len()).map(|nth| &all[nth]) else {
+                        continue;
+                    };
+                    relay.release(slot, now);
+                    prop_assert!(*relay.state(slot) != State::Releasing, "it takes no time");
+                    let (_, unused) = relay.remove(slot, now);
+                    models[at].queue.retain(|one| one.slot != slot);
+                    lost.retain(|one| one.1 != slot);
+                    models[at].grant();
+                    let is_unused = models[at].queue.is_empty() && !lost.iter().any(|one| one.0 == at);
+                    prop_assert_eq!(unused, is_unused.then_some(queues[at]));
+                }
+                Step::Freeze => prop_assert!(relay.lose_all(&super::Reason::Cached).is_empty()),
+                Step::Remind => relay.remind(now),
+            }
+            prop_assert_eq!(relay.next_command(), None, "no platform is asked for anything");
+            while let Some(woken) = relay.next_wake() {
+                let mut all = models.iter().flat_map(|model| &model.queue).map(|one| one.slot);
+                let is_there = all.any(|slot| slot == woken) || lost.iter().any(|one| one.1 == woken);
+                if is_there {
+                    *relay.waker(woken) = Some(woken);
+                }
+            }
+            for (at, model) in models.iter().enumerate() {
+                for one in &model.queue {
+                    let is_held = matches!(relay.state(one.slot), State::Held(_));
+                    prop_assert_eq!(is_held, one.is_held);
+                    prop_assert!(is_held || *relay.state(one.slot) == State::Pending);
+                    let in_front = model.queue.iter().filter(|other| !other.is_held);
+                    let in_front = in_front.take_while(|other| other.slot != one.slot).count();
+                    if !is_held {
+                        let ahead = relay.ahead_of(one.slot, 1000).expect("somebody holds it");
+                        prop_assert_eq!(ahead.waiting, Some(in_front));
+                        prop_assert!(model.queue.iter().any(|other| other.is_held && other.slot == ahead.holder));
+                    }
+                }
+                prop_assert_eq!(relay.holds(queues[at]), model.queue.iter().any(|one| one.is_held));
+            }
+            for &(_, slot) in &lost {
+                prop_assert!(matches!(relay.state(slot), State::Lost(super::Reason::Stolen)));
+            }
+        }
+    }
+}
