@@ -137,8 +137,10 @@ async fn the_platform_default_reaches_the_origin() {
 async fn a_query_shows_all_readers_of_its_own_page() {
     let locks = WebLockManager::new();
     let shared = AcquireOptions::shared(LONG);
-    let _one = locks.acquire("web.readers", shared).await.unwrap();
-    let _two = locks.acquire("web.readers", shared).await.unwrap();
+    // At once: who asks later shares a grant only while it is young.
+    let ask = || locks.acquire("web.readers", shared);
+    let (one, two) = futures::join!(ask(), ask());
+    let _guards = [one.unwrap(), two.unwrap()];
     assert_eq!(raw_query("crosslock::web.readers").await, "1,0");
 
     let held = locks.query().await.unwrap().held;

@@ -141,8 +141,7 @@ const suites = {
   async tabs() {
     await makePackage();
     await chromium();
-    await nodeTests('tests/tabs');
-    await nodeTests('tests/tabs/chromium');
+    await nodeTests(['tests/tabs', 'tests/tabs/chromium']);
   },
 
   /** The other engines: the crate's wasm tests, and the tests with tabs that need nothing of Chromium. */
@@ -151,12 +150,13 @@ const suites = {
     await webkit();
     await makePackage();
 
-    say('with Firefox');
-    await wasmTests('firefox', firefoxCapabilities(), ['--firefox', '--geckodriver', env.GECKODRIVER]);
-    await nodeTests('tests/tabs', { env: { ...env, CROSSLOCK_TEST_BROWSER: 'firefox' } });
-    say('with WebKit');
-    await wasmTests('webkit', webkitCapabilities(), ['--safari', '--safaridriver', locateWebkit().webkitDriver], onScreen);
-    await nodeTests('tests/tabs', { env: { CROSSLOCK_TEST_BROWSER: 'webkit' }, wrap: onScreen });
+    const inBrowser = (browser) => ({ CROSSLOCK_TEST_BROWSER: browser });
+    await every({
+      'the crate in Firefox': () => wasmTests('firefox', firefoxCapabilities(), ['--firefox', '--geckodriver', env.GECKODRIVER]),
+      'tabs in Firefox': () => nodeTests('tests/tabs', { env: { ...env, ...inBrowser('firefox') } }),
+      'the crate in WebKit': () => wasmTests('webkit', webkitCapabilities(), ['--safari', '--safaridriver', locateWebkit().webkitDriver], onScreen),
+      'tabs in WebKit': () => nodeTests('tests/tabs', { env: inBrowser('webkit'), wrap: onScreen }),
+    });
   },
 
   /** The packed package, installed into projects of their own. With a Node that all of their tools support. */
@@ -166,6 +166,21 @@ const suites = {
     await nodeTests('tests/places', { node: await node(24) });
   },
 };
+
+/** Runs all of the parts, whatever the ones before them did, and fails if one failed. */
+async function every(parts) {
+  const failed = [];
+  for (const [name, run] of Object.entries(parts)) {
+    say(name);
+    try {
+      await run();
+    } catch (error) {
+      console.error(error instanceof Problem ? error.message : error);
+      failed.push(name);
+    }
+  }
+  if (failed.length > 0) throw new Problem(`failed: ${failed.join(', ')}`);
+}
 
 /** Runs the crate's tests in a browser. */
 async function wasmTests(name, capabilities, browser, wrap = (...command) => command) {
@@ -185,11 +200,14 @@ async function wasmTests(name, capabilities, browser, wrap = (...command) => com
   await run(program, args, { env });
 }
 
-/** Runs the test files in a folder with this Node, or another. */
-async function nodeTests(folder, { node = process.execPath, env = {}, wrap = (...command) => command } = {}) {
-  const names = existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [];
-  const tests = names.filter((name) => name.endsWith('.test.mjs')).map((name) => join(folder, name));
-  if (tests.length === 0) throw new Problem(`there are no tests in ${folder}`);
+/** Runs the test files in a folder, or in several, with this Node or another. */
+async function nodeTests(folders, { node = process.execPath, env = {}, wrap = (...command) => command } = {}) {
+  const tests = [folders].flat().flatMap((folder) => {
+    const names = existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [];
+    const tests = names.filter((name) => name.endsWith('.test.mjs')).map((name) => join(folder, name));
+    if (tests.length === 0) throw new Problem(`there are no tests in ${folder}`);
+    return tests;
+  });
   const [program, ...args] = wrap(node, '--test', '--test-reporter', 'spec', ...tests);
   await run(program, args, { env });
 }

@@ -29,6 +29,12 @@ export interface WebLockManagerOptions extends LockManagerOptions {
 }
 
 /**
+ * What Electron calls its pages and their workers, in `process.type`. It can give them Node's `process`; their
+ * `navigator` is Chromium's all the same. (The crate has the same rule, in platform.rs.)
+ */
+const PAGES_OF_ELECTRON = ['renderer', 'worker', 'service-worker'];
+
+/**
  * Named locks over `navigator.locks` (MDN: "Web Locks API"). In a browser they exclude all tabs and
  * workers of the same origin in the same profile; not other browsers, profiles or private windows,
  * and not the same site under another host name. In Node (24.5 and later) they exclude the threads
@@ -68,7 +74,7 @@ export class WebLockManager extends LockManager {
   }
 
   override get scope(): LockScope {
-    const { process } = globalThis as { process?: { versions?: { node?: string } } };
-    return process?.versions?.node ? 'process' : 'origin';
+    const { process } = globalThis as { process?: { type?: string; versions?: { node?: string } } };
+    return process?.versions?.node && !PAGES_OF_ELECTRON.includes(process.type ?? '') ? 'process' : 'origin';
   }
 }

@@ -43,6 +43,22 @@ test('a namespace follows the rules for keys', async () => {
   assert.throws(() => new WebLockManager({ namespace: 42 }), TypeError);
 });
 
+test("a page or a worker of Electron's has the locks of its origin, though it has Node's process as well", async (t) => {
+  // There is no Electron here: this is all that the pages see of it.
+  t.after(() => delete process.type);
+  for (const [type, scope] of [
+    ['renderer', 'origin'],
+    ['worker', 'origin'],
+    ['service-worker', 'origin'],
+    ['browser', 'process'],
+    ['utility', 'process'],
+    [undefined, 'process'],
+  ]) {
+    process.type = type;
+    assert.equal(make().scope, scope, `process.type is ${type}`);
+  }
+});
+
 function inNode() {
   const locks = make();
 

@@ -96,3 +96,17 @@ export async function payFromEveryTab(page) {
     text: textContent,
   }));
 }
+
+/** The texts of those of the elements that break into several lines. */
+export const broken = (page, css) =>
+  page.$$eval(css, (elements) =>
+    elements
+      .filter((element) => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        const boxes = [...range.getClientRects()].filter(({ width }) => width > 0);
+        const middle = ({ top, bottom }) => (top + bottom) / 2;
+        return boxes.some((box) => box.top > middle(boxes[0]) || box.bottom < middle(boxes[0]));
+      })
+      .map(({ textContent }) => textContent.trim()),
+  );

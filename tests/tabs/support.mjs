@@ -8,8 +8,6 @@ import { site } from '../../tools/site.mjs';
 /** The browser that the tests use; tools/test.mjs says which. */
 export const engine = process.env.CROSSLOCK_TEST_BROWSER || 'chromium';
 
-const { launch } = await import(`./browsers/${engine === 'chromium' ? 'chromium' : 'webdriver'}.mjs`);
-
 /** A host name that is not this machine's to the browser, and so no secure context over http. */
 const insecureHost = 'insecure.test';
 
@@ -26,8 +24,9 @@ const pages = {
 /**
  * Starts a browser and a server for the tests of a file. A test fails on any error in any page. Tests for
  * every engine use of a tab what browsers/webdriver.mjs has: `evaluate`, `goto`, `reload`, `close` and more.
+ * With `hides`, tabs in windows of their own can be hidden, in every engine.
  */
-export function browserTests({ backForwardCache = false } = {}) {
+export function browserTests({ backForwardCache = false, hides = false } = {}) {
   let server, browser;
   const errors = [];
   const requested = [];
@@ -39,6 +38,8 @@ export function browserTests({ backForwardCache = false } = {}) {
       // A proxy is asked for the whole address.
       const { pathname, search } = new URL(request.url, 'http://localhost');
       request.url = `${pathname}${search}`;
+      // Where the server is the proxy, it is asked for what browsers want for themselves as they start.
+      if (!browser) return response.writeHead(503).end();
       if (browser.serve(request, response)) return undefined;
       // A sandboxed frame is of another origin than its scripts.
       response.setHeader('Access-Control-Allow-Origin', '*');
@@ -49,6 +50,7 @@ export function browserTests({ backForwardCache = false } = {}) {
     });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address();
+    const { launch } = await import(`./browsers/${engine === 'chromium' && !hides ? 'chromium' : 'webdriver'}.mjs`);
     browser = await launch({ engine, port, errors, requested, insecureHost, backForwardCache });
   });
 
@@ -70,8 +72,8 @@ export function browserTests({ backForwardCache = false } = {}) {
     /** What the pages asked any server for. (Known in Chromium alone.) */
     requested,
     /** Opens a tab, at a path or an address. Without one it is blank, with the package and `locks` as globals. */
-    async tab(path, { host = 'localhost' } = {}) {
-      const page = await browser.open();
+    async tab(path, { host = 'localhost', inWindow = false } = {}) {
+      const page = await browser.open({ inWindow });
       await page.goto(new URL(path ?? '/blank', `http://${host}:${server.address().port}`).href);
       if (path === undefined) await load(page);
       return page;

@@ -61,7 +61,8 @@ export class Messages {
 
 const scriptOf = (callback, argument, url) => `{
   const [encode, decode] = [${encode}, ${decode}];
-  const tell = (answer) => fetch('${url}', { method: 'POST', body: JSON.stringify(answer) });
+  // The test goes on with the answer, and may leave the page before the fetch is over.
+  const tell = (answer) => fetch('${url}', { method: 'POST', body: JSON.stringify(answer) }).catch(() => {});
   (async () => (${callback})(decode(${JSON.stringify(encode(argument))})))().then(
     (value) => tell({ value: encode(value) }),
     (error) => tell({ error: error?.stack ? error + '\\n' + error.stack : String(error) }),
@@ -81,7 +82,7 @@ function decode(text) {
 export const watchForErrors = `() => (${tellOfErrors})('${ANSWERS}errors')`;
 
 function tellOfErrors(url) {
-  const tell = (body) => fetch(url, { method: 'POST', body });
+  const tell = (body) => fetch(url, { method: 'POST', body }).catch(() => {});
   const textOf = (error) => (error instanceof Error ? `${error}\n${error.stack}` : String(error));
   addEventListener('error', ({ error, message }) => tell(textOf(error ?? message)));
   addEventListener('unhandledrejection', ({ reason }) => tell(textOf(reason)));

@@ -1,5 +1,6 @@
-// Firefox and WebKit for the tests, by selenium-webdriver. A tab has the methods of Playwright's pages
-// that the tests of every engine use.
+// Firefox and WebKit for the tests, by selenium-webdriver; and Chromium where tabs are hidden, as those of
+// Playwright all believe that they are seen. A tab has the methods of Playwright's pages that the tests of
+// every engine use.
 //
 // WebDriver runs one command at a time, and its scripts run beside the page's own in Firefox. So it only
 // opens tabs and adds script elements to them. What these run comes from the tests' server, and what
@@ -9,6 +10,7 @@ import { By, Capabilities, WebDriver } from 'selenium-webdriver';
 import { Executor, HttpClient } from 'selenium-webdriver/http/index.js';
 import { findFreePort } from 'selenium-webdriver/net/portprober.js';
 import { DriverService } from 'selenium-webdriver/remote/index.js';
+import { args, chromedriver, executablePath } from '../../../tools/chromium.mjs';
 import { firefoxCapabilities, locateGeckodriver } from '../../../tools/firefox.mjs';
 import { locateWebkit, webkitCapabilities } from '../../../tools/webkit.mjs';
 import { Messages, watchForErrors } from './messages.mjs';
@@ -26,10 +28,11 @@ export async function launch({ engine, port, errors, insecureHost }) {
   const tabs = new Set();
 
   return {
-    async open() {
+    /** In a window of its own if it is to be hidden, or all tabs beside it would be. */
+    async open({ inWindow = false } = {}) {
       const handle = await commands.run(async () => {
         await driver.switchTo().window(home); // the last one may have been closed
-        await driver.switchTo().newWindow('tab');
+        await driver.switchTo().newWindow(inWindow || !engines[engine].showsTabs ? 'window' : 'tab');
         return driver.getWindowHandle();
       });
       const tab = new Tab({ driver, commands, messages, handle });
@@ -56,12 +59,20 @@ export async function launch({ engine, port, errors, insecureHost }) {
 }
 
 const engines = {
-  firefox: { program: locateGeckodriver, capabilities: firefoxCapabilities },
-  webkit: { program: () => locateWebkit().webkitDriver, capabilities: webkitCapabilities },
+  chromium: { program: () => chromedriver, capabilities: chromiumCapabilities, showsTabs: true },
+  firefox: { program: locateGeckodriver, capabilities: firefoxCapabilities, showsTabs: true },
+  // Its driver puts a new tab behind the others, and never brings one to the front.
+  webkit: { program: () => locateWebkit().webkitDriver, capabilities: webkitCapabilities, showsTabs: false },
 };
 
+/** Its driver asks it not to throttle what is hidden, which is what the tests of hidden tabs are about. */
+function chromiumCapabilities() {
+  const excludeSwitches = ['disable-background-timer-throttling', 'disable-backgrounding-occluded-windows', 'disable-renderer-backgrounding'];
+  return { browserName: 'chrome', 'goog:chromeOptions': { binary: executablePath, args: [...args, '--headless'], excludeSwitches } };
+}
+
 async function startDriver(program, capabilities) {
-  if (!program) throw new Error('there is no driver for the browser: run the tests by `npm test -- --only engines`');
+  if (!program) throw new Error('there is no driver for the browser: run the tests by `npm test -- --only tabs,engines`');
   const port = await findFreePort();
   const service = new DriverService(program, { loopback: true, port, args: [`--port=${port}`], stdio: 'ignore' });
   try {
@@ -120,6 +131,11 @@ class Tab {
   async reload() {
     await this.#leave(() => this.#driver.navigate().refresh());
     await this.evaluate(watchForErrors);
+  }
+
+  /** Resolves when the browser has gone back, to a page of its cache or to one that it loads again. */
+  async goBack() {
+    await this.#leave(() => this.#driver.navigate().back());
   }
 
   async close() {
@@ -211,6 +227,11 @@ class Tab {
     await this.waitForFunction((width) => innerWidth === width, width);
   }
 
+  /** What is to be seen of the page, as a PNG. */
+  async screenshot() {
+    return Buffer.from(await this.#run(() => this.#driver.takeScreenshot()), 'base64');
+  }
+
   /** The frame of the page, if it has one. */
   frame() {
     const enter = () => this.#driver.switchTo().frame(0);
@@ -219,6 +240,12 @@ class Tab {
 
   async bringToFront() {
     await this.#run(async () => {});
+  }
+
+  /** Minimises the window of the tab. Commands do not bring it back. */
+  async hide() {
+    await this.#run(() => this.#driver.manage().window().minimize());
+    await this.waitForFunction(() => document.visibilityState === 'hidden');
   }
 
   #run(command) {

@@ -12,6 +12,7 @@ import { writeSite } from '../../../tools/site.mjs';
 import {
   act,
   boardShows,
+  broken,
   demoTests,
   logged,
   nameOf,
@@ -246,6 +247,10 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
             );
           });
           assert.deepEqual(faults, []);
+          // A text that is too long for its button is as bad: it would be under the next.
+          assert.deepEqual(await broken(frame, '.tab button'), []);
+          const overflowing = (buttons) => buttons.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map(({ textContent }) => textContent);
+          assert.deepEqual(await frame.$$eval('.tab button', overflowing), []);
         }
         await page.setViewportSize({ width: 320, height: 640 });
         assert.equal(await width(), 320);
