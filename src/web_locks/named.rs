@@ -15,7 +15,7 @@ pub(super) struct Named {
     rules: HandOff<Wakers, String>,
     queues: HashMap<String, QueueSlot, BuildHasher>,
     /// By their queues.
-    names: HashMap<QueueSlot, String, BuildHasher>,
+    names: Vec<String>,
 }
 
 impl Named {
@@ -23,12 +23,12 @@ impl Named {
         Self {
             rules: HandOff::new(quirks),
             queues: HashMap::default(),
-            names: HashMap::default(),
+            names: Vec::new(),
         }
     }
 
     pub(super) fn name_of(&self, queue: QueueSlot) -> &str {
-        &self.names[&queue]
+        &self.names[queue]
     }
 
     pub(super) fn request(
@@ -44,7 +44,10 @@ impl Named {
             None => {
                 let queue = self.rules.open(false);
                 self.queues.insert(name.to_owned(), queue);
-                self.names.insert(queue, name.to_owned());
+                if self.names.len() <= queue {
+                    self.names.resize_with(queue + 1, String::new);
+                }
+                self.names[queue] = name.to_owned();
                 queue
             }
         };
@@ -80,26 +83,24 @@ impl Named {
     /// Shows all that this context holds and waits for, with its name.
     pub(super) fn for_each_own(&self, mut show: impl FnMut(&str, Own)) {
         self.rules
-            .for_each_own(|own| show(&self.names[&own.queue], own));
+            .for_each_own(|own| show(&self.names[own.queue], own));
     }
 
     /// Shows what the platform may have to show of this context, with its name.
     pub(super) fn for_each_asked(&self, mut show: impl FnMut(&str, Asked)) {
         self.rules
-            .for_each_asked(|asked| show(&self.names[&asked.queue], asked));
+            .for_each_asked(|asked| show(&self.names[asked.queue], asked));
     }
 
     fn close(&mut self, unused: impl IntoIterator<Item = QueueSlot>) {
         for queue in unused {
-            if self.rules.close(queue)
-                && let Some(name) = self.names.remove(&queue)
-            {
-                self.queues.remove(&name);
+            if self.rules.close(queue) {
+                self.queues.remove(&std::mem::take(&mut self.names[queue]));
             }
         }
         if self.queues.is_empty() && self.queues.capacity() > KEPT {
             self.queues = HashMap::default();
-            self.names = HashMap::default();
+            self.names = Vec::new();
         }
     }
 }
