@@ -127,12 +127,14 @@ export async function acquire(
   late?: RequestNumber,
 ): Promise<RequestNumber> {
   const call = new Call(client, signal);
+  const deadline = new Deadline(timeout);
   let kept: RequestNumber | undefined;
   try {
     return (kept = await call.do(() =>
-      late === undefined ? waitInTurn(call, wanted, timeout) : lastTry(call, wanted, call.own(late << 3) >>> 3, timeout),
+      late === undefined ? waitInTurn(call, wanted, deadline) : lastTry(call, wanted, call.own(late << 3) >>> 3, timeout),
     ));
   } finally {
+    deadline.end();
     call.end(kept);
   }
 }
@@ -144,19 +146,18 @@ export async function acquireMany(
   timeout: number,
   signal: AbortSignal | undefined,
 ): Promise<[RequestNumber, string][]> {
-  const start = now();
   const call = new Call(client, signal);
+  const deadline = new Deadline(timeout);
   const held: [RequestNumber, string][] = [];
   let isDone = false;
   try {
     for (const wanted of all) {
-      const { key } = wanted.queue;
-      const left = Math.max(0, timeout - (now() - start));
-      held.push([await call.do(() => waitInTurn(call, wanted, left, timeout)), key]);
+      held.push([await call.do(() => waitInTurn(call, wanted, deadline)), wanted.queue.key]);
     }
     isDone = true;
     return held;
   } finally {
+    deadline.end();
     const kept = isDone ? held : [];
     // Awaited, so that nobody sees a key held after our error.
     if (!isDone) await call.releaseAll(held.map(([request]) => request));
@@ -164,44 +165,73 @@ export async function acquireMany(
   }
 }
 
-async function waitInTurn(
-  call: Call,
-  wanted: Wanted,
-  timeout: number,
-  whole = timeout,
-): Promise<RequestNumber> {
+async function waitInTurn(call: Call, wanted: Wanted, deadline: Deadline): Promise<RequestNumber> {
   const { client } = call;
   const { queue, what, label } = wanted;
+  const { timeout } = deadline;
   const isLocal = queue.space.prefix === undefined;
-  if (!timeout && !isLocal) return lastTry(call, wanted, undefined, whole);
+  if (deadline.isOver && !isLocal) return lastTry(call, wanted, undefined, timeout);
   const asked = call.ask(queue, what, label);
   const request = asked >>> 3;
   if ((asked & 7) === State.Pending) {
-    const isLate = await untilChanged(client, request, timeout);
+    const isLate = await untilChanged(client, request, deadline);
     if (isLate && !call.isOver) {
-      if (!isLocal) return lastTry(call, wanted, request, whole);
+      if (!isLocal) return lastTry(call, wanted, request, timeout);
       const contention = contentionHere(client, request);
-      throw new Failed(() => timedOut(queue.key, whole, contention));
+      throw new Failed(() => timedOut(queue.key, timeout, contention));
     }
   }
   if (!call.isOver) held(client, request, queue.key);
   return request;
 }
 
+/**
+ * When a call has waited for as long as it was to, for one lock after the other. It has one timer over all,
+ * set when the first of them has to be waited for: a clock that stands still, or runs alone, while a test
+ * moves the timers must not give the next lock the whole time again.
+ */
+class Deadline {
+  readonly timeout: number;
+  isOver: boolean;
+  #endTimer: (() => void) | undefined;
+  #late: (() => void) | undefined;
+
+  constructor(timeout: number) {
+    this.timeout = timeout;
+    this.isOver = !timeout;
+  }
+
+  /**
+   * Calls `late` back when the time is up, unless it is told to call another, or nobody.
+   *
+   * @throws LockError `UNAVAILABLE` if there is no timer.
+   */
+  tell(late: (() => void) | undefined): void {
+    this.#late = late;
+    if (!late || this.timeout === Infinity || this.#endTimer) return;
+    this.#endTimer = startTimer(this.timeout, () => {
+      this.isOver = true;
+      this.#late?.();
+    });
+  }
+
+  end(): void {
+    this.#endTimer?.();
+  }
+}
+
 /** Resolves when a request is no longer pending, or when it is too late, to whether it is. */
-function untilChanged(client: Client, request: RequestNumber, timeout: number): Promise<boolean> {
+function untilChanged(client: Client, request: RequestNumber, deadline?: Deadline): Promise<boolean> {
   return new NativePromise((resolve, reject) => {
-    if (!timeout) return resolve(true);
-    let endTimer = () => {};
+    if (deadline?.isOver) return resolve(true);
     const end = (isLate: boolean) => {
       client.watch(request, undefined);
-      endTimer();
+      deadline?.tell(undefined);
       resolve(isLate);
     };
     client.watch(request, { changed: (state) => void ((state & 7) === State.Pending || end(false)) });
-    if (timeout === Infinity) return;
     try {
-      endTimer = startTimer(timeout, () => end(true));
+      deadline?.tell(() => end(true));
     } catch (error) {
       client.watch(request, undefined);
       reject(error);
@@ -288,7 +318,7 @@ export async function ifFree(call: Call, { queue, what, label }: Wanted): Promis
     // It may wait for what this context has released, but not for a platform that never says that it has
     // heard of that.
     const endTimer = timer(PARKED, () => client.tryAtOnce(request));
-    await untilChanged(client, request, Infinity);
+    await untilChanged(client, request);
     endTimer();
   }
   if (call.isOver) return undefined;
@@ -331,7 +361,7 @@ async function stealNow(call: Call, wanted: Wanted): Promise<RequestNumber> {
     if (!client.holds(queue)) throw new Failed(() => unsupported('stealing, in Node, a lock that another thread holds'));
   }
   const asked = call.ask(queue, what | Ask.Steal, label);
-  if ((asked & 7) === State.Pending) await untilChanged(client, asked >>> 3, Infinity);
+  if ((asked & 7) === State.Pending) await untilChanged(client, asked >>> 3);
   if (!call.isOver) held(client, asked >>> 3, queue.key);
   return asked >>> 3;
 }

@@ -75,6 +75,26 @@ for (const Manager of managers) {
       }
     });
 
+    test('lockMany() has one time for all its locks, though only the timers move', async () => {
+      const clock = FakeTimers.install({ toFake: ['setTimeout', 'clearTimeout'] });
+      try {
+        const locks = new Manager();
+        const keys = [freshKey('first'), freshKey('second')];
+        const [first, second] = await Promise.all(keys.map((key) => locks.lock(key, { timeout: Infinity })));
+        const many = outcome(locks.lockMany(keys, { timeout: 10_000 }));
+        while ((await requestsFor(locks, keys[0])).pending.length < 1) await turn();
+        await clock.tickAsync(6000);
+        await first.release();
+        while ((await requestsFor(locks, keys[1])).pending.length < 1) await turn();
+        await clock.tickAsync(4000);
+        assert.equal(await settled(many), 'TIMED_OUT');
+        assert.equal(clock.countTimers(), 0);
+        await second.release();
+      } finally {
+        clock.uninstall();
+      }
+    });
+
     test('a timeout may come within the call after the one that waits', async () => {
       const locks = new Manager();
       const key = freshKey('within');
