@@ -5,7 +5,6 @@
 import * as core from '#wasm-glue';
 import type { QueueNumber, RequestNumber } from '#wasm-glue';
 import { now, startTimer, timer } from './clock.js';
-import { invalid } from './messages.js';
 import { keyOf } from './keys.js';
 import { isNode } from './host.js';
 import { PlatformGrants } from './platform-grants.js';
@@ -66,9 +65,6 @@ export interface Queue {
 /** So many queues that nobody uses are kept for each space, because to make one takes as long as a lock. */
 const KEPT = 64;
 
-/** The number of the rule for prefixes. */
-const BAD_PREFIX = 6;
-
 /** @internal So long we wait for what the platform answers at once, if it answers, in milliseconds. */
 export const PATIENCE = 10_000;
 
@@ -99,13 +95,8 @@ export class Client {
     return space;
   }
 
-  /** @throws LockError `INVALID_KEY` */
-  queue(space: Space, key: string): Queue {
-    return space.queues.get(key) ?? this.#open(space, key);
-  }
-
-  #open(space: Space, key: string): Queue {
-    this.check('key', key);
+  /** A new queue, for a key that breaks no rule. */
+  open(space: Space, key: string): Queue {
     if (space.prefix !== undefined) this.#platform();
     const queue = { number: core.open(space.prefix === undefined), key, space };
     space.queues.set(key, queue);
@@ -124,12 +115,6 @@ export class Client {
   ownQueue(name: string): Queue {
     const queue = { number: core.open(false), key: name, space: { prefix: '', queues: new Map() } };
     return (this.#queues[queue.number] = queue);
-  }
-
-  /** @throws LockError `INVALID_KEY` or `INVALID_NAMESPACE` */
-  check(what: 'key' | 'namespace', text: string, isPrefix?: boolean): void {
-    const rule = isPrefix ? BAD_PREFIX : this.brokenRule(text);
-    if (rule) throw invalid(what, text, rule);
   }
 
   /** The number of the rule for keys that is broken, or 0. */

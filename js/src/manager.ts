@@ -3,6 +3,7 @@ import { Aborted, throwLater } from './call.js';
 import { Ask, State, type Client, type Queue, type Space } from './client.js';
 import { group, type LockGuards } from './group.js';
 import { LockGuard } from './guard.js';
+import { invalid } from './messages.js';
 import { done, NativePromise } from './native-promise.js';
 import {
   checkKey,
@@ -220,7 +221,7 @@ export abstract class LockManager {
     }
     let queue: Queue;
     try {
-      queue = client.queue(this.#open(client), key);
+      queue = queueFor(client, this.#open(client), key);
     } catch (error) {
       return failed(error);
     }
@@ -246,7 +247,7 @@ export abstract class LockManager {
 
   #wanted(client: Client, space: Space, key: string, mode: LockMode): Wanted {
     const label = this.#backend.name === undefined ? this.#options.label : undefined;
-    return { queue: client.queue(space, key), what: this.#what(mode), label };
+    return { queue: queueFor(client, space, key), what: this.#what(mode), label };
   }
 
   #what(mode: LockMode): number {
@@ -261,7 +262,9 @@ export abstract class LockManager {
     const { name, isPrefix } = this.#backend;
     if (name === undefined) return client.space(undefined);
     // The specification keeps names that begin with `-` for itself, and we those of our namespaces.
-    if (isPrefix ? /^(-|crosslock:)/.test(name) : name) client.check('namespace', name, isPrefix);
+    if (isPrefix ? /^(-|crosslock:)/.test(name) : name) {
+      check('namespace', name, isPrefix ? BAD_PREFIX : client.brokenRule(name));
+    }
     return client.space(isPrefix ? name : `crosslock:${name}:`);
   }
 
@@ -273,4 +276,24 @@ export abstract class LockManager {
     if (aborted) throw new Aborted(aborted.reason);
     return whenLoaded((client) => ask(client, this.#open(client)));
   }
+}
+
+/** The number of the rule for prefixes. */
+const BAD_PREFIX = 6;
+
+/** @throws LockError `INVALID_KEY` */
+function queueFor(client: Client, space: Space, key: string): Queue {
+  const known = space.queues.get(key);
+  if (known) return known;
+  check('key', key, client.brokenRule(key));
+  return client.open(space, key);
+}
+
+/**
+ * Not by the client, which another copy of the package may have made: that has another class of errors.
+ *
+ * @throws LockError `INVALID_KEY` or `INVALID_NAMESPACE`
+ */
+function check(what: 'key' | 'namespace', text: string, brokenRule: number): void {
+  if (brokenRule) throw invalid(what, text, brokenRule);
 }

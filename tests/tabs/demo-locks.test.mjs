@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { act, boardShows, demoTests, logged, nameOf, says, timelineShows } from './demo-support.mjs';
+import { engine } from './support.mjs';
 
 const KEY = 'wallet.balance';
 
@@ -144,7 +145,10 @@ describe("the demo's locks", { timeout: 600_000 }, () => {
     ['is closed', (page) => page.close()],
     ['goes elsewhere', (page) => page.goto('about:blank')],
   ]) {
-    test(`a tab that ${how} passes its lock on`, async () => {
+    // In WebKit this waits for ever, and nobody knows yet for what. That a page which goes elsewhere loses its
+    // lock to the next, there too, is tried in cache.test.mjs.
+    const skip = engine === 'webkit' && how === 'goes elsewhere' && 'it does not end in WebKit';
+    test(`a tab that ${how} passes its lock on`, { skip }, async () => {
       const { pages, names } = await openAll(3);
       const [holder, waiter, witness] = pages;
       await act(holder, 'hold');
