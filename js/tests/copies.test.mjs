@@ -47,7 +47,12 @@ const exclude = `
   assert.ok(next.lost.reason instanceof two.LockError);
   await next.release();
   await (await b.lockMany(['k', 'l'], { timeout: 0 })).release();
-  assert.equal((await b.lock('_', { timeout: 0 }).catch((error) => error)).code, 'INVALID_KEY');
+  for (const { LockError, MemoryLockManager, WebLockManager } of [one, two]) {
+    const wrong = [new MemoryLockManager().lock('_', { timeout: 0 }), new WebLockManager({ namespace: '_' }).lock('k', { timeout: 0 })];
+    const errors = await Promise.all(wrong.map((wait) => wait.catch((error) => error)));
+    assert.ok(errors.every((error) => error instanceof LockError), 'errors are of the copy that was called');
+    assert.deepEqual(errors.map(({ code }) => code), ['INVALID_KEY', 'INVALID_NAMESPACE']);
+  }
 `;
 
 describe('copies of one version', { timeout: 60_000 }, () => {
