@@ -26,18 +26,21 @@ describe("the demo's layout", { timeout: 120_000 }, () => {
       document.body.append(bar);
     });
     await page.bringToFront();
-    const png = (await page.screenshot()).toString('base64');
-    const stripes = await page.evaluate(async (png) => {
-      const image = new Image();
-      image.src = `data:image/png;base64,${png}`;
-      await image.decode();
-      const [width, middle] = [400, 10].map((pixels) => Math.round(pixels * devicePixelRatio));
-      const context = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height }).getContext('2d');
-      context.drawImage(image, 0, 0);
-      const { data } = context.getImageData(0, middle, width, 1);
-      const isDark = Array.from({ length: width }, (_, x) => data[4 * x] + data[4 * x + 1] + data[4 * x + 2] < 3 * 225);
-      return isDark.filter((dark, x) => dark && !isDark[x - 1]).length;
-    }, png);
+    const countStripes = (png) =>
+      page.evaluate(async (png) => {
+        const image = new Image();
+        image.src = `data:image/png;base64,${png}`;
+        await image.decode();
+        const [width, middle] = [400, 10].map((pixels) => Math.round(pixels * devicePixelRatio));
+        const context = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height }).getContext('2d');
+        context.drawImage(image, 0, 0);
+        const { data } = context.getImageData(0, middle, width, 1);
+        const isDark = Array.from({ length: width }, (_, x) => data[4 * x] + data[4 * x + 1] + data[4 * x + 2] < 3 * 225);
+        return isDark.filter((dark, x) => dark && !isDark[x - 1]).length;
+      }, png);
+    // WebKit's first pictures of a window may be from before the bar was drawn.
+    let stripes = 0;
+    for (let i = 0; i < 10 && stripes === 0; i++) stripes = await countStripes((await page.screenshot()).toString('base64'));
     // One in ten pixels.
     assert.ok(stripes >= 38 && stripes <= 42, `${stripes}`);
   });
