@@ -1,5 +1,7 @@
 //! [`LockManager`]: the contract that every backend keeps.
 
+mod pointers;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -92,6 +94,11 @@ impl AcquireOptions {
 /// version it only grows: a new method comes with a default body, which is correct for
 /// a backend that knows nothing of it. The same holds for [`LockGuard`]. Errors, options
 /// and snapshots are `#[non_exhaustive]`.
+///
+/// # Pointers
+///
+/// `Arc<M>`, `Box<M>` and `&M` are lock managers as well, also of a `dyn LockManager`. So a
+/// function or a struct that is generic over `M: LockManager` takes any of them.
 ///
 /// # Writing a backend
 ///
