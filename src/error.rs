@@ -95,12 +95,15 @@ impl LockError {
 ///
 /// A field is `None` where the backend cannot know it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct Contention {
     /// The holder's label, client id or process.
     pub holder: Option<String>,
     /// For how long the lock had been held when the wait ended; up to 32 milliseconds
-    /// too long, never too short.
+    /// too long, never too short. The feature `serde` writes it in milliseconds.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialize::millis"))]
     pub held_for: Option<Duration>,
     /// How many requests still waited in front. Counted up to
     /// [`Contention::MAX_AHEAD`]; that number means "so many or more".

@@ -40,6 +40,13 @@
 //! locks to the back/forward cache; for debugging, every key that was refused and every
 //! other failure that [`LockManager::try_lock`] could only answer with `None`.
 //!
+//! # Features
+//!
+//! - `serde` (off by default): `Serialize` and `Deserialize` for [`LockSnapshot`],
+//!   [`LockInfo`], [`LockMode`], [`LockScope`] and [`Contention`]. Modes and scopes are
+//!   written as the npm package writes them (`"exclusive"`, `"origin"`), times in
+//!   milliseconds. `examples/snapshot.rs` in the repository hands a snapshot to JavaScript.
+//!
 //! # Where to read on
 //!
 //! [`LockManager`] and [`LockGuard`] are the contract, [`LockKey`] the rules for
@@ -69,6 +76,8 @@ pub mod pid_fcntl;
 pub mod pid_flock;
 mod platform;
 mod scope;
+#[cfg(feature = "serde")]
+mod serialize;
 mod snapshot;
 mod sync;
 mod table;

@@ -13,6 +13,8 @@ use std::fmt;
 /// println!("excludes {}", locks.scope());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum LockScope {
     /// The backend does not say.

@@ -10,6 +10,8 @@ use crate::guard::LockMode;
 /// The requests that a manager knew of at one moment. It is out of date as soon
 /// as it is made: look at it to show or debug, never to decide what to lock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct LockSnapshot {
     /// The locks that are held.
@@ -20,6 +22,7 @@ pub struct LockSnapshot {
 
 /// One request, held or pending.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct LockInfo {
     /// The key.
@@ -28,6 +31,8 @@ pub struct LockInfo {
     pub mode: LockMode,
     /// For how long it has been held or pending; `None` where the backend does
     /// not know, as for other tabs in browsers.
+    /// The feature `serde` writes it in milliseconds.
+    #[cfg_attr(feature = "serde", serde(default, with = "crate::serialize::millis"))]
     pub age: Option<Duration>,
     /// Who asked: the label that the application gave to its manager, the
     /// browser's client id, or a process.
