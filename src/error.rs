@@ -1,11 +1,11 @@
 //! What can go wrong: [`LockError`] for keyed locks, [`PidLockError`] for
 //! opening a datadir.
 //!
-//! *Held by someone else* is not in here as long as nobody waited for it: it is
-//! an answer (`None`), not a failure.
+//! *Held by someone else* is an error only for those who waited. For those who tried it is
+//! an answer: `None`.
 //!
-//! The cause of an error stands in its [`source`](std::error::Error::source) alone, so
-//! that whoever prints the whole chain, as `{:#}` of anyhow does, prints each cause once.
+//! The cause of an error stands in its [`source`](std::error::Error::source) alone. So a
+//! program that prints the whole chain, as `{:#}` of anyhow does, prints each cause once.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,17 +13,21 @@ use std::time::Duration;
 
 use crate::key::{InvalidKey, KeyRule};
 
-/// Why a lock was not acquired, although the backend was asked properly or not
-/// so properly.
+/// Why a lock was not acquired, or why it is no longer held.
+///
+/// More variants, and more fields in a variant, may be added in any release. So a `match` has
+/// an arm `_`, a pattern ends in `..`, and a backend of your own makes these errors with the
+/// functions below.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// The key breaks the rules of [`LockKey`](crate::LockKey). Retrying cannot help.
+    /// The key breaks the rules of [`LockKey`](crate::LockKey). A retry cannot help.
     #[error(transparent)]
     InvalidKey(#[from] InvalidKey),
 
     /// The namespace breaks the rules, which are those for keys.
     #[error("invalid lock namespace \"{namespace}\": {rule}")]
+    #[non_exhaustive]
     InvalidNamespace {
         /// The refused namespace, escaped and cut.
         namespace: String,
@@ -31,8 +35,9 @@ pub enum LockError {
         rule: KeyRule,
     },
 
-    /// Somebody else kept the lock for longer than the caller was ready to wait.
+    /// Somebody else held the lock for longer than the caller was ready to wait.
     #[error("timed out acquiring lock \"{key}\" after {}{}", Words(*timeout), detail(.contention))]
+    #[non_exhaustive]
     TimedOut {
         /// The key that was waited for.
         key: String,
@@ -43,8 +48,9 @@ pub enum LockError {
     },
 
     /// The backend does not work here: an API is missing or switched off.
-    /// Nothing is locked, and nothing ever will be before the cause is removed.
+    /// Nothing is locked, and nothing will be until the cause is removed.
     #[error("locks are unavailable: {reason}")]
+    #[non_exhaustive]
     Unavailable {
         /// What is missing, and what to do.
         reason: String,
@@ -53,10 +59,11 @@ pub enum LockError {
     /// A lock that had been granted was taken away, or the manager lost what all
     /// its locks stand on. Whatever it protected may be in use by someone else.
     ///
-    /// In browsers also a wait that ended because the lock was stolen just when it was
-    /// granted, or because the page went into the back/forward cache: nothing was locked,
-    /// and it may be asked for again.
+    /// In browsers a wait can also end with this error: when the lock was stolen just as it
+    /// was granted, or when the page went into the back/forward cache. Nothing was locked
+    /// then, and the lock may be asked for again.
     #[error("{}lost: {reason}", subject(.key))]
+    #[non_exhaustive]
     Lost {
         /// The key of the lost lock; `None` when the whole manager is lost.
         key: Option<String>,
@@ -66,6 +73,7 @@ pub enum LockError {
 
     /// The backend has no such operation.
     #[error("this lock manager does not support {operation}")]
+    #[non_exhaustive]
     Unsupported {
         /// What was asked for.
         operation: &'static str,
@@ -73,20 +81,94 @@ pub enum LockError {
 
     /// The operating system failed in a way that says nothing about who holds the lock.
     #[error("{context}")]
+    #[non_exhaustive]
     Io {
         /// What was being done, and to which path.
         context: String,
         /// The system's own error.
         source: std::io::Error,
     },
+
+    /// The backend failed in a way of its own that says nothing about who holds the lock,
+    /// such as a database that has closed the connection. No backend of this crate fails like
+    /// this: it is for those of third parties.
+    #[error("{context}")]
+    #[non_exhaustive]
+    Backend {
+        /// What was being done, and to what.
+        context: String,
+        /// The error of whatever the backend is built on. `downcast_ref` finds its type.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
+/// For backends: the functions that make these errors.
 impl LockError {
-    pub(crate) fn timed_out(key: &str, timeout: Duration, contention: Option<Contention>) -> Self {
+    /// [`TimedOut`](Self::TimedOut): `key` was waited for, for the whole of `timeout`.
+    pub fn timed_out(key: &str, timeout: Duration, contention: Option<Contention>) -> Self {
         Self::TimedOut {
             key: key.to_owned(),
             timeout,
             contention: contention.map(Box::new),
+        }
+    }
+
+    /// [`Unavailable`](Self::Unavailable). `reason` says what is missing, and what to do.
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self::Unavailable {
+            reason: reason.into(),
+        }
+    }
+
+    /// [`Lost`](Self::Lost): the lock on `key` was lost. `reason` says what happened.
+    pub fn lost(key: &str, reason: impl Into<String>) -> Self {
+        Self::Lost {
+            key: Some(key.to_owned()),
+            reason: reason.into(),
+        }
+    }
+
+    /// [`Lost`](Self::Lost): the manager lost what all its locks stand on. `reason` says what
+    /// happened.
+    pub fn manager_lost(reason: impl Into<String>) -> Self {
+        Self::Lost {
+            key: None,
+            reason: reason.into(),
+        }
+    }
+
+    /// [`Unsupported`](Self::Unsupported): the backend has no `operation`.
+    pub fn unsupported(operation: &'static str) -> Self {
+        Self::Unsupported { operation }
+    }
+
+    /// [`Io`](Self::Io). `context` says what was being done, and to which path.
+    pub fn io(context: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io {
+            context: context.into(),
+            source,
+        }
+    }
+
+    /// [`Backend`](Self::Backend), with the error of whatever the backend is built on.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use crosslock::LockError;
+    ///
+    /// # type Closed = std::num::ParseIntError;
+    /// # let closed: Closed = "".parse::<u8>().unwrap_err();
+    /// let error = LockError::backend("cannot read the queue of lock \"k\"", closed);
+    /// assert_eq!(error.to_string(), "cannot read the queue of lock \"k\"");
+    /// assert!(error.source().is_some_and(|source| source.is::<Closed>()));
+    /// ```
+    pub fn backend(
+        context: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Backend {
+            context: context.into(),
+            source: source.into(),
         }
     }
 }

@@ -50,8 +50,9 @@
 //! # Where to read on
 //!
 //! [`LockManager`] and [`LockGuard`] are the contract, [`LockKey`] the rules for
-//! names, [`LockError`] what can go wrong. To come here from other locks:
-//! `docs/migrating.md` in the repository.
+//! names, [`LockError`] what can go wrong. In the repository, `docs/migrating.md` is for
+//! those who come from other locks, and `docs/parity.md` has the names of the npm package
+//! beside those of this crate.
 //!
 //! In the sources, `src/core` has the rules that are common to all who use them: plain state
 //! machines, numbers in and effects out. `src/web_locks` is their edge for Rust, `js` the one

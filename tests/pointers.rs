@@ -17,7 +17,7 @@ struct Recorder(Mutex<Vec<&'static str>>);
 impl Recorder {
     fn note<T>(&self, method: &'static str) -> Result<T, LockError> {
         self.0.lock().unwrap().push(method);
-        Err(LockError::Unsupported { operation: method })
+        Err(LockError::unsupported(method))
     }
 }
 

@@ -220,6 +220,7 @@ pub(crate) async fn a_timeout_says_what_it_waited_for(locks: Manager) {
             key: k,
             timeout,
             contention,
+            ..
         } => {
             assert_eq!((k, timeout), (key, SHORT));
             let held_for = contention.expect("our backends know").held_for;
