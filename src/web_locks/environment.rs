@@ -1,18 +1,16 @@
-//! Where we run: is there a lock manager, and if not, why not.
+//! The environment: whether there is a lock manager here, and if not, why not.
 
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
 use super::bindings::{Foreign, text, text_in};
 use crate::core::handoff::Settled;
-use crate::error::LockError;
 
 pub(super) fn global() -> Foreign {
     js_sys::global().unchecked_into()
 }
 
-/// `navigator.locks`. Looked up at every use: a page that was loaded into a
-/// place without it must not be told once and for all.
+/// `navigator.locks`. It is looked up at every use, as it may be added or replaced later.
 ///
 /// # Errors
 ///
@@ -58,8 +56,8 @@ fn why_missing() -> String {
     )
 }
 
-/// What runs us, if it is no browser, and its version. All of them call themselves Node as
-/// well.
+/// The runtime and its version, if it is no browser. The other runtimes also claim to be Node,
+/// so they are looked for first.
 fn runtime() -> Option<(&'static str, String)> {
     let navigator = global().navigator();
     let agent = navigator.and_then(|navigator| navigator.user_agent());
@@ -73,8 +71,8 @@ fn runtime() -> Option<(&'static str, String)> {
     bun.or_else(deno).or_else(node)
 }
 
-/// Whether this is Node, which does some things otherwise. Its `navigator.locks` reaches
-/// the threads of one process, a browser's all tabs of an origin.
+/// Whether this is Node, which differs in some points. Its `navigator.locks` reaches the
+/// threads of one process. That of a browser reaches all tabs of an origin.
 pub(super) fn is_node() -> bool {
     thread_local! {
         static IS_NODE: bool = runtime().is_some() && !is_page_of_electron();
@@ -82,8 +80,8 @@ pub(super) fn is_node() -> bool {
     IS_NODE.with(|is_node| *is_node)
 }
 
-/// Electron can give its pages and their workers Node's `process`. Their `navigator` is
-/// Chromium's all the same.
+/// Electron can give its pages and their workers Node's `process`. Their `navigator` is that
+/// of Chromium nevertheless.
 fn is_page_of_electron() -> bool {
     let kind = global()
         .process()
@@ -92,7 +90,7 @@ fn is_page_of_electron() -> bool {
     text_in(kind).is_some_and(|kind| pages.contains(&kind.as_str()))
 }
 
-/// How the promise of a request was rejected.
+/// What a rejected promise of a request means.
 pub(super) fn rejected(rejection: &JsValue) -> Settled<String> {
     match describe(rejection).0.as_str() {
         "AbortError" => Settled::Aborted,
@@ -100,7 +98,7 @@ pub(super) fn rejected(rejection: &JsValue) -> Settled<String> {
     }
 }
 
-/// Why `navigator.locks` threw, or rejected a promise.
+/// Says why `navigator.locks` threw, or rejected a promise.
 pub(super) fn failed(rejection: &JsValue) -> String {
     let (name, message) = describe(rejection);
     match name.as_str() {
@@ -113,11 +111,7 @@ pub(super) fn failed(rejection: &JsValue) -> String {
     }
 }
 
-pub(super) fn unavailable(reason: String) -> LockError {
-    LockError::Unavailable { reason }
-}
-
-/// Name and message of anything that was thrown.
+/// The name and the message of anything that was thrown.
 fn describe(rejection: &JsValue) -> (String, String) {
     let a_non_error = || (String::from("a non-error"), text(rejection));
     if !rejection.is_object() {

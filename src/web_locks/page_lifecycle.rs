@@ -1,45 +1,44 @@
-//! The back/forward cache: a page that goes into it loses its locks.
+//! The page lifecycle: the back/forward cache, and pages that are hidden.
 //!
-//! Browsers differ in what they do with the locks of a page that is put aside
-//! (refuse to put it aside, free the locks without a word, or throw the page away
-//! when somebody else wants one), and a page that comes back cannot ask which. So
-//! it is settled on the way in, where all agree: when `pagehide` says that the page
-//! may be kept, its locks are let go and its guards marked lost, before the page is
-//! frozen and before anything of it can run again. Waits end with an error rather
-//! than hold up other tabs from inside the cache.
+//! A page that goes into the back/forward cache loses its locks. Browsers differ in what they
+//! do with the locks of such a page: they do not keep the page, free the locks without a word,
+//! or discard the page when somebody else wants one. A page that comes back cannot ask which.
+//! So it is decided when the page goes in, where all browsers agree: when `pagehide` says that
+//! the page may be kept, its locks are released and its guards are marked lost, before the page
+//! is frozen and before any of its code runs again. Its waits end with an error, so that they
+//! do not hold up other tabs from inside the cache.
 //!
 //! Workers get no such event, and browsers do not agree on a page whose *worker* holds
 //! locks. Firefox (153) does not keep it. Chromium (156) keeps it until another tab wants
-//! one of the locks, and then throws it away. WebKit (2.50) keeps it, with the worker
+//! one of the locks, and then discards it. WebKit (2.50) keeps it, with the worker
 //! frozen and its locks held, and others wait until they time out. Only the application
-//! can do something about that: in the page's own `pagehide`, end the worker, or tell it
-//! to release. (A message may be read too late, after the page was frozen; ending the worker is not.)
+//! can do something about that: in the page's own `pagehide`, it ends the worker, or tells it
+//! to release. (The worker may read a message too late, after the page was frozen. Ending the
+//! worker is never too late.)
 //!
-//! A hidden page is listened for as well: its timers are no [reminders](HandOff::set_hidden).
+//! Whether the page is hidden matters, too: the timers of a hidden page may come too late for
+//! a [reminder](crate::core::handoff::HandOff::set_hidden).
 
 use std::cell::Cell;
 
 use wasm_bindgen::prelude::*;
 
 use super::bindings::{Foreign, text, text_in};
-use super::context::Context;
-use super::named::describe;
-use super::platform::global;
-#[expect(unused_imports, reason = "the documentation refers to it")]
-use crate::core::handoff::HandOff;
-use crate::core::handoff::Reason;
+use super::environment::global;
+use super::platform::PlatformEvents;
 
 thread_local! {
     /// Of this page: with threads, each worker has an instance of the same memory.
     static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Begins to listen, where there is a document, and not before the first lock is asked for.
+/// Begins to listen, where there is a document, and reports to `events`. It is called when the
+/// first lock is asked for, and not before.
 ///
 /// # Errors
 ///
-/// Why that cannot be. A lock would be lost without anybody noticing.
-pub(super) fn watch() -> Result<(), String> {
+/// Why the page cannot be listened to. A lock would be lost without anybody noticing.
+pub(super) fn watch(events: &'static dyn PlatformEvents) -> Result<(), String> {
     if IS_WATCHED.get() {
         return Ok(());
     }
@@ -48,32 +47,18 @@ pub(super) fn watch() -> Result<(), String> {
         // A worker, or Node.
         _ => return Ok(()),
     };
-    listen(&global(), "pagehide", |event: Foreign| {
+    listen(&global(), "pagehide", move |event: Foreign| {
         let is_kept = event.persisted().is_ok_and(|kept| kept.is_truthy());
         if is_kept {
-            lose_all();
+            events.page_cached();
         }
     })?;
-    listen(&document, "visibilitychange", |_| look())?;
+    listen(&document, "visibilitychange", move |_| {
+        report_visibility(events);
+    })?;
     IS_WATCHED.set(true);
-    look();
+    report_visibility(events);
     Ok(())
-}
-
-fn lose_all() {
-    // Asked first: in the npm package nothing is ever logged, nor is the code for it there.
-    let is_told = log::log_enabled!(target: "crosslock", log::Level::Warn);
-    let mut held = 0;
-    Context::here().act(|rules, _| {
-        if is_told {
-            rules.for_each_own(|_, own| held += usize::from(own.is_held));
-        }
-        rules.lose_all();
-    });
-    if held > 0 {
-        let reason = describe(&Reason::Cached);
-        log::warn!(target: "crosslock", "{reason}: {held} locks are lost");
-    }
 }
 
 fn listen(to: &Foreign, event: &str, listener: impl Fn(Foreign) + 'static) -> Result<(), String> {
@@ -85,10 +70,8 @@ fn listen(to: &Foreign, event: &str, listener: impl Fn(Foreign) + 'static) -> Re
     })
 }
 
-/// Tells the rules whether the page is hidden.
-fn look() {
+fn report_visibility(events: &dyn PlatformEvents) {
     let document = global().document();
     let visibility = text_in(document.and_then(|document| document.visibility_state()));
-    let is_hidden = visibility.as_deref() == Some("hidden");
-    Context::here().act(|rules, now| rules.set_hidden(is_hidden, now));
+    events.page_visibility(visibility.as_deref() == Some("hidden"));
 }
