@@ -25,6 +25,10 @@ mod round_trip;
 mod wait;
 mod waker_set;
 
+// The tests in these modules need a browser. Without this line the test runner skips them.
+#[cfg(test)]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
+
 use std::fmt;
 use std::time::Duration;
 

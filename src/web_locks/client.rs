@@ -63,7 +63,8 @@ impl Client {
     }
 }
 
-/// The browser of this thread, before the client of this thread.
+/// The browser of this thread, and the client of this thread to which it reports.
+#[derive(Clone, Copy)]
 struct Browser;
 
 impl Platform for Browser {
@@ -74,8 +75,8 @@ impl Platform for Browser {
         mode: LockMode,
         if_held: IfHeld,
     ) -> Result<(), String> {
-        page_lifecycle::watch(&Browser)?;
-        platform_request::send(grant, name, mode, if_held, &Browser)
+        page_lifecycle::watch(Browser)?;
+        platform_request::send(grant, name, mode, if_held, Browser)
     }
 
     fn release(&self, grant: GrantId) {

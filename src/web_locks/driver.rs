@@ -47,7 +47,7 @@ impl Driver {
     /// no more of the stack than one.
     ///
     /// Wakers come last, as they may do anything.
-    pub(super) fn apply_commands(&self, platform: &dyn Platform) {
+    pub(super) fn apply_commands(&self, platform: &impl Platform) {
         if self.is_applying.swap(true, Relaxed) {
             return;
         }
@@ -60,7 +60,7 @@ impl Driver {
         }
     }
 
-    fn apply(&self, command: Command, platform: &dyn Platform) {
+    fn apply(&self, command: Command, platform: &impl Platform) {
         match command {
             Command::Request {
                 grant,

@@ -38,7 +38,7 @@ thread_local! {
 /// # Errors
 ///
 /// Why the page cannot be listened to. A lock would be lost without anybody noticing.
-pub(super) fn watch(events: &'static dyn PlatformEvents) -> Result<(), String> {
+pub(super) fn watch(events: impl PlatformEvents) -> Result<(), String> {
     if IS_WATCHED.get() {
         return Ok(());
     }
@@ -70,7 +70,7 @@ fn listen(to: &Foreign, event: &str, listener: impl Fn(Foreign) + 'static) -> Re
     })
 }
 
-fn report_visibility(events: &dyn PlatformEvents) {
+fn report_visibility(events: impl PlatformEvents) {
     let document = global().document();
     let visibility = text_in(document.and_then(|document| document.visibility_state()));
     events.page_visibility(visibility.as_deref() == Some("hidden"));

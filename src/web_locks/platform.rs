@@ -36,7 +36,9 @@ pub(super) trait Platform {
 }
 
 /// What the browser reports, in whatever order, and however often.
-pub(super) trait PlatformEvents {
+///
+/// Copied into each of the functions that the browser calls.
+pub(super) trait PlatformEvents: Copy + 'static {
     /// The browser called back for `grant`, with a lock or without one. Returns whether the
     /// lock is to be held.
     ///

@@ -65,7 +65,7 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn new(events: &'static dyn PlatformEvents) -> Self {
+    fn new(events: impl PlatformEvents) -> Self {
         // Each may be called again while it runs, so none is `FnMut`.
         let on_answer: Closure<dyn Fn(u32, u32, JsValue) -> JsValue> =
             Closure::new(move |slot, serial, lock| {
@@ -97,7 +97,7 @@ pub(super) fn send(
     name: &str,
     mode: LockMode,
     if_held: IfHeld,
-    events: &'static dyn PlatformEvents,
+    events: impl PlatformEvents,
 ) -> Result<(), String> {
     let sent = try_to_send(grant, name, mode, if_held, events);
     if sent.is_err() {
@@ -112,7 +112,7 @@ fn try_to_send(
     name: &str,
     mode: LockMode,
     if_held: IfHeld,
-    events: &'static dyn PlatformEvents,
+    events: impl PlatformEvents,
 ) -> Result<(), String> {
     let locks = lock_manager()?;
     let thrown = |thrown| failed(&thrown);
@@ -249,7 +249,7 @@ impl Place {
 /// that is returned here is resolved. If none is returned, the lock is free again at once.
 ///
 /// It must not throw: Node never frees a lock whose callback did.
-fn on_answer(grant: GrantId, lock: &JsValue, events: &dyn PlatformEvents) -> JsValue {
+fn on_answer(grant: GrantId, lock: &JsValue, events: impl PlatformEvents) -> JsValue {
     let was_answered = request_of(grant, |request| {
         std::mem::replace(&mut request.is_answered, true)
     });
@@ -276,7 +276,7 @@ fn hold(grant: GrantId) -> Option<JsValue> {
     Some(promise.into())
 }
 
-fn on_settled(grant: GrantId, how: Settled<String>, events: &dyn PlatformEvents) {
+fn on_settled(grant: GrantId, how: Settled<String>, events: impl PlatformEvents) {
     forget(grant);
     events.settled(grant, how);
 }
