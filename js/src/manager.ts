@@ -213,18 +213,31 @@ export abstract class LockManager {
     granted: (guard: LockGuard) => void,
     failed: (thrown: unknown) => void,
   ): void {
-    const client = signal ? undefined : clientAtOnce();
-    if (!client || !(timeout || this.#backend.name === undefined)) {
+    // A call that a signal may end, or that asks the platform and does not wait, takes more steps.
+    if (signal || !(timeout || this.#backend.name === undefined)) {
       const ask = (client: Client, space: Space) => acquire(client, this.#wanted(client, space, key, mode), timeout, signal);
       this.#ask(signal, ask).then((request) => granted(this.#guard(request, key, mode)), failed);
       return;
     }
-    let queue: Queue;
+    const client = clientAtOnce();
+    if (!client) return void whenLoaded((client) => this.#waitIn(client, key, mode, timeout, granted, failed)).catch(failed);
     try {
-      queue = queueFor(client, this.#open(client), key);
+      this.#waitIn(client, key, mode, timeout, granted, failed);
     } catch (error) {
-      return failed(error);
+      failed(error);
     }
+  }
+
+  /** @throws LockError `INVALID_KEY` or `INVALID_NAMESPACE` */
+  #waitIn(
+    client: Client,
+    key: string,
+    mode: LockMode,
+    timeout: number,
+    granted: (guard: LockGuard) => void,
+    failed: (thrown: unknown) => void,
+  ): void {
+    const queue = queueFor(client, this.#open(client), key);
     const label = this.#backend.name === undefined ? this.#options.label : undefined;
     const asked = client.ask(queue, this.#what(mode), label);
     if ((asked & 7) === State.Held) granted(this.#guard(asked >>> 3, key, mode));
