@@ -41,9 +41,9 @@ mod model_tests;
 mod queue;
 mod reason;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
-mod simulation;
+mod scenarios;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
-mod stories;
+mod simulation;
 mod view;
 
 pub(crate) use answers::Settled;
