@@ -13,7 +13,7 @@
 //! one of the locks, and then throws it away. WebKit (2.50) keeps it, with the worker
 //! frozen and its locks held, and others wait until they time out. Only the application
 //! can do something about that: in the page's own `pagehide`, end the worker, or tell it
-//! to release. (A message may be too late to be read before the lose_all; ending it is not.)
+//! to release. (A message may be read too late, after the page was frozen; ending the worker is not.)
 //!
 //! A hidden page is listened for as well: its timers are no [reminders](HandOff::set_hidden).
 

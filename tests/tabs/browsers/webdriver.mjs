@@ -16,12 +16,9 @@ import { locateWebkit, webkitCapabilities } from '../../../tools/webkit.mjs';
 import { Messages, watchForErrors } from './messages.mjs';
 
 export async function launch({ engine, port, errors, insecureHost }) {
-  const { program, capabilities } = engines[engine];
-  const { driver, stop } = await startDriver(program(), {
-    ...capabilities(),
-    // Both ask it for whatever is not called localhost: so another host can be the tests' server, too.
-    proxy: { proxyType: 'manual', httpProxy: `127.0.0.1:${port}`, noProxy: ['localhost', '127.0.0.1'] },
-  });
+  const { program, capabilities, proxy } = engines[engine];
+  const viaProxy = proxy(`127.0.0.1:${port}`, ['localhost', '127.0.0.1']);
+  const { driver, stop } = await startDriver(program(), { ...capabilities(), ...viaProxy.capabilities }, viaProxy.env);
   const messages = new Messages(errors);
   const home = await driver.getWindowHandle(); // the session ends with its last window
   const commands = new Queue();
@@ -59,11 +56,21 @@ export async function launch({ engine, port, errors, insecureHost }) {
 }
 
 const engines = {
-  chromium: { program: () => chromedriver, capabilities: chromiumCapabilities, showsTabs: true },
-  firefox: { program: locateGeckodriver, capabilities: firefoxCapabilities, showsTabs: true },
+  chromium: { program: () => chromedriver, capabilities: chromiumCapabilities, proxy: byCapability, showsTabs: true },
+  firefox: { program: locateGeckodriver, capabilities: firefoxCapabilities, proxy: byCapability, showsTabs: true },
   // Its driver puts a new tab behind the others, and never brings one to the front.
-  webkit: { program: () => locateWebkit().webkitDriver, capabilities: webkitCapabilities, showsTabs: false },
+  webkit: { program: () => locateWebkit().webkitDriver, capabilities: webkitCapabilities, proxy: byEnvironment, showsTabs: false },
 };
+
+/** How a browser is told to ask a proxy for every host but these. So another host can be the tests' server, too. */
+function byCapability(httpProxy, noProxy) {
+  return { capabilities: { proxy: { proxyType: 'manual', httpProxy, noProxy } } };
+}
+
+/** For WebKitGTK: of ten sessions that ask for a proxy one crashes as it starts, and its driver never answers. */
+function byEnvironment(httpProxy, noProxy) {
+  return { env: { http_proxy: `http://${httpProxy}`, no_proxy: noProxy.join(',') } };
+}
 
 /** Its driver asks it not to throttle what is hidden, which is what the tests of hidden tabs are about. */
 function chromiumCapabilities() {
@@ -71,17 +78,20 @@ function chromiumCapabilities() {
   return { browserName: 'chrome', 'goog:chromeOptions': { binary: executablePath, args: [...args, '--headless'], excludeSwitches } };
 }
 
-async function startDriver(program, capabilities) {
+async function startDriver(program, capabilities, env) {
   if (!program) throw new Error('there is no driver for the browser: run the tests by `npm test -- --only tabs,engines`');
   const port = await findFreePort();
-  const service = new DriverService(program, { loopback: true, port, args: [`--port=${port}`], stdio: 'ignore' });
+  const service = new DriverService(program, { loopback: true, port, args: [`--port=${port}`], env: { ...process.env, ...env }, stdio: 'ignore' });
   try {
     const client = new HttpClient(await service.start());
     const driver = WebDriver.createSession(new Executor(client), new Capabilities(capabilities));
-    await driver.getSession();
+    await bounded(driver.getSession(), 60_000, 'the start of the browser');
     const stop = async () => {
-      await driver.quit();
-      await service.kill();
+      try {
+        await bounded(driver.quit(), 15_000, 'the end of the browser');
+      } finally {
+        await service.kill();
+      }
     };
     return { driver, stop };
   } catch (error) {
@@ -90,12 +100,25 @@ async function startDriver(program, capabilities) {
   }
 }
 
+/** The promise, or an error if it is not settled in time: a browser or a driver may have crashed. */
+async function bounded(promise, milliseconds, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${milliseconds / 1000} s`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** One command after the other: each is about the tab that the one before it switched to. */
 class Queue {
   #last = Promise.resolve();
 
   run(command) {
-    const result = this.#last.then(command);
+    const result = this.#last.then(() => bounded(command(), 30_000, 'a command to the browser'));
     this.#last = result.catch(() => {});
     return result;
   }
