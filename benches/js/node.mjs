@@ -32,7 +32,9 @@ for (const [form, scenes] of Object.entries(memoryScenes({ rounds }))) {
 progress('what is left, the boundary of wasm, the first lock');
 await printLeft();
 printTimes(await compare(boundary({ rounds })));
-printContestants('from import to first lock', [await firstLock((entry) => names[entry], inFreshNode, { rounds })]);
+printContestants('from import to first lock', [
+  await firstLock((entry) => names[entry], inFreshNode, { rounds }),
+]);
 
 progress('Web Locks in one thread');
 const options = { operations: 500, rounds };
@@ -63,7 +65,10 @@ function thread() {
 function installed() {
   const folder = mkdtempSync(join(tmpdir(), 'crosslock-bench-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  for (const [name, from] of Object.entries({ crosslock: '../../pkg', 'async-mutex': '../../node_modules/async-mutex' })) {
+  for (const [name, from] of Object.entries({
+    crosslock: '../../pkg',
+    'async-mutex': '../../node_modules/async-mutex',
+  })) {
     cpSync(new URL(from, import.meta.url), join(folder, 'node_modules', name), { recursive: true });
   }
   return folder;

@@ -213,31 +213,18 @@ export abstract class LockManager {
     granted: (guard: LockGuard) => void,
     failed: (thrown: unknown) => void,
   ): void {
-    // A call that a signal may end, or that asks the platform and does not wait, takes more steps.
-    if (signal || !(timeout || this.#backend.name === undefined)) {
+    const client = signal ? undefined : clientAtOnce();
+    if (!client || !(timeout || this.#backend.name === undefined)) {
       const ask = (client: Client, space: Space) => acquire(client, this.#wanted(client, space, key, mode), timeout, signal);
       this.#ask(signal, ask).then((request) => granted(this.#guard(request, key, mode)), failed);
       return;
     }
-    const client = clientAtOnce();
-    if (!client) return void whenLoaded((client) => this.#waitIn(client, key, mode, timeout, granted, failed)).catch(failed);
+    let queue: Queue;
     try {
-      this.#waitIn(client, key, mode, timeout, granted, failed);
+      queue = queueFor(client, this.#open(client), key);
     } catch (error) {
-      failed(error);
+      return failed(error);
     }
-  }
-
-  /** @throws LockError `INVALID_KEY` or `INVALID_NAMESPACE` */
-  #waitIn(
-    client: Client,
-    key: string,
-    mode: LockMode,
-    timeout: number,
-    granted: (guard: LockGuard) => void,
-    failed: (thrown: unknown) => void,
-  ): void {
-    const queue = queueFor(client, this.#open(client), key);
     const label = this.#backend.name === undefined ? this.#options.label : undefined;
     const asked = client.ask(queue, this.#what(mode), label);
     if ((asked & 7) === State.Held) granted(this.#guard(asked >>> 3, key, mode));
