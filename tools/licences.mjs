@@ -43,12 +43,18 @@ export function isAllowed(expression) {
   };
   const all = () => {
     let fine = term();
-    while (tokens[0] === 'AND') fine = (tokens.shift(), term()) && fine;
+    while (tokens[0] === 'AND') {
+      tokens.shift();
+      fine = term() && fine;
+    }
     return fine;
   };
   const either = () => {
     let fine = all();
-    while (tokens[0] === 'OR') fine = (tokens.shift(), all()) || fine;
+    while (tokens[0] === 'OR') {
+      tokens.shift();
+      fine = all() || fine;
+    }
     return fine;
   };
   return either() && tokens.length === 0;

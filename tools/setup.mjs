@@ -5,10 +5,9 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { locateChromium } from './chromium.mjs';
+import { MINGW, apt, install, missing } from './apt.mjs';
 import { locateFirefox } from './firefox.mjs';
 import { Problem, output, root, run, say, which } from './run.mjs';
-import { locateWebkit } from './webkit.mjs';
 
 const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
 const GECKODRIVER = { minimum: [0, 34], version: '0.37.1' };
@@ -18,7 +17,6 @@ const NODE = {
   latest: 26,
   minors: { 20: 19, 22: 12, 24: 5, 26: 0 }, // the oldest of each that has all that the package promises for it
 };
-const MINGW = 'x86_64-w64-mingw32-gcc'; // the linker that rustc looks for
 
 /** Where everything goes that is worth keeping for other checkouts. */
 export const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'crosslock');
@@ -39,7 +37,7 @@ export const rust = once(async () => {
     }
     await install('a Rust toolchain', ['rustup', 'default', 'stable']);
   }
-  if (!which('cc')) await apt('a C compiler, which Rust links with', ['gcc', 'libc6-dev']);
+  await apt('compiler');
 });
 
 /** The standard library for a target. */
@@ -87,15 +85,13 @@ export const publicApi = once(async (target) => {
 
 /** A Chromium and a chromedriver. */
 export const chromium = once(async () => {
-  const missing = () => Object.values(locateChromium()).includes(undefined);
-  if (!missing()) return;
-  await apt('Chromium with its driver', isUbuntu() ? ['chromium-browser', 'chromium-chromedriver'] : ['chromium', 'chromium-driver']);
-  if (missing()) throw new Problem('Chromium or chromedriver is still not on PATH. Say where they are in CHROME and CHROMEDRIVER');
+  await apt('chromium');
+  if (missing('chromium').length) throw new Problem('Chromium or chromedriver is still not on PATH. Say where they are in CHROME and CHROMEDRIVER');
 });
 
 /** A Firefox and a geckodriver. Returns the environment that says where the latter is. */
 export const firefox = once(async () => {
-  if (!locateFirefox()) await apt('Firefox', [isUbuntu() ? 'firefox' : 'firefox-esr']);
+  await apt('firefox');
   if (!locateFirefox()) throw new Problem('Firefox is still not on PATH. Say where it is in FIREFOX');
   if (process.env.GECKODRIVER) return { GECKODRIVER: process.env.GECKODRIVER };
   await rust();
@@ -109,11 +105,9 @@ export const webkit = once(async () => {
   if (process.platform !== 'linux') {
     throw new Problem('WebKitGTK is for Linux alone. Leave this suite out: npm test -- --skip engines');
   }
-  const packages = { browser: 'webkit2gtk-driver', webkitDriver: 'webkit2gtk-driver', xvfb: 'xvfb', xauth: 'xauth', dbus: 'dbus-x11' };
-  const missing = () => Object.entries(locateWebkit()).flatMap(([what, path]) => (path ? [] : [packages[what]]));
-  if (missing().length === 0) return;
-  await apt('WebKitGTK with its driver, and a screen for it', [...new Set(missing())]);
-  if (missing().length) throw new Problem(`${missing()[0]} is installed, but not where it is looked for. Say where they are in MINIBROWSER and WEBKITDRIVER`);
+  await apt('webkit');
+  const [gone] = missing('webkit');
+  if (gone) throw new Problem(`${gone} is installed, but not where it is looked for. Say where they are in MINIBROWSER and WEBKITDRIVER`);
 });
 
 /** Wine, and the linker for what it runs. Returns the environment in which cargo runs Windows programs by it. */
@@ -121,11 +115,7 @@ export const wine = once(async () => {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Problem('Wine runs our Windows programs on Linux on x86-64 alone. Leave this suite out: npm test -- --skip windows');
   }
-  const missing = [
-    ...(which('wine') && which('wineboot') ? [] : ['wine', 'wine64']),
-    ...(which(MINGW) ? [] : ['gcc-mingw-w64-x86-64']),
-  ];
-  if (missing.length) await apt('Wine with the linker for Windows programs', missing);
+  await apt('wine');
 
   const env = {
     WINEPREFIX: join(cache, 'wine'), // not ~/.wine, which may be the user's own
@@ -181,39 +171,11 @@ async function cargoTool(crate, version, program, willDo, flags = []) {
   return join(dir, 'bin');
 }
 
-const isUbuntu = () => existsSync('/etc/os-release') && /^ID=ubuntu$/m.test(readFileSync('/etc/os-release', 'utf8'));
-
 async function rustup(what, args) {
   if (!which('rustup')) {
     throw new Problem(`${what} is missing, and there is no rustup to add it. Install rustup (https://rustup.rs), then \`rustup ${args.join(' ')}\``);
   }
   await install(what, ['rustup', ...args]);
-}
-
-async function apt(what, packages) {
-  if (!which('apt-get')) {
-    throw new Problem(`${what} is missing, and there is no apt-get to install it with. On Debian it would be: ${packages.join(' ')}`);
-  }
-  const args = ['apt-get', 'install', '-y', '--no-install-recommends', ...packages];
-  const byHand = `Install it yourself: sudo ${args.join(' ')}`;
-  const sudo = process.getuid() === 0 ? [] : ['sudo', '-n'];
-  if (sudo.length && output(...sudo, 'true') === undefined) {
-    throw new Problem(`${what} is missing, and sudo does not let us install it without a password. ${byHand}`);
-  }
-  const asRoot = [...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive'];
-  // A new machine has no package lists, and an old one lists packages that are gone.
-  await install('the current package lists', [...asRoot, 'apt-get', 'update', '-q'], byHand);
-  await install(what, [...asRoot, ...args], byHand);
-}
-
-async function install(what, command, advice = `To try by hand: ${command.join(' ')}`) {
-  say(`installing ${what}`);
-  try {
-    const [program, ...args] = command;
-    await run(program, args);
-  } catch (error) {
-    throw new Problem(`could not install ${what}: ${error.message}. Is the network there? ${advice}`);
-  }
 }
 
 function lockedVersion(crate) {

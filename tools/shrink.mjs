@@ -1,7 +1,6 @@
 // Makes what a page loads smaller, without a change of what it does.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { bin, root, run } from './run.mjs';
 
 /** What rustc uses of WebAssembly, which its text does not tell. Chrome 96, Firefox 79, Safari 15 and Node 16 have it all. */

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkApi } from './api.mjs';
+import { announce } from './apt.mjs';
 import { firefoxCapabilities } from './firefox.mjs';
 import { checkGrowth } from './growth.mjs';
 import { checkLicences } from './licences.mjs';
@@ -25,10 +26,25 @@ const elsewhere = [
 // The examples in the documentation are run once, by the suite `rust`.
 const withoutExamples = ['--lib', '--tests'];
 
+/** What suites need by apt, beside the C compiler that all but two of them need. */
+const byApt = { wasm: ['chromium'], tabs: ['chromium'], places: ['chromium'], engines: ['firefox', 'webkit'], windows: ['wine'] };
+const withoutCompiler = ['lint', 'tools'];
+
 const suites = {
   async fmt() {
     await rustComponent('rustfmt');
     await run('cargo', ['fmt', '--all', '--check']);
+  },
+
+  /** How TypeScript, JavaScript and JSON are laid out, and what in them is most likely a mistake. */
+  async lint() {
+    await npmPackages();
+    await run(bin('biome'), ['check', '--error-on-warnings', '--max-diagnostics=100']);
+  },
+
+  /** What the papers say of the repository, and what installs things. */
+  async tools() {
+    await nodeTests('tests/tools');
   },
 
   async clippy() {
@@ -218,6 +234,8 @@ async function nodeTests(folders, { node = process.execPath, env = {}, wrap = (.
 
 await script(async () => {
   const { chosen, switches } = choose();
+  const ofRust = [...chosen].filter((name) => !withoutCompiler.includes(name));
+  await announce(ofRust.length > 0 ? ['compiler', ...new Set(ofRust.flatMap((name) => byApt[name] ?? []))] : []);
   const results = [];
   for (const name of Object.keys(suites)) {
     results.push(chosen.has(name) ? await attempt(name, switches) : { name, status: 'skipped' });

@@ -19,7 +19,9 @@ export class PublishedLocks extends WebLockManager {
   constructor(tab: Tab) {
     super({ namespace: 'demo' });
     this.#tab = tab;
-    listen('recall', () => this.#open.forEach((request) => publish('request', request)));
+    listen('recall', () => {
+      for (const request of this.#open) publish('request', request);
+    });
   }
 
   override async lock(key: string, options: LockOptions): Promise<LockGuard> {

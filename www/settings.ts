@@ -28,7 +28,9 @@ export function change(changes: Partial<Settings>): void {
 
 const callbacks: ((settings: Settings) => void)[] = [];
 
-const changed = () => callbacks.forEach((callback) => callback(settings()));
+const changed = () => {
+  for (const callback of callbacks) callback(settings());
+};
 
 // Fires in the other tabs alone.
 addEventListener('storage', ({ key }) => key === NAME && changed());

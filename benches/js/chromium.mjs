@@ -68,7 +68,7 @@ const named = (comparisons, name) =>
 /** A tab, which does what it is told, and whose workers do. */
 async function openTab(context, origin) {
   const page = await context.newPage();
-  await page.goto(origin + '/bench/');
+  await page.goto(`${origin}/bench/`);
   return {
     ...member(page),
     async startWorker() {
@@ -96,7 +96,7 @@ async function evaluateAfresh(browser, origin, source) {
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
-    await page.goto(origin + '/bench/empty');
+    await page.goto(`${origin}/bench/empty`);
     return await page.evaluate(source);
   } finally {
     await context.close();

@@ -2,6 +2,9 @@
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
@@ -15,6 +18,10 @@ import { boundary, memoryScenes, queueScenes, uncontendedScenes } from './scenes
 const rounds = Number(process.argv[2]);
 const meter = { allocated: () => getHeapStatistics().total_allocated_bytes };
 
+/** What an application imports an entry by. */
+const names = { 'index.js': 'crosslock', 'wasm-url.js': 'crosslock/wasm-url', 'async-mutex': 'async-mutex' };
+const folder = installed();
+
 endWithin(10);
 heading(`Node ${process.versions.node}`);
 
@@ -25,7 +32,9 @@ for (const [form, scenes] of Object.entries(memoryScenes({ rounds }))) {
 progress('what is left, the boundary of wasm, the first lock');
 await printLeft();
 printTimes(await compare(boundary({ rounds })));
-printContestants('from import to first lock', [await firstLock(resolve, inFreshNode, { rounds })]);
+printContestants('from import to first lock', [
+  await firstLock((entry) => names[entry], inFreshNode, { rounds }),
+]);
 
 progress('Web Locks in one thread');
 const options = { operations: 500, rounds };
@@ -52,13 +61,21 @@ function thread() {
   };
 }
 
-function resolve(entry) {
-  const isOurs = entry.endsWith('.js');
-  return isOurs ? new URL(`../../pkg/${entry}`, import.meta.url).href : import.meta.resolve(entry);
+/** A folder with our package and its peer installed, to import both by their names as an application does. */
+function installed() {
+  const folder = mkdtempSync(join(tmpdir(), 'crosslock-bench-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  for (const [name, from] of Object.entries({
+    crosslock: '../../pkg',
+    'async-mutex': '../../node_modules/async-mutex',
+  })) {
+    cpSync(new URL(from, import.meta.url), join(folder, 'node_modules', name), { recursive: true });
+  }
+  return folder;
 }
 
 async function inFreshNode(source) {
   const flags = ['--input-type=module', '--eval', `console.log(await ${source});`];
-  const { stdout } = await promisify(execFile)(process.execPath, flags);
+  const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd: folder });
   return Number(stdout);
 }

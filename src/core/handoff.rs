@@ -41,9 +41,9 @@ mod model_tests;
 mod queue;
 mod reason;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
-mod simulation;
+mod scenarios;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
-mod stories;
+mod simulation;
 mod view;
 
 pub(crate) use answers::Settled;
@@ -56,19 +56,19 @@ pub(crate) use reason::Reason;
 )]
 pub(crate) use view::{Ahead, Asked, Own};
 
-/// So often a grant is handed on, counting its first holder.
+/// How many holders a grant may have one after the other, counting the first.
 pub(crate) const TURNS: u32 = 1000;
 
-/// So long after its grant a grant is no longer handed on, in milliseconds.
+/// How old a grant may be and still be handed on, in milliseconds.
 pub(crate) const MILLIS: f64 = 10.0;
 
-/// Names a request, from [`HandOff::request`] until [`HandOff::remove`].
+/// Identifies a request, from [`HandOff::request`] until [`HandOff::remove`].
 pub(crate) type RequestSlot = usize;
 
-/// More places than these are not kept for others, once all are empty.
+/// How many empty slots stay allocated once all are empty. More are given back.
 const KEPT: usize = 64;
 
-/// Names the queue of a lock, from [`HandOff::open`] until [`HandOff::close`].
+/// Identifies the queue of a lock, from [`HandOff::open`] until [`HandOff::close`].
 pub(crate) type QueueSlot = usize;
 
 /// What becomes of a request that cannot be granted at once.
@@ -96,7 +96,7 @@ pub(crate) enum State<R> {
     Held(f64),
     /// Somebody else holds the lock, and the request was not to wait.
     Busy,
-    /// The platform would not have it, and why.
+    /// The platform refused the request, and why.
     Rejected(Reason<R>),
     /// Taken away, after it was granted or when its turn was near, and why.
     Lost(Reason<R>),
@@ -144,7 +144,7 @@ pub(crate) struct HandOff<W, R> {
     requests: Slab<Request<W, R>>,
     grants: Grants,
     commands: Vec<Command>,
-    /// How many of these are being carried out, or were.
+    /// How many of these the edge has taken.
     taken: usize,
     wakes: VecDeque<W>,
     /// Whether the reminder is set.
@@ -153,7 +153,7 @@ pub(crate) struct HandOff<W, R> {
     is_hidden: bool,
 }
 
-/// All that this context wants of one name.
+/// What this context holds and waits for under one name.
 #[derive(Debug)]
 struct Queue {
     /// Whether its lock is known to this context alone, so that no platform has to be
@@ -162,7 +162,7 @@ struct Queue {
     waiting: List,
     /// Those who queue with the platform themselves, each with a grant of its own.
     alone: List,
-    /// Tries that wait until the platform has heard of what we let go.
+    /// Tries that wait until the platform has heard of our releases.
     deferred: List,
     /// The grant that the head will have if none is handed on to it before.
     next: Option<GrantId>,
@@ -234,15 +234,16 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         self.quirks = quirks;
     }
 
-    /// What is to be done next, with the rules unlocked: it runs foreign code.
+    /// The next command. The caller must not borrow the rules while it carries it out: that runs
+    /// foreign code.
     pub(crate) fn next_command(&mut self) -> Option<Command> {
-        let Some(order) = self.commands.get_mut(self.taken) else {
+        let Some(command) = self.commands.get_mut(self.taken) else {
             self.commands.clear();
             self.taken = 0;
             return None;
         };
         self.taken += 1;
-        Some(core::mem::replace(order, Command::Remind))
+        Some(core::mem::replace(command, Command::Remind))
     }
 
     /// Who is to be woken next, once there are no more commands.
@@ -371,12 +372,11 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         (request.waker, self.leave(request.queue))
     }
 
-    /// A try that waits for what this context has let go of waits no longer: the platform
-    /// decides.
+    /// Ends the wait of a try for what this context has released: the platform decides.
     pub(crate) fn try_at_once(&mut self, slot: RequestSlot, now: f64) {
         let request = &self.requests[slot];
-        let is_parked = request.if_held == IfHeld::Refuse && request.grant.is_none();
-        if is_parked && request.state == State::Pending {
+        let is_deferred = request.if_held == IfHeld::Refuse && request.grant.is_none();
+        if is_deferred && request.state == State::Pending {
             let deferred = &mut self.queues[request.queue].deferred;
             deferred.unlink(slot, &mut self.requests);
             self.ask_alone(slot, now);

@@ -79,10 +79,13 @@ function removeOld(name) {
 function fingerprint(...paths) {
   const hash = createHash('sha256');
   const add = (path, name) => {
-    if (statSync(path).isDirectory()) return readdirSync(path).sort().forEach((entry) => add(join(path, entry), `${name}/${entry}`));
-    hash.update(name).update('\0').update(readFileSync(path));
+    if (statSync(path).isDirectory()) {
+      for (const entry of readdirSync(path).sort()) add(join(path, entry), `${name}/${entry}`);
+    } else {
+      hash.update(name).update('\0').update(readFileSync(path));
+    }
   };
-  paths.forEach((path, i) => add(path, String(i)));
+  for (const [i, path] of paths.entries()) add(path, String(i));
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -16,9 +16,11 @@ import {
   type LockScope,
 } from 'crosslock';
 
-type Same<A, B> = (<T,>() => T extends A ? 1 : 2) extends <T,>() => T extends B ? 1 : 2 ? true : false;
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function expectType<Expected>() {
-  return <Actual,>(_value: Actual, _same: Same<Actual, Expected>): void => {};
+  // No arrow function: in .mts and .cts that needs `<Actual,>`, and Biome takes the comma away.
+  function check<Actual>(_value: Actual, _same: Same<Actual, Expected>): void {}
+  return check;
 }
 
 declare const signal: AbortSignal;

@@ -32,7 +32,8 @@ describe('types', { timeout: 300_000 }, () => {
       write(`consumer-${i}.${extension}`, consumer.replace("'crosslock'", `'${entry}'`));
     }
     // They await at the top, which a CommonJS module cannot.
-    if (extension !== 'cts') readmeExamples().forEach((example, i) => write(`readme-${i}.${extension}`, example));
+    const awaiting = extension === 'cts' ? [] : readmeExamples();
+    for (const [i, example] of awaiting.entries()) write(`readme-${i}.${extension}`, example);
     return written;
   };
   const browser = { lib: ['ES2022', 'DOM'], types: [] };

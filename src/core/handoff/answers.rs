@@ -1,10 +1,10 @@
-//! What the platform says, and what becomes of it, in whatever order it comes.
+//! The platform's answers, in whatever order they come, and what follows from each.
 //!
 //! By the specification a request is called back once, and then its promise is settled,
 //! once; or it is rejected without a callback. WebKit (2.50) rejects a request that is
 //! stolen while its grant is on the way, and then calls back all the same. So nothing is
-//! taken for granted here: a grant that has had its say is removed, and whatever is said
-//! of it later is about nobody.
+//! taken for granted here: a grant is removed when it is answered, and a later answer for
+//! it is ignored.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -26,7 +26,7 @@ pub(crate) enum Settled<R> {
 }
 
 impl<R> Settled<R> {
-    /// What this says to one who waited.
+    /// What this means for a request that waited.
     fn while_pending(self) -> State<R> {
         match self {
             Self::Resolved => State::Rejected(Reason::NotCalledBack),
@@ -35,7 +35,7 @@ impl<R> Settled<R> {
         }
     }
 
-    /// What this says to one who held.
+    /// What this means for a request that held the lock.
     fn while_held(self) -> Reason<R> {
         match self {
             Self::Resolved => Reason::Ended,
@@ -132,7 +132,7 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         None
     }
 
-    /// What was [ordered](Command::Confirm) is done.
+    /// The [command](Command::Confirm) has been carried out.
     pub(crate) fn confirmed(&mut self, id: GrantId, now: f64) -> Option<QueueSlot> {
         let grant = self.grants.get(id);
         match grant.is_some_and(|grant| grant.phase == Phase::Confirming) {
@@ -141,7 +141,7 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         }
     }
 
-    /// This context loses all that it has and waits for of the platform, at once. Returns
+    /// This context loses all that it holds and waits for of the platform, at once. Returns
     /// the queues that nobody uses any more.
     pub(crate) fn lose_all(&mut self, why: &Reason<R>) -> Vec<QueueSlot> {
         let mut unused = Vec::new();

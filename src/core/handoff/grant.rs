@@ -1,5 +1,5 @@
-//! [`Grant`]: what the platform was asked for once, until nothing of it is of interest
-//! any more; and [`GrantId`], which no other ever has.
+//! [`Grant`]: one request to the platform, from the call until nothing more is expected of
+//! it; and [`GrantId`], which is never used again.
 
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
@@ -8,13 +8,12 @@ use slab::Slab;
 
 use super::{IfHeld, KEPT, List, LockMode, Passing, QueueSlot, RequestSlot};
 
-/// Names a grant to the platform, and in all that the platform says of it.
+/// Identifies a grant to the platform, and in all that the platform answers.
 ///
-/// The slot is given to other grants, the serial number is not: so whatever a platform
-/// says too late, twice, or in an order that no specification has, is known to be about
-/// nobody. (The numbers begin again after four thousand million grants. Something would
-/// have to be said of a grant that much later, and at its slot.) That is also why nothing
-/// has to be kept for the sake of what might still be said.
+/// Other grants get the same slot later, but never the same serial number. So an answer that
+/// comes too late, twice, or in an order that no specification has, matches no grant, and
+/// nothing has to be kept for answers that may still come. (The numbers begin again after
+/// four thousand million grants. An answer would have to be that late, and for the same slot.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GrantId {
     pub(crate) slot: u32,
@@ -72,7 +71,7 @@ impl Grants {
         }
     }
 
-    /// `None` if it is of no interest any more.
+    /// `None` if the grant was removed.
     pub(super) fn get(&self, id: GrantId) -> Option<&Grant> {
         let (serial, grant) = self.places.get(id.slot as usize)?;
         (*serial == id.serial).then_some(grant)
@@ -105,13 +104,13 @@ impl Grants {
     }
 }
 
-/// For what the rules itself refers to, and has not removed.
+/// For grants that the rules refer to, and so have not removed.
 impl Index<GrantId> for Grants {
     type Output = Grant;
 
     fn index(&self, id: GrantId) -> &Grant {
         self.get(id)
-            .expect("the rules refers to no grant that is over")
+            .expect("the rules refer to no grant that is over")
     }
 }
 
@@ -120,7 +119,7 @@ impl IndexMut<GrantId> for Grants {
         let (serial, grant) = &mut self.places[id.slot as usize];
         assert_eq!(
             *serial, id.serial,
-            "the rules refers to no grant that is over"
+            "the rules refer to no grant that is over"
         );
         grant
     }

@@ -1,9 +1,9 @@
 //! Random steps of a few tabs, and of the messages between them and the platform. What
-//! must be true after each of them stands in [`simulation::promises`](super::simulation).
+//! must be true after each of them stands in [`simulation::invariants`](super::simulation).
 
 use proptest::prelude::*;
 
-use super::simulation::{Manner, Want, World};
+use super::simulation::{Delivery, Spec, World};
 use super::{IfHeld, Passing, Quirks};
 use crate::guard::LockMode;
 
@@ -12,41 +12,41 @@ const NAMES: [&str; 2] = ["a", "b"];
 /// A number stands for one of those that there are at the time.
 #[derive(Debug, Clone)]
 enum Step {
-    Ask(Want),
+    Request(Spec),
     Release(usize),
     Leave(usize),
     Deliver {
         tab: usize,
         nth: usize,
-        manner: Manner,
+        delivery: Delivery,
     },
-    Hear {
+    Receive {
         tab: usize,
         nth: usize,
     },
     Pass(f64),
-    Ring(usize),
+    FireTimer(usize),
     /// So many who come one after the other, each just before the one before it leaves.
     Rush {
-        want: Want,
+        spec: Spec,
         count: usize,
     },
     AllLeave,
-    Settle,
+    DeliverAll,
     Freeze(usize),
     Hide {
         tab: usize,
         is_hidden: bool,
     },
     /// Something is said again.
-    Echo {
+    Repeat {
         tab: usize,
         nth: usize,
     },
     TryAtOnce(usize),
 }
 
-fn want(tabs: usize) -> impl Strategy<Value = Want> {
+fn spec(tabs: usize) -> impl Strategy<Value = Spec> {
     let mode = prop_oneof![3 => Just(LockMode::Exclusive), 2 => Just(LockMode::Shared)];
     let if_held = prop_oneof![
         12 => Just(IfHeld::Queue),
@@ -62,7 +62,7 @@ fn want(tabs: usize) -> impl Strategy<Value = Want> {
             IfHeld::Steal => LockMode::Exclusive,
             IfHeld::Queue | IfHeld::Refuse => mode,
         };
-        Want {
+        Spec {
             tab,
             name,
             mode,
@@ -74,37 +74,37 @@ fn want(tabs: usize) -> impl Strategy<Value = Want> {
 
 fn step(tabs: usize) -> impl Strategy<Value = Step> {
     let nth = any::<usize>;
-    let manner = prop_oneof![
-        30 => Just(Manner::Plain),
-        30 => Just(Manner::TellsThiefFirst),
-        30 => Just(Manner::RejectsFirst),
-        1 => Just(Manner::TurnsDown),
+    let delivery = prop_oneof![
+        30 => Just(Delivery::Plain),
+        30 => Just(Delivery::TellsThiefFirst),
+        30 => Just(Delivery::RejectsFirst),
+        1 => Just(Delivery::TurnsDown),
     ];
-    let deliver = (0..tabs, nth(), manner);
-    let in_queue = want(tabs).prop_map(|want| Want {
+    let deliver = (0..tabs, nth(), delivery);
+    let in_queue = spec(tabs).prop_map(|spec| Spec {
         if_held: IfHeld::Queue,
         passing: Passing::On,
-        ..want
+        ..spec
     });
     let rush = (in_queue, prop_oneof![99 => 1..20usize, 1 => 900..1100usize]);
     prop_oneof![
-        60 => want(tabs).prop_map(Step::Ask),
+        60 => spec(tabs).prop_map(Step::Request),
         25 => nth().prop_map(Step::Release),
         40 => nth().prop_map(Step::Leave),
-        90 => deliver.prop_map(|(tab, nth, manner)| Step::Deliver {
+        90 => deliver.prop_map(|(tab, nth, delivery)| Step::Deliver {
             tab,
             nth,
-            manner,
+            delivery,
         }),
-        90 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Hear { tab, nth }),
+        90 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Receive { tab, nth }),
         20 => (0.1..12.0).prop_map(Step::Pass),
-        30 => (0..tabs).prop_map(Step::Ring),
-        6 => rush.prop_map(|(want, count)| Step::Rush { want, count }),
+        30 => (0..tabs).prop_map(Step::FireTimer),
+        6 => rush.prop_map(|(spec, count)| Step::Rush { spec, count }),
         5 => Just(Step::AllLeave),
-        8 => Just(Step::Settle),
+        8 => Just(Step::DeliverAll),
         3 => (0..tabs).prop_map(Step::Freeze),
         5 => (0..tabs, any::<bool>()).prop_map(|(tab, is_hidden)| Step::Hide { tab, is_hidden }),
-        10 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Echo { tab, nth }),
+        10 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Repeat { tab, nth }),
         3 => nth().prop_map(Step::TryAtOnce),
     ]
 }
@@ -115,7 +115,7 @@ fn take(world: &mut World, step: Step) {
         world.tasks().nth(nth.checked_rem(count)?)
     };
     match step {
-        Step::Ask(want) => drop(world.ask(want)),
+        Step::Request(spec) => drop(world.request(spec)),
         Step::Release(nth) => {
             if let Some(task) = nth_task(world, nth) {
                 world.release(task);
@@ -126,23 +126,23 @@ fn take(world: &mut World, step: Step) {
                 world.leave(task);
             }
         }
-        Step::Deliver { tab, nth, manner } => world.deliver_to(manner, tab, nth),
-        Step::Hear { tab, nth } => world.hear(tab, nth),
+        Step::Deliver { tab, nth, delivery } => world.deliver_to(delivery, tab, nth),
+        Step::Receive { tab, nth } => world.receive_event(tab, nth),
         Step::Pass(millis) => world.pass(millis),
-        Step::Ring(tab) => world.ring(tab),
-        Step::Rush { want, count } => {
-            let mut before = world.ask(want);
+        Step::FireTimer(tab) => world.fire_timer(tab),
+        Step::Rush { spec, count } => {
+            let mut before = world.request(spec);
             for _ in 0..count {
-                let next = world.ask(want);
+                let next = world.request(spec);
                 world.leave(before);
                 before = next;
             }
         }
         Step::AllLeave => all_leave(world, false),
-        Step::Settle => world.settle(),
+        Step::DeliverAll => world.deliver_all(),
         Step::Freeze(tab) => world.lose_all(tab),
         Step::Hide { tab, is_hidden } => world.set_hidden(tab, is_hidden),
-        Step::Echo { tab, nth } => world.echo(tab, nth),
+        Step::Repeat { tab, nth } => world.repeat(tab, nth),
         Step::TryAtOnce(nth) => {
             if let Some(task) = nth_task(world, nth) {
                 world.try_at_once(task);
@@ -193,6 +193,6 @@ fn keeps_its_promises(mut world: World, steps: Vec<Step>, last_first: bool) {
         take(&mut world, step);
     }
     all_leave(&mut world, last_first);
-    world.settle();
+    world.deliver_all();
     assert!(world.is_empty(), "{world:#?}");
 }

@@ -1,5 +1,5 @@
-//! How a queue comes to rest: who of those who wait has which grant, and what is asked of
-//! the platform for the others.
+//! Reconciles a queue: which waiter gets which grant, and what the platform is asked for on
+//! behalf of the others.
 
 use alloc::vec::Vec;
 
@@ -39,7 +39,7 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         is_unused
     }
 
-    /// One who knew `queue` is gone. Returns it if that was the last one.
+    /// Drops a reference to `queue`. Returns the queue if that was the last one.
     pub(super) fn leave(&mut self, queue: QueueSlot) -> Option<QueueSlot> {
         self.queues[queue].references -= 1;
         if self.queues[queue].references > 0 {
@@ -55,8 +55,8 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         self.wakes.extend(request.waker.take());
     }
 
-    /// Brings a queue to rest: hands on what may be handed on, ends what nobody holds, and
-    /// sees to it that the head has a request with the platform.
+    /// Hands on what may be handed on, ends what nobody holds, and makes sure that the
+    /// platform is asked for the head.
     pub(super) fn reconcile(&mut self, queue: QueueSlot, now: f64) {
         while let Some(head) = self.queues[queue].waiting.front() {
             let Some(grant) = self.grant_to_share(queue, self.requests[head].mode, now) else {
@@ -140,15 +140,14 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
             return;
         };
         if self.queues[self.requests[slot].queue].ending.is_any() {
-            // What we have let go of ourselves is free as far as our caller can know, but
-            // the platform may not have heard of it.
-            return self.park(slot);
+            // Our own releases are done as far as our caller can know, but the platform may
+            // not have heard of them.
+            return self.defer(slot);
         }
         self.ask_alone(slot, now);
     }
 
-    /// What this context can say to a try itself. Returns it if it is for the platform to
-    /// decide.
+    /// Answers a try from what this context knows. Returns it if only the platform can.
     fn try_here(&mut self, slot: RequestSlot, now: f64) -> Option<RequestSlot> {
         let Request {
             queue,
@@ -171,7 +170,7 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         }
     }
 
-    fn park(&mut self, slot: RequestSlot) {
+    fn defer(&mut self, slot: RequestSlot) {
         let Queue {
             deferred, ending, ..
         } = &mut self.queues[self.requests[slot].queue];
@@ -194,8 +193,8 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         before.any(|other| [mode, other].contains(&LockMode::Exclusive))
     }
 
-    /// For the tries that waited for what we had let go of. They wait once: what was let go
-    /// of since is as good a reason as any to refuse them.
+    /// Answers the tries that waited for our releases. They wait once: what was released
+    /// since is as good a reason as any to refuse them.
     pub(super) fn try_again(&mut self, queue: QueueSlot, now: f64) {
         while self.queues[queue].ending.old == 0
             && let Some(slot) = self.queues[queue].deferred.front()
@@ -230,7 +229,7 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         }
     }
 
-    /// A request with a grant of its own is pending no more.
+    /// Takes a request with a grant of its own off the list of those that are pending.
     pub(super) fn waits_no_longer(&mut self, slot: RequestSlot) {
         let request = &self.requests[slot];
         if (request.if_held, request.passing) == (IfHeld::Queue, Passing::Off) {
@@ -272,7 +271,7 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         grant
     }
 
-    /// Withdraws or lets go of a grant that nobody holds.
+    /// Withdraws or releases a grant that nobody holds.
     pub(super) fn end(&mut self, slot: GrantId) {
         let grant = &mut self.grants[slot];
         grant.phase = Phase::Ending;
@@ -287,7 +286,7 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         self.commands.push(Command::Release(slot));
     }
 
-    /// A grant is of no interest any more. Whoever causes that knows its queue as well.
+    /// Removes a grant. The caller has a reference to its queue as well.
     fn forget(&mut self, grant: GrantId) {
         let queue = self.grants.remove(grant).queue;
         let _ = self.leave(queue);

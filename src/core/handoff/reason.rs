@@ -1,20 +1,20 @@
 //! [`Reason`]: why a request failed, or a lock was lost.
 
-/// What happened, by the rules; `R` is what the platform had to say of it.
+/// What happened; `R` is the platform's own explanation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason<R> {
     /// Somebody took the lock away.
     Stolen,
     /// The page went into the back/forward cache.
     Cached,
-    /// The platform ended what was held, without being asked to.
+    /// The platform ended the lock without being asked to.
     Ended,
-    /// The platform took away what was held, and said why.
+    /// The platform took the lock away, and gave a reason.
     TakenAway(R),
-    /// The platform would not have the request, and said why.
+    /// The platform refused the request, and gave a reason.
     Failed(R),
-    /// The platform was done with the request before it had called back.
+    /// The promise of the request was resolved before the callback ran.
     NotCalledBack,
-    /// The platform called back for a request that was to wait, and had no lock for it.
+    /// The platform called back without a lock for a request that was to wait.
     NoLock,
 }

@@ -1,8 +1,8 @@
-//! What can be seen of the rules from outside, beside the [`State`] of a request.
+//! What the rules show, beside the [`State`] of a request: for snapshots and error messages.
 
 use super::{HandOff, IfHeld, LockMode, Passing, QueueSlot, Request, RequestSlot, State};
 
-/// Who of our own context is in the way of a request.
+/// What in this context is in the way of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Ahead {
     pub(crate) holder: RequestSlot,
@@ -57,8 +57,8 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
             let in_queue = queue.waiting.iter(&self.requests).take(most);
             in_queue.take_while(|&slot| slot != request)
         };
-        // Readers are in nobody's way but a writer's: it is another context that one who
-        // waits behind readers alone has to wait for.
+        // Readers are only in a writer's way. A reader that waits behind readers alone waits
+        // for another context.
         let modes = in_front().map(|slot| self.requests[slot].mode);
         let mut modes = modes.chain([mode, held.mode]);
         modes.find(|&mode| mode == LockMode::Exclusive)?;
@@ -81,7 +81,7 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
     }
 
     /// Shows all that this context holds and waits for, as of now: those who wait for one
-    /// lock in the order in which they came. Not what is not to wait.
+    /// lock in the order in which they came. Tries and steals do not wait, and are not shown.
     pub(crate) fn for_each_own(&self, mut show: impl FnMut(Own)) {
         let mut show = |slot: RequestSlot, is_asked_for| {
             let held_since = self.held_since(slot);

@@ -1,3 +1,3 @@
 import { report } from './report.js';
 
-onmessage = (event) => event.waitUntil(report().then((result) => event.source.postMessage(result)));
+self.onmessage = (event) => event.waitUntil(report().then((result) => event.source.postMessage(result)));

@@ -1,3 +1,3 @@
 import { report } from './report.js';
 
-onconnect = async ({ ports: [port] }) => port.postMessage(await report());
+self.onconnect = async ({ ports: [port] }) => port.postMessage(await report());

@@ -12,7 +12,7 @@ pub(in crate::core::handoff) type Serial = usize;
 
 /// What the platform has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::core::handoff) enum News {
+pub(in crate::core::handoff) enum Event {
     Granted(Serial),
     /// It was not to wait, and something was in the way.
     Refused(Serial),
@@ -28,7 +28,7 @@ pub(in crate::core::handoff) enum News {
     Confirmed(Serial),
 }
 
-impl News {
+impl Event {
     pub(in crate::core::handoff) fn serial(self) -> Serial {
         let (Self::Granted(serial)
         | Self::Refused(serial)
@@ -44,7 +44,7 @@ impl News {
 #[derive(Debug, Default)]
 pub(in crate::core::handoff) struct Platform {
     queues: BTreeMap<&'static str, Queue>,
-    news: Vec<News>,
+    events: Vec<Event>,
     quirks: Quirks,
     /// Withdrawn, and still in a queue.
     withdrawn: BTreeSet<Serial>,
@@ -72,8 +72,8 @@ impl Platform {
     }
 
     /// What there is to say since this was last called, in order.
-    pub(in crate::core::handoff) fn news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+    pub(in crate::core::handoff) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     pub(in crate::core::handoff) fn request(
@@ -90,12 +90,12 @@ impl Platform {
                 queue.waiting.push_back((serial, mode));
             }
             IfHeld::Refuse => self
-                .news
-                .extend([News::Refused(serial), News::Ended(serial)]),
+                .events
+                .extend([Event::Refused(serial), Event::Ended(serial)]),
             IfHeld::Steal => {
                 let victims = std::mem::take(&mut queue.held).into_iter();
-                self.news
-                    .extend(victims.map(|(victim, _)| News::Stolen(victim)));
+                self.events
+                    .extend(victims.map(|(victim, _)| Event::Stolen(victim)));
                 queue.waiting.push_front((serial, mode));
             }
         }
@@ -104,7 +104,7 @@ impl Platform {
 
     /// As of a document that may not have locks.
     pub(in crate::core::handoff) fn reject(&mut self, serial: Serial) {
-        self.news.push(News::Rejected(serial));
+        self.events.push(Event::Rejected(serial));
     }
 
     /// Withdraws a request. If it was granted in the meantime, nobody was called back.
@@ -120,7 +120,7 @@ impl Platform {
     /// Releases a lock. Of no effect on what was stolen or turned down.
     pub(in crate::core::handoff) fn end(&mut self, serial: Serial) {
         if self.remove(serial) {
-            self.news.push(News::Ended(serial));
+            self.events.push(Event::Ended(serial));
         }
     }
 
@@ -197,7 +197,7 @@ impl Platform {
             queue.waiting.pop_front();
             queue.held.push((serial, mode));
             if !self.withdrawn.contains(&serial) {
-                self.news.push(News::Granted(serial));
+                self.events.push(Event::Granted(serial));
             }
         }
     }

@@ -9,16 +9,16 @@ use crate::guard::LockMode;
 fn it_is_told_since_when_and_who_is_in_front() {
     let mut world = World::new(2);
     world.pass(5.0);
-    let holder = world.ask(lock(0));
-    let ahead = |world: &World, task, most| world.relay(0).ahead_of(world.slot(task), most);
+    let holder = world.request(lock(0));
+    let ahead = |world: &World, task, most| world.hand_off(0).ahead_of(world.slot(task), most);
     // It is not known to be held by anybody of this tab.
     assert_eq!(ahead(&world, holder, 9), None);
     world.pass(2.0);
-    world.settle();
+    world.deliver_all();
 
-    let [first, second, third] = [(); 3].map(|()| world.ask(lock(0)));
-    let raw = world.ask(alone(lock(0)));
-    let foreign = world.ask(lock(1));
+    let [first, second, third] = [(); 3].map(|()| world.request(lock(0)));
+    let raw = world.request(alone(lock(0)));
+    let foreign = world.request(lock(1));
     for (task, waiting) in [
         (first, Some(0)),
         (second, Some(1)),
@@ -36,7 +36,7 @@ fn it_is_told_since_when_and_who_is_in_front() {
     }
     let counted = ahead(&world, third, 1).and_then(|ahead| ahead.waiting);
     assert_eq!(counted, Some(1));
-    assert_eq!(world.relay(1).ahead_of(world.slot(foreign), 9), None);
+    assert_eq!(world.hand_off(1).ahead_of(world.slot(foreign), 9), None);
 
     assert!(world.holds(0, "the lock") && !world.holds(0, "another"));
     assert!(!world.holds(1, "the lock"));
@@ -47,15 +47,15 @@ fn readers_are_in_the_way_of_writers_and_of_who_waits_behind_these() {
     let (mut world, _) = world_with(shared(lock(0)));
     world.pass(MILLIS);
     let ahead = |world: &World, task| {
-        let ahead = world.relay(0).ahead_of(world.slot(task), 9);
+        let ahead = world.hand_off(0).ahead_of(world.slot(task), 9);
         ahead.map(|ahead| ahead.waiting)
     };
     // Nothing of its own tab keeps it waiting.
-    let reader = world.ask(shared(lock(0)));
+    let reader = world.request(shared(lock(0)));
     assert_eq!(ahead(&world, reader), None);
-    let writer = world.ask(lock(0));
+    let writer = world.request(lock(0));
     assert_eq!(ahead(&world, writer), Some(Some(1)));
-    let behind = world.ask(shared(lock(0)));
+    let behind = world.request(shared(lock(0)));
     assert_eq!(ahead(&world, behind), Some(Some(2)));
     assert!(world.holds(0, "the lock"));
 }
@@ -63,7 +63,7 @@ fn readers_are_in_the_way_of_writers_and_of_who_waits_behind_these() {
 /// Whether it is held, in which mode, since when, and whether the platform was asked for it.
 fn own(world: &World) -> Vec<(bool, LockMode, f64, bool)> {
     let mut shown = Vec::new();
-    world.relay(0).for_each_own(|own| {
+    world.hand_off(0).for_each_own(|own| {
         shown.push((own.is_held, own.mode, own.since, own.is_asked_for));
     });
     shown
@@ -73,12 +73,12 @@ fn own(world: &World) -> Vec<(bool, LockMode, f64, bool)> {
 fn all_that_hold_and_wait_are_shown_as_of_now() {
     let (mut world, holder) = world_with(lock(0));
     let start = world.now();
-    world.ask(lock(0));
+    world.request(lock(0));
     world.pass(1.0);
-    world.ask(shared(lock(0)));
+    world.request(shared(lock(0)));
     world.pass(1.0);
-    world.ask(lock(0));
-    world.ask(alone(lock(0)));
+    world.request(lock(0));
+    world.request(alone(lock(0)));
     let mut expected = [
         (true, LockMode::Exclusive, start, false),
         (false, LockMode::Exclusive, start, false),
@@ -90,7 +90,7 @@ fn all_that_hold_and_wait_are_shown_as_of_now() {
     assert_eq!(own(&world), expected);
     // By now the platform was asked for the head as well.
     world.pass(MILLIS);
-    world.ring(0);
+    world.fire_timer(0);
     expected[1].3 = true;
     assert_eq!(own(&world), expected);
     // What is let go of is not shown, though the platform has not heard of it.
@@ -103,7 +103,7 @@ fn all_readers_of_one_grant_are_shown() {
     let (mut world, first) = world_with(shared(lock(0)));
     let start = world.now();
     world.pass(1.0);
-    let second = world.ask(shared(lock(0)));
+    let second = world.request(shared(lock(0)));
     let reader = |since| (true, LockMode::Shared, since, false);
     assert_eq!(own(&world), [reader(start), reader(start + 1.0)]);
     world.leave(first);

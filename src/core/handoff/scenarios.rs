@@ -1,8 +1,8 @@
-//! What the rules does, told in short stories. Everybody here wants the same lock.
+//! What the rules do, in short scenarios. Every task here wants the same lock.
 
 use std::collections::VecDeque;
 
-use super::simulation::{Manner, TaskId, Want, World};
+use super::simulation::{Delivery, Spec, TaskId, World};
 use super::{IfHeld, MILLIS, Passing, State, TURNS};
 use crate::guard::LockMode;
 
@@ -10,8 +10,8 @@ mod platforms;
 mod view;
 
 /// An exclusive lock for a task of `tab`, which waits its turn.
-fn lock(tab: usize) -> Want {
-    Want {
+fn lock(tab: usize) -> Spec {
+    Spec {
         tab,
         name: "the lock",
         mode: LockMode::Exclusive,
@@ -20,32 +20,32 @@ fn lock(tab: usize) -> Want {
     }
 }
 
-fn shared(want: Want) -> Want {
+fn shared(spec: Spec) -> Spec {
     let mode = LockMode::Shared;
-    Want { mode, ..want }
+    Spec { mode, ..spec }
 }
 
-fn or_not(want: Want) -> Want {
+fn or_not(spec: Spec) -> Spec {
     let if_held = IfHeld::Refuse;
-    Want { if_held, ..want }
+    Spec { if_held, ..spec }
 }
 
-fn by_force(want: Want) -> Want {
+fn by_force(spec: Spec) -> Spec {
     let if_held = IfHeld::Steal;
-    Want { if_held, ..want }
+    Spec { if_held, ..spec }
 }
 
-fn alone(want: Want) -> Want {
+fn alone(spec: Spec) -> Spec {
     let passing = Passing::Off;
-    Want { passing, ..want }
+    Spec { passing, ..spec }
 }
 
-/// A world in which a task has `want`, and nothing is under way.
-fn world_with(want: Want) -> (World, TaskId) {
+/// A world in which a task has `spec`, and nothing is under way.
+fn world_with(spec: Spec) -> (World, TaskId) {
     let mut world = World::new(2);
     world.pass(2.0 * MILLIS);
-    let holder = world.ask(want);
-    world.settle();
+    let holder = world.request(spec);
+    world.deliver_all();
     assert!(world.is_held(holder));
     (world, holder)
 }
@@ -53,8 +53,8 @@ fn world_with(want: Want) -> (World, TaskId) {
 #[test]
 fn first_come_first_served_without_a_word_to_the_platform() {
     let (mut world, first) = world_with(lock(0));
-    let [second, third] = [(); 2].map(|()| world.ask(lock(0)));
-    world.settle();
+    let [second, third] = [(); 2].map(|()| world.request(lock(0)));
+    world.deliver_all();
     assert!(world.is_pending(second) && world.is_pending(third));
 
     world.release(first);
@@ -65,38 +65,38 @@ fn first_come_first_served_without_a_word_to_the_platform() {
     world.release(third);
     // With nobody to hand it to, it goes back, and is free when the platform says so.
     assert_eq!(*world.state(third), State::Releasing);
-    world.settle();
+    world.deliver_all();
     assert_eq!(*world.state(third), State::Freed);
 }
 
 #[test]
 fn other_tabs_wait_for_so_many_turns() {
     let (mut world, first) = world_with(lock(0));
-    let other = world.ask(lock(1));
-    world.settle();
+    let other = world.request(lock(1));
+    world.deliver_all();
     let mut holder = first;
     for _ in 1..TURNS {
-        let next = world.ask(lock(0));
+        let next = world.request(lock(0));
         world.leave(holder);
         assert!(world.is_held(next));
         holder = next;
     }
-    let one_too_many = world.ask(lock(0));
+    let one_too_many = world.request(lock(0));
     world.leave(holder);
     assert!(world.is_pending(one_too_many));
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(other) && world.is_pending(one_too_many));
     world.leave(other);
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(one_too_many));
 }
 
 #[test]
 fn other_tabs_wait_for_so_long() {
     let (mut world, first) = world_with(lock(0));
-    let other = world.ask(lock(1));
-    world.settle();
-    let [in_time, too_late] = [(); 2].map(|()| world.ask(lock(0)));
+    let other = world.request(lock(1));
+    world.deliver_all();
+    let [in_time, too_late] = [(); 2].map(|()| world.request(lock(0)));
     world.pass(MILLIS - 1.0);
     world.release(first);
     assert!(world.is_held(in_time));
@@ -104,28 +104,28 @@ fn other_tabs_wait_for_so_long() {
     world.pass(1.0);
     world.release(in_time);
     assert!(world.is_pending(too_late));
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(other) && world.is_pending(too_late));
 }
 
 #[test]
 fn who_waits_behind_a_young_grant_costs_the_platform_nothing() {
     let (mut world, mut holder) = world_with(lock(0));
-    let before = world.requests();
+    let before = world.requests_ever();
     for _ in 1..TURNS {
-        let next = world.ask(lock(0));
+        let next = world.request(lock(0));
         world.leave(holder);
         holder = next;
     }
-    assert_eq!(world.requests(), before);
+    assert_eq!(world.requests_ever(), before);
     // It is asked in time, for one who may have to wait for others.
-    let patient = world.ask(lock(0));
+    let patient = world.request(lock(0));
     world.pass(MILLIS);
-    world.ring(0);
-    assert_eq!(world.requests(), before + 1);
+    world.fire_timer(0);
+    assert_eq!(world.requests_ever(), before + 1);
     world.leave(holder);
     assert!(world.is_pending(patient));
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(patient));
 }
 
@@ -133,17 +133,17 @@ fn who_waits_behind_a_young_grant_costs_the_platform_nothing() {
 #[test]
 fn another_tab_waits_for_two_leases_at_most() {
     let (mut world, mut holder) = world_with(lock(0));
-    let mut waiting = VecDeque::from([(); 2].map(|()| world.ask(lock(0))));
+    let mut waiting = VecDeque::from([(); 2].map(|()| world.request(lock(0))));
     world.pass(MILLIS);
-    world.settle();
-    let other = world.ask(lock(1));
-    world.settle();
+    world.deliver_all();
+    let other = world.request(lock(1));
+    world.deliver_all();
     let mut turns = 0;
     while !world.is_held(other) {
         world.leave(holder);
-        world.settle();
+        world.deliver_all();
         turns += 1;
-        waiting.push_back(world.ask(lock(0)));
+        waiting.push_back(world.request(lock(0)));
         holder = waiting.pop_front().expect("there are three");
     }
     // The first of them had one turn, and was too old for more.
@@ -153,73 +153,73 @@ fn another_tab_waits_for_two_leases_at_most() {
 #[test]
 fn a_try_is_refused_at_once_while_a_task_of_the_tab_holds_or_waits() {
     let (mut world, holder) = world_with(lock(0));
-    for want in [lock(0), shared(lock(0)), alone(lock(0))] {
-        let refused = world.ask(or_not(want));
+    for spec in [lock(0), shared(lock(0)), alone(lock(0))] {
+        let refused = world.request(or_not(spec));
         assert_eq!(*world.state(refused), State::Busy);
     }
-    let foreign = world.ask(or_not(lock(1)));
+    let foreign = world.request(or_not(lock(1)));
     assert!(world.is_pending(foreign));
-    world.settle();
+    world.deliver_all();
     assert_eq!(*world.state(foreign), State::Busy);
 
-    let waiter = world.ask(lock(0));
+    let waiter = world.request(lock(0));
     world.pass(MILLIS);
     world.release(holder);
     assert!(world.is_pending(waiter));
-    let refused = world.ask(or_not(lock(0)));
+    let refused = world.request(or_not(lock(0)));
     assert_eq!(*world.state(refused), State::Busy);
 }
 
 #[test]
 fn a_try_has_what_its_own_tab_has_just_let_go_of() {
     let (mut world, holder) = world_with(lock(0));
-    let waiter = world.ask(lock(0));
-    world.settle();
+    let waiter = world.request(lock(0));
+    world.deliver_all();
     world.leave(waiter);
     world.leave(holder);
-    let again = world.ask(or_not(lock(0)));
+    let again = world.request(or_not(lock(0)));
     // The platform hears that the waiter has gone, but nothing of the release; and a
     // request might be quicker than that.
     world.deliver(0, 0);
-    world.hear(0, 0);
+    world.receive_event(0, 0);
     assert!(world.is_pending(again));
     world.deliver(0, 1);
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(again));
 }
 
 #[test]
 fn a_reader_joins_readers_for_as_long_as_their_grant_is_young() {
     let (mut world, first) = world_with(shared(lock(0)));
-    let second = world.ask(shared(lock(0)));
-    let third = world.ask(or_not(shared(lock(0))));
+    let second = world.request(shared(lock(0)));
+    let third = world.request(or_not(shared(lock(0))));
     assert!(world.is_held(second) && world.is_held(third));
 
     world.pass(MILLIS);
-    let late = world.ask(shared(lock(0)));
+    let late = world.request(shared(lock(0)));
     assert!(world.is_pending(late));
     // A writer in another tab that came first has its turn first.
     world.leave(late);
-    let writer = world.ask(lock(1));
-    world.settle();
-    let late = world.ask(shared(lock(0)));
-    world.settle();
+    let writer = world.request(lock(1));
+    world.deliver_all();
+    let late = world.request(shared(lock(0)));
+    world.deliver_all();
     assert!(world.is_pending(late));
     for reader in [first, second, third] {
         world.leave(reader);
     }
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(writer) && world.is_pending(late));
 }
 
 #[test]
 fn a_reader_does_not_overtake_a_writer() {
     let (mut world, reader) = world_with(shared(lock(0)));
-    let writer = world.ask(lock(0));
-    let behind = world.ask(shared(lock(0)));
-    let refused = world.ask(or_not(shared(lock(0))));
+    let writer = world.request(lock(0));
+    let behind = world.request(shared(lock(0)));
+    let refused = world.request(or_not(shared(lock(0))));
     assert_eq!(*world.state(refused), State::Busy);
-    world.settle();
+    world.deliver_all();
     assert!(world.is_pending(writer) && world.is_pending(behind));
     // With the writer gone, nothing is in its way.
     world.leave(writer);
@@ -229,40 +229,40 @@ fn a_reader_does_not_overtake_a_writer() {
 #[test]
 fn a_try_of_a_reader_is_not_refused_for_readers_that_wait() {
     let mut world = World::new(1);
-    let waiter = world.ask(shared(lock(0)));
-    let again = world.ask(or_not(shared(lock(0))));
-    world.settle();
+    let waiter = world.request(shared(lock(0)));
+    let again = world.request(or_not(shared(lock(0))));
+    world.deliver_all();
     assert!(world.is_held(waiter) && world.is_held(again));
 }
 
 #[test]
 fn a_thief_has_a_grant_of_its_own_and_its_victims_hear_of_it() {
     let (mut world, victim) = world_with(lock(0));
-    let waiter = world.ask(lock(0));
-    world.settle();
-    let thief = world.ask(by_force(lock(1)));
+    let waiter = world.request(lock(0));
+    world.deliver_all();
+    let thief = world.request(by_force(lock(1)));
     assert!(world.is_held(victim));
-    world.settle();
+    world.deliver_all();
     assert!(world.is_lost(victim) && world.is_held(thief));
     // Those who wait keep their place, and what was lost is nobody's to hand on.
     world.leave(victim);
     assert!(world.is_pending(waiter));
     world.leave(thief);
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(waiter));
 }
 
 #[test]
 fn a_victim_in_the_tab_of_the_thief_is_told_with_the_grant() {
     let (mut world, victim) = world_with(lock(0));
-    let waiter = world.ask(lock(0));
-    world.settle();
-    let thief = world.ask(by_force(lock(0)));
-    world.deliver_to(Manner::TellsThiefFirst, 0, 0);
+    let waiter = world.request(lock(0));
+    world.deliver_all();
+    let thief = world.request(by_force(lock(0)));
+    world.deliver_to(Delivery::TellsThiefFirst, 0, 0);
     // The platform has not said yet that the victim has lost it.
-    world.hear(0, 0);
+    world.receive_event(0, 0);
     assert!(world.is_held(thief) && world.is_lost(victim));
-    world.settle();
+    world.deliver_all();
     world.leave(thief);
     assert!(world.is_held(waiter));
 }
@@ -270,17 +270,17 @@ fn a_victim_in_the_tab_of_the_thief_is_told_with_the_grant() {
 #[test]
 fn who_wants_no_passing_on_has_a_grant_alone() {
     let (mut world, raw) = world_with(alone(lock(0)));
-    let [waiter, raw_waiter] = [lock(0), alone(lock(0))].map(|want| world.ask(want));
-    world.settle();
+    let [waiter, raw_waiter] = [lock(0), alone(lock(0))].map(|spec| world.request(spec));
+    world.deliver_all();
     // It is not handed on,
     world.leave(raw);
     assert!(world.is_pending(waiter) && world.is_pending(raw_waiter));
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(waiter));
     // and is nobody handed anything.
     world.leave(waiter);
     assert!(world.is_pending(raw_waiter));
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(raw_waiter));
 }
 
@@ -289,38 +289,38 @@ fn a_reader_that_wants_no_passing_on_shares_no_grant() {
     let (mut world, _) = world_with(shared(lock(0)));
     for raw in [alone(shared(lock(0))), or_not(alone(shared(lock(0))))] {
         // The platform decides, and has room for it.
-        let raw = world.ask(raw);
+        let raw = world.request(raw);
         assert!(world.is_pending(raw));
-        world.settle();
+        world.deliver_all();
         assert!(world.is_held(raw));
     }
     let (mut world, _) = world_with(alone(shared(lock(0))));
-    let reader = world.ask(shared(lock(0)));
+    let reader = world.request(shared(lock(0)));
     assert!(world.is_pending(reader));
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(reader));
 }
 
 #[test]
 fn who_gives_up_leaves_the_queue_as_if_never_in_it() {
     let (mut world, holder) = world_with(lock(0));
-    let [head, second, middle, last] = [(); 4].map(|()| world.ask(lock(0)));
-    world.settle();
+    let [head, second, middle, last] = [(); 4].map(|()| world.request(lock(0)));
+    world.deliver_all();
     world.leave(head);
     world.leave(middle);
-    world.settle();
+    world.deliver_all();
     world.leave(holder);
     assert!(world.is_held(second) && world.is_pending(last));
     world.leave(last);
     world.leave(second);
-    world.settle();
+    world.deliver_all();
     assert!(world.is_empty());
 }
 
 #[test]
 fn who_gives_up_just_when_it_is_its_turn_hands_it_on() {
     let (mut world, holder) = world_with(lock(0));
-    let [next, last] = [(); 2].map(|()| world.ask(lock(0)));
+    let [next, last] = [(); 2].map(|()| world.request(lock(0)));
     world.leave(holder);
     // It has not looked yet.
     assert!(world.is_held(next));
@@ -330,17 +330,17 @@ fn who_gives_up_just_when_it_is_its_turn_hands_it_on() {
 
 #[test]
 fn a_grant_that_comes_too_late_goes_to_the_next_tab() {
-    for want in [lock(0), or_not(lock(0)), by_force(lock(0)), alone(lock(0))] {
+    for spec in [lock(0), or_not(lock(0)), by_force(lock(0)), alone(lock(0))] {
         let mut world = World::new(2);
-        let late = world.ask(want);
+        let late = world.request(spec);
         world.deliver(0, 0);
-        let other = world.ask(lock(1));
+        let other = world.request(lock(1));
         world.deliver(1, 0);
         world.leave(late);
-        world.settle();
+        world.deliver_all();
         assert!(world.is_held(other));
         world.leave(other);
-        world.settle();
+        world.deliver_all();
         assert!(world.is_empty());
     }
 }
@@ -348,9 +348,9 @@ fn a_grant_that_comes_too_late_goes_to_the_next_tab() {
 #[test]
 fn a_request_that_is_turned_down_takes_only_its_own_task_along() {
     let mut world = World::new(1);
-    let [first, second] = [(); 2].map(|()| world.ask(lock(0)));
-    world.deliver_to(Manner::TurnsDown, 0, 0);
-    world.settle();
+    let [first, second] = [(); 2].map(|()| world.request(lock(0)));
+    world.deliver_to(Delivery::TurnsDown, 0, 0);
+    world.deliver_all();
     assert!(matches!(world.state(first), State::Rejected(_)));
     assert!(world.is_held(second));
 }
@@ -358,24 +358,24 @@ fn a_request_that_is_turned_down_takes_only_its_own_task_along() {
 #[test]
 fn a_freeze_takes_all_and_leaves_nothing() {
     let (mut world, holder) = world_with(lock(0));
-    let other = world.ask(lock(1));
-    let waiters = [lock(0), lock(0), alone(lock(0))].map(|want| world.ask(want));
-    world.settle();
+    let other = world.request(lock(1));
+    let waiters = [lock(0), lock(0), alone(lock(0))].map(|spec| world.request(spec));
+    world.deliver_all();
     world.lose_all(0);
     assert!(world.is_lost(holder));
     for waiter in waiters {
         assert!(world.is_lost(waiter));
     }
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(other));
     // The page is there again.
-    let late = world.ask(lock(0));
+    let late = world.request(lock(0));
     world.leave(other);
-    world.settle();
+    world.deliver_all();
     assert!(world.is_held(late));
     let all: Vec<TaskId> = world.tasks().collect();
     all.into_iter().for_each(|task| world.leave(task));
-    world.settle();
+    world.deliver_all();
     assert!(world.is_empty());
 }
 

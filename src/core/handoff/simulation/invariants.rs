@@ -1,7 +1,7 @@
 //! What must be true of a world after each step.
 
 use super::super::{Ahead, GrantId, MILLIS, TURNS};
-use super::{Errand, IfHeld, News, Passing, State, TaskId, Want, World};
+use super::{Event, IfHeld, Passing, PlatformRequest, Spec, State, TaskId, World};
 use crate::guard::LockMode;
 
 impl World {
@@ -28,9 +28,9 @@ impl World {
             assert!(task.is_woken, "nobody woke task {id}, which is {state:?}");
             task.is_woken = false;
             task.seen = state;
-            let (want, slot) = (task.want, task.slot);
+            let (spec, slot) = (task.spec, task.slot);
             let was_obstructed = task.was_obstructed;
-            *self.tabs[want.tab].relay.waker(slot) = Some(id);
+            *self.tabs[spec.tab].hand_off.waker(slot) = Some(id);
             match state {
                 State::Held(since) => {
                     assert_eq!(since, self.now);
@@ -38,7 +38,7 @@ impl World {
                     self.take_turn(id);
                 }
                 State::Busy => {
-                    assert_eq!(want.if_held, IfHeld::Refuse);
+                    assert_eq!(spec.if_held, IfHeld::Refuse);
                     assert!(was_obstructed, "try {id} is refused for no reason");
                 }
                 _ => {}
@@ -47,18 +47,18 @@ impl World {
     }
 
     fn nobody_is_overtaken_by(&self, id: TaskId) {
-        let want = self.want(id);
-        let may_pass = |other: Want| match want.if_held {
-            IfHeld::Queue => !want.is_in_queue(),
-            IfHeld::Refuse => !other.conflicts_with(want.name, want.mode),
+        let spec = self.spec(id);
+        let may_pass = |other: Spec| match spec.if_held {
+            IfHeld::Queue => !spec.is_in_queue(),
+            IfHeld::Refuse => !other.conflicts_with(spec.name, spec.mode),
             IfHeld::Steal => true,
         };
         for earlier in self
-            .queue(want.tab, want.name)
+            .queue(spec.tab, spec.name)
             .take_while(|&other| other < id)
         {
             assert!(
-                may_pass(self.want(earlier)),
+                may_pass(self.spec(earlier)),
                 "task {id} overtakes {earlier}"
             );
         }
@@ -66,32 +66,32 @@ impl World {
 
     /// The bound of what is handed on.
     fn take_turn(&mut self, id: TaskId) {
-        let (want, grant) = (self.want(id), self.grant_of(id));
+        let (spec, grant) = (self.spec(id), self.grant_of(id));
         let now = self.now;
-        let errand = self.tabs[want.tab].errands.get_mut(&grant);
-        let errand = errand.expect("a holder has a grant that is not over");
-        assert_eq!((errand.name, errand.mode), (want.name, want.mode));
-        let granted = errand.granted.expect("a holder's grant is granted");
-        if let Some(first) = errand.first {
-            assert_eq!((first, want.passing), (Passing::On, Passing::On));
-            assert!(!errand.is_ended, "what is given back is handed on");
-            assert!(errand.turns < TURNS, "too many turns");
+        let request = self.tabs[spec.tab].requests.get_mut(&grant);
+        let request = request.expect("a holder has a grant that is not over");
+        assert_eq!((request.name, request.mode), (spec.name, spec.mode));
+        let granted = request.granted.expect("a holder's grant is granted");
+        if let Some(first) = request.first {
+            assert_eq!((first, spec.passing), (Passing::On, Passing::On));
+            assert!(!request.is_ended, "what is given back is handed on");
+            assert!(request.turns < TURNS, "too many turns");
             assert!(now - granted < MILLIS, "too old to be handed on");
         }
-        errand.first.get_or_insert(want.passing);
-        errand.turns += 1;
+        request.first.get_or_insert(spec.passing);
+        request.turns += 1;
     }
 
     /// What is given back is of no use to the head of its queue.
     pub(super) fn it_could_not_be_handed_on(&self, tab: usize, grant: GrantId) {
-        let errand = &self.tabs[tab].errands[&grant];
-        let Some(granted) = errand.granted else {
+        let request = &self.tabs[tab].requests[&grant];
+        let Some(granted) = request.granted else {
             return;
         };
-        let may_be = errand.first == Some(Passing::On) && errand.turns < TURNS;
+        let may_be = request.first == Some(Passing::On) && request.turns < TURNS;
         let is_young = self.now - granted < MILLIS;
-        let head = self.queue(tab, errand.name).next();
-        let fits = head.is_some_and(|head| self.want(head).mode == errand.mode);
+        let head = self.queue(tab, request.name).next();
+        let fits = head.is_some_and(|head| self.spec(head).mode == request.mode);
         assert!(
             !(may_be && is_young && fits),
             "a grant is given back too early"
@@ -101,22 +101,22 @@ impl World {
     /// No two of them in conflict. Only a victim may not know yet, if the thief is in
     /// another tab.
     fn holders_have_the_lock(&self) {
-        let mut holders: Vec<(Want, bool)> = Vec::new();
+        let mut holders: Vec<(Spec, bool)> = Vec::new();
         for id in self.tasks().filter(|&id| self.is_held(id)) {
-            let (want, grant) = (self.want(id), self.grant_of(id));
-            let tab = &self.tabs[want.tab];
-            let serial = tab.errands[&grant].serial;
+            let (spec, grant) = (self.spec(id), self.grant_of(id));
+            let tab = &self.tabs[spec.tab];
+            let serial = tab.requests[&grant].serial;
             let is_victim = !self.platform.is_held(serial);
             if is_victim {
-                let will_be_told = tab.from_platform.contains(&News::Stolen(serial));
+                let will_be_told = tab.from_platform.contains(&Event::Stolen(serial));
                 assert!(will_be_told, "task {id} holds what its tab does not have");
             }
             for &(other, is_other_victim) in &holders {
-                let may_be = other.tab != want.tab && (is_victim || is_other_victim);
-                let conflict = other.conflicts_with(want.name, want.mode);
+                let may_be = other.tab != spec.tab && (is_victim || is_other_victim);
+                let conflict = other.conflicts_with(spec.name, spec.mode);
                 assert!(may_be || !conflict, "task {id} is not alone");
             }
-            holders.push((want, is_victim));
+            holders.push((spec, is_victim));
         }
     }
 
@@ -135,7 +135,7 @@ impl World {
                 let mut wanted: Vec<LockMode> = head
                     .into_iter()
                     .chain(self.alone(at, name))
-                    .map(|id| self.want(id).mode)
+                    .map(|id| self.spec(id).mode)
                     .collect();
                 let mut asked: Vec<LockMode> = self.asked(at, name).collect();
                 wanted.sort_unstable_by_key(|mode| mode.as_str());
@@ -152,28 +152,28 @@ impl World {
     /// Those who queue with the platform themselves.
     fn alone(&self, tab: usize, name: &'static str) -> impl Iterator<Item = TaskId> {
         self.pending(tab, name).filter(|&id| {
-            let want = self.want(id);
-            want.if_held == IfHeld::Queue && !want.is_in_queue()
+            let spec = self.spec(id);
+            spec.if_held == IfHeld::Queue && !spec.is_in_queue()
         })
     }
 
     /// What the platform is to queue for `tab`.
     fn asked(&self, tab: usize, name: &'static str) -> impl Iterator<Item = LockMode> {
-        let errands = self.tabs[tab].errands.values();
-        let asked = errands.filter(move |errand| {
-            let is_open = errand.granted.is_none() && !errand.is_ended;
-            is_open && errand.name == name && errand.if_held == IfHeld::Queue
+        let requests = self.tabs[tab].requests.values();
+        let asked = requests.filter(move |request| {
+            let is_open = request.granted.is_none() && !request.is_ended;
+            is_open && request.name == name && request.if_held == IfHeld::Queue
         });
-        asked.map(|errand| errand.mode)
+        asked.map(|request| request.mode)
     }
 
     fn nothing_is_held_for_nobody(&self) {
         for (at, tab) in self.tabs.iter().enumerate() {
-            for (&grant, errand) in &tab.errands {
-                let is_kept = errand.granted.is_some() && !errand.is_ended;
-                if is_kept && self.platform.is_held(errand.serial) {
+            for (&grant, request) in &tab.requests {
+                let is_kept = request.granted.is_some() && !request.is_ended;
+                if is_kept && self.platform.is_held(request.serial) {
                     let mut held = self.tasks().filter(|&id| self.is_held(id));
-                    let has_it = |id| self.want(id).tab == at && self.grant_of(id) == grant;
+                    let has_it = |id| self.spec(id).tab == at && self.grant_of(id) == grant;
                     assert!(held.any(has_it), "nobody holds grant {grant:?} of tab {at}");
                 }
             }
@@ -183,7 +183,7 @@ impl World {
     /// Nothing is under way.
     fn nobody_waits_for_nothing(&self) {
         for id in self.tasks() {
-            let Want { name, if_held, .. } = self.want(id);
+            let Spec { name, if_held, .. } = self.spec(id);
             match self.state(id) {
                 State::Pending => {
                     assert_eq!(if_held, IfHeld::Queue, "task {id} hears no answer");
@@ -205,13 +205,13 @@ impl World {
     }
 
     fn the_view_is_exact(&self, tab: usize, name: &'static str) {
-        let relay = self.relay(tab);
+        let hand_off = self.hand_off(tab);
         let holders: Vec<(LockMode, f64)> = self.holders(tab, name).collect();
         assert_eq!(self.holds(tab, name), !holders.is_empty());
 
         let (mut held, mut waiting) = (Vec::new(), Vec::new());
         let mut asked_for = 0;
-        relay.for_each_own(|own| {
+        hand_off.for_each_own(|own| {
             if self.tabs[tab].queues.get(name) != Some(&own.queue) {
                 return;
             }
@@ -228,7 +228,7 @@ impl World {
         };
         assert_eq!(sorted(held), sorted(holders.clone()));
         let queue: Vec<TaskId> = self.queue(tab, name).collect();
-        let made = |id: TaskId| (self.want(id).mode, self.tasks[&id].made);
+        let made = |id: TaskId| (self.spec(id).mode, self.tasks[&id].made);
         assert!(waiting.is_sorted_by_key(|&(_, since)| since));
         let all = queue.iter().copied().chain(self.alone(tab, name));
         assert_eq!(sorted(waiting), sorted(all.map(made).collect()));
@@ -236,17 +236,17 @@ impl World {
 
         // Whatever the platform would show of this tab is known to be its own.
         let mut asked = [0; 2];
-        relay.for_each_asked(|grant| {
+        hand_off.for_each_asked(|grant| {
             if self.tabs[tab].queues.get(name) == Some(&grant.queue) {
                 asked[usize::from(grant.is_granted)] += 1;
             }
         });
-        let errands = self.tabs[tab].errands.values();
-        let known = errands.filter(|errand| {
-            errand.name == name && !errand.is_frozen && self.platform.knows(errand.serial)
+        let requests = self.tabs[tab].requests.values();
+        let known = requests.filter(|request| {
+            request.name == name && !request.is_frozen && self.platform.knows(request.serial)
         });
-        let known: Vec<&Errand> = known.collect();
-        let is_kept = |errand: &&&Errand| errand.granted.is_some() && !errand.is_ended;
+        let known: Vec<&PlatformRequest> = known.collect();
+        let is_kept = |request: &&&PlatformRequest| request.granted.is_some() && !request.is_ended;
         assert!(asked[0] + asked[1] >= known.len());
         assert!(asked[1] >= known.iter().filter(is_kept).count());
 
@@ -255,10 +255,10 @@ impl World {
             let place = queue.iter().position(|&waiting| waiting == id);
             let in_front = place.map_or(0, |place| place.min(most));
             let modes = queue[..in_front].iter().chain([&id]);
-            let modes = modes.map(|&id| self.want(id).mode);
+            let modes = modes.map(|&id| self.spec(id).mode);
             let mut modes = modes.chain(holders.iter().map(|held| held.0));
             let conflict = modes.any(|mode| mode == LockMode::Exclusive);
-            let ahead = relay.ahead_of(self.slot(id), most);
+            let ahead = hand_off.ahead_of(self.slot(id), most);
             assert_eq!(ahead.is_some(), conflict && !holders.is_empty());
             if let Some(Ahead {
                 held_since,
@@ -275,35 +275,35 @@ impl World {
     fn see_what_is_in_the_way_of_tries(&mut self) {
         let ids: Vec<TaskId> = self.tasks().filter(|&id| self.is_pending(id)).collect();
         for id in ids {
-            let obstructed = self.is_obstructed(&self.want(id), Some(id));
+            let obstructed = self.is_obstructed(&self.spec(id), Some(id));
             let task = self.tasks.get_mut(&id).expect("it was listed");
             task.was_obstructed |= obstructed;
         }
     }
 
-    /// Whether somebody wants what a try of `want` would be refused for. What its own tab
+    /// Whether somebody wants what a try of `spec` would be refused for. What its own tab
     /// has let go of is no reason, except in a lose_all, which waits for nothing.
-    pub(super) fn is_obstructed(&self, want: &Want, own: Option<TaskId>) -> bool {
+    pub(super) fn is_obstructed(&self, spec: &Spec, own: Option<TaskId>) -> bool {
         let mut tasks = self.tasks().filter(|&id| Some(id) != own);
         let by_a_task = tasks.any(|id| {
-            let other = self.want(id);
+            let other = self.spec(id);
             let wants = self.is_held(id) || self.is_pending(id);
-            wants && other.tab == want.tab && other.conflicts_with(want.name, want.mode)
+            wants && other.tab == spec.tab && other.conflicts_with(spec.name, spec.mode)
         });
         let mut tabs = self.tabs.iter().enumerate();
         by_a_task
-            || self.platform.is_withdrawn_behind(want.name)
+            || self.platform.is_withdrawn_behind(spec.name)
             || tabs.any(|(at, tab)| {
-                let mut errands = tab.errands.values();
-                errands.any(|errand| {
-                    let is_foreign = at != want.tab || errand.is_frozen;
-                    is_foreign && want.conflicts_with(errand.name, errand.mode)
+                let mut requests = tab.requests.values();
+                requests.any(|request| {
+                    let is_foreign = at != spec.tab || request.is_frozen;
+                    is_foreign && spec.conflicts_with(request.name, request.mode)
                 })
             })
     }
 
     fn names(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.tasks.values().map(|task| task.want.name).collect();
+        let mut names: Vec<_> = self.tasks.values().map(|task| task.spec.name).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -315,26 +315,26 @@ impl World {
     }
 
     fn is_for(&self, id: TaskId, tab: usize, name: &str) -> bool {
-        let want = self.want(id);
-        want.tab == tab && want.name == name
+        let spec = self.spec(id);
+        spec.tab == tab && spec.name == name
     }
 
     /// Those who wait in the queue of a tab.
     fn queue(&self, tab: usize, name: &'static str) -> impl Iterator<Item = TaskId> {
         self.pending(tab, name)
-            .filter(|&id| self.want(id).is_in_queue())
+            .filter(|&id| self.spec(id).is_in_queue())
     }
 
     fn holders(&self, tab: usize, name: &'static str) -> impl Iterator<Item = (LockMode, f64)> {
         let ids = self.tasks().filter(move |&id| self.is_for(id, tab, name));
         ids.filter_map(|id| match self.state(id) {
-            State::Held(since) => Some((self.want(id).mode, *since)),
+            State::Held(since) => Some((self.spec(id).mode, *since)),
             _ => None,
         })
     }
 
     fn grant_of(&self, id: TaskId) -> GrantId {
-        let grant = self.relay(self.want(id).tab).requests[self.slot(id)].grant;
+        let grant = self.hand_off(self.spec(id).tab).requests[self.slot(id)].grant;
         grant.expect("a holder has a grant")
     }
 }
