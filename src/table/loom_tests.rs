@@ -283,3 +283,14 @@ fn readers_come_and_go_beside_each_other() {
         assert!(is_free(&table));
     });
 }
+
+/// As the other tests rely on.
+#[test]
+fn keys_are_in_the_shards_that_are_said() {
+    loom::model(|| {
+        let table = SharedTable::new();
+        let shard = |key| std::ptr::from_ref(table.shard_for(&table.sought(key)));
+        assert_eq!(shard(KEY), shard(BESIDE));
+        assert_ne!(shard(KEY), shard(ELSEWHERE));
+    });
+}
