@@ -1,29 +1,38 @@
 //! What can go wrong: [`LockError`] for keyed locks, [`PidLockError`] for
 //! opening a datadir.
 //!
-//! *Held by someone else* is not in here as long as nobody waited for it: it is
-//! an answer (`None`), not a failure.
+//! *Held by someone else* is an error only for those who waited. For those who tried it is
+//! an answer: `None`.
 //!
-//! The cause of an error stands in its [`source`](std::error::Error::source) alone, so
-//! that whoever prints the whole chain, as `{:#}` of anyhow does, prints each cause once.
+//! The cause of an error stands in its [`source`](std::error::Error::source) alone. So a
+//! program that prints the whole chain, as `{:#}` of anyhow does, prints each cause once.
+
+mod contention;
+mod duration;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::key::{InvalidKey, KeyRule};
+pub use contention::Contention;
+use duration::ShownDuration;
 
-/// Why a lock was not acquired, although the backend was asked properly or not
-/// so properly.
+/// Why a lock was not acquired, or why it is no longer held.
+///
+/// More variants, and more fields in a variant, may be added in any release. So a `match` has
+/// an arm `_`, a pattern ends in `..`, and a backend of your own makes these errors with the
+/// functions below.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// The key breaks the rules of [`LockKey`](crate::LockKey). Retrying cannot help.
+    /// The key breaks the rules of [`LockKey`](crate::LockKey). A retry cannot help.
     #[error(transparent)]
     InvalidKey(#[from] InvalidKey),
 
     /// The namespace breaks the rules, which are those for keys.
     #[error("invalid lock namespace \"{namespace}\": {rule}")]
+    #[non_exhaustive]
     InvalidNamespace {
         /// The refused namespace, escaped and cut.
         namespace: String,
@@ -31,8 +40,9 @@ pub enum LockError {
         rule: KeyRule,
     },
 
-    /// Somebody else kept the lock for longer than the caller was ready to wait.
-    #[error("timed out acquiring lock \"{key}\" after {}{}", Words(*timeout), detail(.contention))]
+    /// Somebody else held the lock for longer than the caller was ready to wait.
+    #[error("timed out acquiring lock \"{key}\" after {}{}", ShownDuration(*timeout), detail(.contention))]
+    #[non_exhaustive]
     TimedOut {
         /// The key that was waited for.
         key: String,
@@ -43,8 +53,9 @@ pub enum LockError {
     },
 
     /// The backend does not work here: an API is missing or switched off.
-    /// Nothing is locked, and nothing ever will be before the cause is removed.
+    /// Nothing is locked, and nothing will be until the cause is removed.
     #[error("locks are unavailable: {reason}")]
+    #[non_exhaustive]
     Unavailable {
         /// What is missing, and what to do.
         reason: String,
@@ -53,10 +64,11 @@ pub enum LockError {
     /// A lock that had been granted was taken away, or the manager lost what all
     /// its locks stand on. Whatever it protected may be in use by someone else.
     ///
-    /// In browsers also a wait that ended because the lock was stolen just when it was
-    /// granted, or because the page went into the back/forward cache: nothing was locked,
-    /// and it may be asked for again.
+    /// In browsers a wait can also end with this error: when the lock was stolen just as it
+    /// was granted, or when the page went into the back/forward cache. Nothing was locked
+    /// then, and the lock may be asked for again.
     #[error("{}lost: {reason}", subject(.key))]
+    #[non_exhaustive]
     Lost {
         /// The key of the lost lock; `None` when the whole manager is lost.
         key: Option<String>,
@@ -66,6 +78,7 @@ pub enum LockError {
 
     /// The backend has no such operation.
     #[error("this lock manager does not support {operation}")]
+    #[non_exhaustive]
     Unsupported {
         /// What was asked for.
         operation: &'static str,
@@ -73,106 +86,95 @@ pub enum LockError {
 
     /// The operating system failed in a way that says nothing about who holds the lock.
     #[error("{context}")]
+    #[non_exhaustive]
     Io {
         /// What was being done, and to which path.
         context: String,
         /// The system's own error.
         source: std::io::Error,
     },
+
+    /// The backend failed in a way of its own that says nothing about who holds the lock,
+    /// such as a database that has closed the connection. No backend of this crate fails like
+    /// this: it is for those of third parties.
+    #[error("{context}")]
+    #[non_exhaustive]
+    Backend {
+        /// What was being done, and to what.
+        context: String,
+        /// The error of whatever the backend is built on. `downcast_ref` finds its type.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
+/// For backends: the functions that make these errors.
 impl LockError {
-    pub(crate) fn timed_out(key: &str, timeout: Duration, contention: Option<Contention>) -> Self {
+    /// [`TimedOut`](Self::TimedOut): `key` was waited for, for the whole of `timeout`.
+    pub fn timed_out(key: &str, timeout: Duration, contention: Option<Contention>) -> Self {
         Self::TimedOut {
             key: key.to_owned(),
             timeout,
             contention: contention.map(Box::new),
         }
     }
-}
 
-/// What stood in the way of a request that timed out.
-///
-/// A field is `None` where the backend cannot know it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Contention {
-    /// The holder's label, client id or process.
-    pub holder: Option<String>,
-    /// For how long the lock had been held when the wait ended; up to 32 milliseconds
-    /// too long, never too short.
-    pub held_for: Option<Duration>,
-    /// How many requests still waited in front. Counted up to
-    /// [`Contention::MAX_AHEAD`]; that number means "so many or more".
-    pub ahead: Option<usize>,
-    /// Whether the platform's lock manager gave no answer, so that nothing is known of a
-    /// holder: a page that is prerendered gets none before it is shown.
-    pub no_answer: bool,
-}
-
-impl Contention {
-    /// Where counting [`ahead`](Self::ahead) stops, so that a thousand timeouts
-    /// in a long queue stay cheap.
-    pub const MAX_AHEAD: usize = 1000;
-}
-
-impl fmt::Display for Contention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.no_answer {
-            return f.write_str(
-                "the browser has not answered (a prerendered page gets no answer before it is shown)",
-            );
-        }
-        f.write_str("held")?;
-        if let Some(holder) = &self.holder {
-            write!(f, " by {holder}")?;
-        }
-        if let Some(held_for) = self.held_for {
-            // Whole milliseconds: nobody debugs a stuck wallet by nanoseconds.
-            let millis = Duration::from_millis(u64::from(held_for.subsec_millis()));
-            let held_for = Duration::from_secs(held_for.as_secs()) + millis;
-            write!(f, " for {}", Words(held_for))?;
-        }
-        match self.ahead {
-            None | Some(0) => Ok(()),
-            Some(1) => f.write_str(", 1 request waits in front"),
-            Some(Self::MAX_AHEAD) => {
-                write!(f, ", {} or more requests wait in front", Self::MAX_AHEAD)
-            }
-            Some(n) => write!(f, ", {n} requests wait in front"),
+    /// [`Unavailable`](Self::Unavailable). `reason` says what is missing, and what to do.
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self::Unavailable {
+            reason: reason.into(),
         }
     }
-}
 
-/// A time in the words of its `Debug`, whose own code can do much more, and shows in
-/// the size of what a browser loads.
-struct Words(Duration);
+    /// [`Lost`](Self::Lost): the lock on `key` was lost. `reason` says what happened.
+    pub fn lost(key: &str, reason: impl Into<String>) -> Self {
+        Self::Lost {
+            key: Some(key.to_owned()),
+            reason: reason.into(),
+        }
+    }
 
-impl fmt::Display for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (secs, nanos) = (self.0.as_secs(), self.0.subsec_nanos());
-        // One unit of `whole` is this many nanoseconds.
-        let (whole, mut rest, mut unit, name) = match (secs, nanos) {
-            (1.., _) => (secs, nanos, 1_000_000_000, "s"),
-            (0, 1_000_000..) => (
-                u64::from(nanos / 1_000_000),
-                nanos % 1_000_000,
-                1_000_000,
-                "ms",
-            ),
-            (0, 1_000..) => (u64::from(nanos / 1_000), nanos % 1_000, 1_000, "µs"),
-            (0, _) => (u64::from(nanos), 0, 1, "ns"),
-        };
-        write!(f, "{whole}")?;
-        if rest > 0 {
-            f.write_str(".")?;
+    /// [`Lost`](Self::Lost): the manager lost what all its locks stand on. `reason` says what
+    /// happened.
+    pub fn manager_lost(reason: impl Into<String>) -> Self {
+        Self::Lost {
+            key: None,
+            reason: reason.into(),
         }
-        while rest > 0 {
-            unit /= 10;
-            write!(f, "{}", rest / unit)?;
-            rest %= unit;
+    }
+
+    /// [`Unsupported`](Self::Unsupported): the backend has no `operation`.
+    pub fn unsupported(operation: &'static str) -> Self {
+        Self::Unsupported { operation }
+    }
+
+    /// [`Io`](Self::Io). `context` says what was being done, and to which path.
+    pub fn io(context: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io {
+            context: context.into(),
+            source,
         }
-        f.write_str(name)
+    }
+
+    /// [`Backend`](Self::Backend), with the error of whatever the backend is built on.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use crosslock::LockError;
+    ///
+    /// # type Closed = std::num::ParseIntError;
+    /// # let closed: Closed = "".parse::<u8>().unwrap_err();
+    /// let error = LockError::backend("cannot read the queue of lock \"k\"", closed);
+    /// assert_eq!(error.to_string(), "cannot read the queue of lock \"k\"");
+    /// assert!(error.source().is_some_and(|source| source.is::<Closed>()));
+    /// ```
+    pub fn backend(
+        context: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Backend {
+            context: context.into(),
+            source: source.into(),
+        }
     }
 }
 
@@ -192,9 +194,9 @@ fn subject(key: &Option<String>) -> String {
 /// Why a lock manager could not be opened: on a datadir, or by
 /// [`platform_default`](crate::platform_default()).
 ///
-/// The variants call for different reactions: [`AlreadyHeld`](Self::AlreadyHeld)
-/// is the answer "another instance is running", the others are faults that say
-/// nothing about other instances.
+/// The variants call for different reactions. [`AlreadyHeld`](Self::AlreadyHeld) is the answer
+/// "another instance is running". The others are faults that say nothing about other
+/// instances.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PidLockError {
@@ -203,9 +205,9 @@ pub enum PidLockError {
     AlreadyHeld {
         /// The datadir as the caller spelled it.
         datadir: PathBuf,
-        /// The holder's process id, if its record could be read and nothing speaks
-        /// against it: on Linux the kernel names the same process, elsewhere it
-        /// exists. It is for people: the kernel's lock is what refuses.
+        /// The process id of the holder, if it was recorded and could be confirmed: on Linux
+        /// the kernel names the same process, elsewhere a process with that id exists. It is
+        /// for people. The lock of the kernel decides, and not this number.
         pid: Option<u32>,
     },
 
@@ -214,19 +216,19 @@ pub enum PidLockError {
     SetupFailed {
         /// The datadir as the caller spelled it.
         datadir: PathBuf,
-        /// The cause. Its message names the path and says what to do, its
-        /// [kind](std::io::Error::kind) is the system's, and so is its source.
+        /// The cause. Its message names the path and says what to do. Its
+        /// [kind](std::io::Error::kind) and its source are those of the system.
         source: std::io::Error,
     },
 
-    /// The platform's locks cannot be used, whoever asks: there is no
-    /// `navigator.locks` ([`LockError::Unavailable`]), or the namespace breaks the
-    /// rules ([`LockError::InvalidNamespace`]).
+    /// The locks of the platform cannot be used by anyone: there is no `navigator.locks`
+    /// ([`LockError::Unavailable`]), or the namespace breaks the rules
+    /// ([`LockError::InvalidNamespace`]).
     #[error(transparent)]
     Unusable(#[from] LockError),
 }
 
-/// The end of the sentence that says who has a datadir. Programs match that sentence.
+/// The end of the sentence that says who holds a datadir. Programs match that sentence.
 struct Holder(Option<u32>);
 
 impl fmt::Display for Holder {
@@ -271,27 +273,6 @@ mod tests {
     }
 
     #[test]
-    fn times_read_like_their_debug() {
-        let nanos = [
-            0,
-            1,
-            999,
-            1_000,
-            1_050,
-            999_999,
-            1_000_000,
-            1_500_000,
-            150_000_000,
-            999_999_999,
-        ];
-        for secs in [0, 1, 59, 86_400, u64::MAX] {
-            for time in nanos.map(|nanos| Duration::new(secs, nanos)) {
-                assert_eq!(Words(time).to_string(), format!("{time:?}"));
-            }
-        }
-    }
-
-    #[test]
     fn a_loss_names_the_key_or_the_manager() {
         let lost = |key: Option<&str>| {
             let (key, reason) = (key.map(String::from), "stolen".into());
@@ -301,8 +282,8 @@ mod tests {
         assert_eq!(lost(None), "lock manager lost: stolen");
     }
 
-    /// Those that have a text of their own in JavaScript (`js/src/messages.ts`), whose tests
-    /// compare it with the same file.
+    /// `js/src/messages.ts` has the same texts, and the tests of the npm package compare them
+    /// with the same file.
     #[test]
     fn messages_are_the_same_in_both_languages() {
         let all: serde_json::Value =

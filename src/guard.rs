@@ -9,42 +9,41 @@ use crate::error::LockError;
 
 /// A held lock. Dropping it frees the lock.
 ///
-/// A guard is `'static` and keeps its backend alive, so it may outlive the
-/// manager it came from and move between tasks and threads. A panic while it is
-/// held frees the lock like any other drop: there is no poisoning.
+/// A guard is `'static` and keeps its backend alive. So it may outlive its manager, and it may
+/// move between tasks and threads. A panic while it is held frees the lock like any other
+/// drop: there is no poisoning.
 ///
-/// (In browsers, where wasm has threads: a guard of Web Locks that is dropped on another
-/// thread than its own frees the lock when its own thread next uses such a lock. See
+/// (In browsers wasm may have threads. If a guard of Web Locks is dropped on another thread
+/// than its own, the lock is free when its own thread next uses such a lock. See
 /// `web_locks::WebLockManager`.)
 ///
-/// Every method has a default body, so that a third party's guard may be as
-/// plain as `impl LockGuard for MyGuard {}`. (A guard that overrides
-/// [`lost`](Self::lost) or [`release`](Self::release) needs `#[async_trait]`,
-/// and `#[async_trait(?Send)]` on browser wasm.)
+/// Every method has a default body, so a third party's guard may be as plain as
+/// `impl LockGuard for MyGuard {}`. (A guard that overrides [`lost`](Self::lost) or
+/// [`release`](Self::release) needs `#[async_trait]`, and on browser wasm
+/// `#[async_trait(?Send)]`.)
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
 #[cfg_attr(not(all(target_family = "wasm", target_os = "unknown")), async_trait)]
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
 pub trait LockGuard: Send + Sync + Debug {
-    /// The key that is locked; empty where a third party's guard does not say.
+    /// The key that is locked. It is empty if a third party's guard does not tell it.
     fn key(&self) -> &str {
         ""
     }
 
-    /// How it is locked.
+    /// The mode in which it is locked.
     fn mode(&self) -> LockMode {
         LockMode::Exclusive
     }
 
-    /// Whether the backend took the lock away while this guard was held: a
-    /// steal, a page that went into the back/forward cache, a `LOCK` file that
-    /// was replaced. Once true, it stays true.
+    /// Whether the lock was taken away while this guard was held: by a steal, because the page
+    /// went into the back/forward cache, or because the `LOCK` file was replaced. Once this is
+    /// true, it stays true.
     fn is_lost(&self) -> bool {
         false
     }
 
-    /// `Ok` while the lock is held, and an error that says what happened once it
-    /// was [lost](Self::is_lost). For `guard.ensure_held()?` right before a step
-    /// that cannot be undone.
+    /// Returns `Ok` while the lock is held. Once it was [lost](Self::is_lost), the error says
+    /// what happened. Call `guard.ensure_held()?` right before a step that cannot be undone.
     ///
     /// # Errors
     ///
@@ -53,26 +52,23 @@ pub trait LockGuard: Send + Sync + Debug {
         if !self.is_lost() {
             return Ok(());
         }
-        Err(LockError::Lost {
-            key: Some(self.key().to_owned()),
-            reason: String::from("the backend took it away"),
-        })
+        Err(LockError::lost(self.key(), "the backend took it away"))
     }
 
-    /// Returns once the lock was [lost](Self::is_lost), and never otherwise:
-    /// for a `select!` beside the work that the lock protects.
+    /// Returns once the lock was [lost](Self::is_lost), and never otherwise. It is for a
+    /// `select!` beside the work that the lock protects.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped and called again at any time.
+    /// The future may be dropped at any time, and the method called again.
     async fn lost(&self) {
         std::future::pending().await
     }
 
     /// Frees the lock and returns when it *is* free.
     ///
-    /// Dropping the guard frees it as well, but does not wait until the backend
-    /// has done so, which takes a moment in browsers.
+    /// Dropping the guard frees the lock as well, but does not wait until it is free, which
+    /// takes a moment in browsers.
     ///
     /// # Cancel safety
     ///

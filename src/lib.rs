@@ -1,8 +1,8 @@
 //! Named async locks with one API for browser tabs, Node and native processes.
 //!
-//! An application names what it is about to touch (`lightning.send.42`), holds a
-//! lock on that name, and knows that nobody else in the chosen scope holds it. It
-//! picks the backend whose reach matches the reach of its dataset:
+//! An application names what it is about to touch (`lightning.send.42`), holds a lock on that
+//! name, and knows that nobody else in the chosen scope holds it. It picks the backend that
+//! reaches as far as its dataset is shared:
 //!
 //! | backend | where it runs | what it excludes |
 //! | --- | --- | --- |
@@ -11,8 +11,7 @@
 //! | `pid_fcntl::FcntlPidLockManager` | Linux, macOS, iOS, Android | the same with `fcntl` locks, also over POSIX-compliant NFS |
 //! | `web_locks::WebLockManager` | wasm: browsers, Node 24.5+ | all same-origin tabs and workers of one browser profile (`navigator.locks`); in Node, the threads of one process |
 //!
-//! The README has the platforms cell by cell, with what was run there and what was
-//! only compiled.
+//! The README says for each platform what was run there and what was only compiled.
 //!
 //! # How to pick
 //!
@@ -20,37 +19,47 @@
 //! - One process per datadir (a CLI, a daemon, a desktop wallet): a pid-lock; `fcntl`
 //!   where the datadir may be on network storage.
 //! - A browser: Web Locks, the only thing there that reaches other tabs.
-//! - No wish to think: [`platform_default()`], or [`platform_default_with`] where not
-//!   every platform has a datadir.
+//! - No wish to think: [`platform_default()`], or [`platform_default_with`] if not every
+//!   platform has a datadir.
 //!
-//! What callers must still guarantee: one backend per dataset for ever, and the
-//! same namespace or directory in every instance. Two managers of different kinds
-//! do not exclude each other, except that the two pid-locks refuse one another.
-//! [`LockManager::scope`] says what is excluded.
+//! What callers must still guarantee: one backend per dataset for ever, and the same namespace
+//! or directory in every instance. Two managers of different kinds do not exclude each other,
+//! except that the two pid-locks refuse each other. [`LockManager::scope`] says what is
+//! excluded.
 //!
 //! # What every backend promises
 //!
-//! See [`LockManager`]; in short: exclusion, first come first served, no polling for a
-//! lock, a timeout on every wait, cancel safety, and no lock that outlives its holder.
+//! [`LockManager`] has the promises in full. In short: exclusion, first come first served, no
+//! polling for a lock, a timeout on every wait, cancel safety, and no lock that outlives its
+//! holder.
 //!
 //! # What is logged
 //!
-//! To the [`log`](https://docs.rs/log) facade, with the target `crosslock`: as a warning,
-//! once for each manager, that its datadir was lost, and on the web, that a page lost its
-//! locks to the back/forward cache; for debugging, every key that was refused and every
-//! other failure that [`LockManager::try_lock`] could only answer with `None`.
+//! Messages go to the [`log`](https://docs.rs/log) facade, with the target `crosslock`. A
+//! warning says, once for each manager, that its datadir was lost, and on the web that a page
+//! lost its locks to the back/forward cache. Debug messages tell of every key that was refused,
+//! and of every other failure that [`LockManager::try_lock`] could only answer with `None`.
+//!
+//! # Features
+//!
+//! - `serde` (off by default): `Serialize` and `Deserialize` for [`LockSnapshot`],
+//!   [`LockInfo`], [`LockMode`], [`LockScope`] and [`Contention`]. Modes and scopes are
+//!   written as the npm package writes them (`"exclusive"`, `"origin"`), times in
+//!   milliseconds. `examples/snapshot.rs` in the repository hands a snapshot to JavaScript.
 //!
 //! # Where to read on
 //!
 //! [`LockManager`] and [`LockGuard`] are the contract, [`LockKey`] the rules for
-//! names, [`LockError`] what can go wrong. To come here from other locks:
-//! `docs/migrating.md` in the repository.
+//! names, [`LockError`] what can go wrong. In the repository, `docs/migrating.md` is for
+//! those who come from other locks, and `docs/parity.md` has the names of the npm package
+//! beside those of this crate.
 //!
-//! In the sources, `src/core` has the rules that are common to all who use them: plain state
-//! machines, numbers in and effects out. `src/web_locks` is their edge for Rust, `js` the one
-//! for JavaScript (`js/crate` compiles the same rules into the npm package's WebAssembly, and
-//! `js/src` makes promises of what they say). Keyed locks of one process stand on a lock
-//! table, another plain state machine, in `src/table.rs`.
+//! In the sources, `src/core` has the rules that Rust and JavaScript share. They are plain state
+//! machines: numbers go in, effects come out. `src/web_locks` connects them with Rust
+//! applications, and `js` with JavaScript: `js/crate` compiles the same rules into the
+//! WebAssembly of the npm package, and `js/src` turns their effects into promises. The keyed
+//! locks of one process are built on a lock table, another plain state machine, in
+//! `src/table.rs`.
 
 extern crate alloc;
 
@@ -69,6 +78,8 @@ pub mod pid_fcntl;
 pub mod pid_flock;
 mod platform;
 mod scope;
+#[cfg(feature = "serde")]
+mod serialize;
 mod snapshot;
 mod sync;
 mod table;

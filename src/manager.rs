@@ -1,5 +1,7 @@
 //! [`LockManager`]: the contract that every backend keeps.
 
+mod pointers;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -24,14 +26,14 @@ use crate::time::{self, Deadline};
 /// assert_eq!(read, AcquireOptions::shared(Duration::from_secs(10)));
 /// ```
 ///
-/// More may be added to it in any release, each with a default that changes nothing:
-/// so it is made by [`new`](Self::new), not by a literal.
+/// More options may be added in any release, each with a default that changes nothing. So
+/// options are made by [`new`](Self::new) or [`shared`](Self::shared), and not by a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AcquireOptions {
     /// Exclusive or shared.
     pub mode: LockMode,
-    /// How long to wait: `Duration::ZERO` tries once, `Duration::MAX` waits for ever.
+    /// How long to wait. `Duration::ZERO` tries once, `Duration::MAX` waits for ever.
     pub timeout: Duration,
 }
 
@@ -52,14 +54,14 @@ impl AcquireOptions {
         }
     }
 
-    /// The same, in this mode.
+    /// These options with another mode.
     #[must_use]
     pub fn with_mode(mut self, mode: LockMode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// The same, for at most `timeout`.
+    /// These options with another timeout.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -71,37 +73,45 @@ impl AcquireOptions {
 ///
 /// The backends of this crate promise, and `tests/conformance` shows for each of them:
 ///
-/// - **Exclusion.** At most one exclusive holder of a key in the backend's
-///   scope, or any number of shared ones.
-/// - **Fairness.** First come, first served, as the [Web Locks specification]
-///   has it: a request is granted when no earlier request for its key, held or
-///   pending, conflicts with it. Writers do not starve.
-/// - **No polling for a lock.** The release itself wakes the next waiter. (Node needs to
-///   be asked something now and then to do so, and the default body of
-///   [`lock`](Self::lock), for a backend that has no queue, tries again and again.)
-/// - **Cancel safety.** Dropping a pending future leaves the queue as if it had
-///   never been polled; a grant that races with the drop goes to the next waiter.
+/// - **Exclusion.** A key has at most one exclusive holder in the backend's scope, or any
+///   number of shared ones.
+/// - **Fairness.** First come, first served, by the rule of the [Web Locks specification]:
+///   a request is granted when no earlier request for its key, held or pending, conflicts
+///   with it. Writers do not starve.
+/// - **No polling for a lock.** The release itself wakes the next waiter. (There are two
+///   exceptions. In Node, a thread that waits makes a request about once a second, because
+///   Node may forget to wake it. The default body of [`lock`](Self::lock) polls; it is for
+///   backends that have no queue.)
+/// - **Cancel safety.** If a pending future is dropped, the queue is as if it had never been
+///   polled. A grant that races with the drop goes to the next waiter.
 /// - **Nothing left behind.** A key costs nothing once nobody holds it or waits for it, but
-///   for a bounded number of idle entries, which make its next use fast: at most 2,048 in each
-///   of the managers in memory or on a datadir, 16 in wasm. An entry takes 104 bytes, and the
+///   for a bounded number of idle entries, which make its next use fast. A manager in memory
+///   or on a datadir has at most 2,048 of them, 16 in wasm. An entry takes 104 bytes, and the
 ///   text of its key if that is longer than 31 bytes. [`query`](Self::query) does not show them.
 ///
-/// Locks are **not re-entrant**: a task that asks for a key which it already
-/// holds waits like anyone else, until its timeout.
+/// Locks are **not re-entrant**: a task that asks for a key which it already holds waits
+/// until its timeout, like any other task.
 ///
 /// # Stability
 ///
-/// Crates that have this trait in their own API break when it does. So within a major
-/// version it only grows: a new method comes with a default body, which is correct for
-/// a backend that knows nothing of it. The same holds for [`LockGuard`]. Errors, options
+/// A crate that has this trait in its own API breaks when the trait does. So within a major
+/// version the trait only grows: a new method has a default body that is correct for a
+/// backend which knows nothing of it. The same holds for [`LockGuard`]. Errors, options
 /// and snapshots are `#[non_exhaustive]`.
+///
+/// # Pointers
+///
+/// `Arc<M>`, `Box<M>` and `&M` are lock managers as well, also of a `dyn LockManager`. So a
+/// function or a struct that is generic over `M: LockManager` takes any of them.
 ///
 /// # Writing a backend
 ///
-/// [`try_lock`](Self::try_lock) is the only required method. What is built on it
-/// is correct, but knows only exclusive locks and polls; a backend that can do
-/// better overrides the rest. The trait is an `async_trait`, `?Send` on browser
-/// wasm (`all(target_family = "wasm", target_os = "unknown")`):
+/// [`try_lock`](Self::try_lock) is the only required method. The default bodies of the
+/// others are built on it. They are correct, but they poll and know only exclusive locks; a
+/// backend that can do better overrides them. It makes its errors by the functions of
+/// [`LockError`], of which [`LockError::backend`] takes the error of whatever the backend is
+/// built on. The trait is an `async_trait`, `?Send` on browser wasm
+/// (`all(target_family = "wasm", target_os = "unknown")`):
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -129,11 +139,11 @@ pub trait LockManager: Send + Sync + Debug {
     /// Takes the exclusive lock on `key` if it is free, without waiting for its
     /// holder.
     ///
-    /// `None` when somebody holds it or is queued for it, and also on an invalid
-    /// key or a broken backend, because the signature cannot say more. So `None` alone
-    /// is no reason to tell a user that the work is "already in progress": a manager
-    /// that has lost its datadir answers `None` for ever.
-    /// [`try_acquire`](Self::try_acquire) tells which it is:
+    /// The answer is `None` when somebody holds the lock or is queued for it. It is `None` also
+    /// for an invalid key or a broken backend, because the signature cannot say more. So do not
+    /// tell a user on `None` alone that the work is "already in progress": a manager that has
+    /// lost its datadir answers `None` for ever. [`try_acquire`](Self::try_acquire) tells the
+    /// cases apart:
     ///
     /// ```
     /// use crosslock::{LockError, LockManager, LockMode};
@@ -154,8 +164,8 @@ pub trait LockManager: Send + Sync + Debug {
     /// ```
     ///
     /// The managers of this crate also write such reasons to the [`log`] facade, with
-    /// the target `crosslock`: a loss as a warning, once for each manager; a refused
-    /// key, and any other failure that became a `None` here, for debugging.
+    /// the target `crosslock`. A loss is a warning, once for each manager. A refused key, or
+    /// any other failure that became a `None` here, is a debug message.
     ///
     /// [`log`]: https://docs.rs/log
     async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>>;
@@ -164,20 +174,19 @@ pub trait LockManager: Send + Sync + Debug {
     ///
     /// `Duration::ZERO` tries once; `Duration::MAX` waits for ever.
     ///
-    /// The default body polls [`try_lock`](Self::try_lock), with growing pauses of
-    /// up to 50 ms, and so has no queue; every backend of this crate has one.
+    /// The default body polls [`try_lock`](Self::try_lock), with growing pauses of up to
+    /// 50 ms. So it has no queue. Every backend of this crate has one.
     ///
     /// # Errors
     ///
     /// [`LockError::InvalidKey`] at once, [`LockError::TimedOut`] after `timeout`,
     /// and what the backend adds, such as [`LockError::Unavailable`].
     ///
-    /// Natively, whoever has to wait with a timeout needs the timer of a tokio runtime:
-    /// [`LockError::Unavailable`] if it is called outside of one, or in one that was built
-    /// without `enable_time` or `enable_all`. (Tokio can only be asked by a panic, which is
-    /// caught; the panic hook prints it all the same, and a program that aborts on panics
-    /// ends.) A lock that is free needs no timer, nor do `Duration::ZERO` and
-    /// `Duration::MAX`.
+    /// Natively, a wait with a timeout needs the timer of a tokio runtime. Outside of a
+    /// runtime, or in one that was built without `enable_time` or `enable_all`, the error is
+    /// [`LockError::Unavailable`]. (Tokio tells of a missing timer only by a panic. It is
+    /// caught, but the panic hook prints it, and a program that aborts on panics ends.) A lock
+    /// that is free needs no timer. Neither does `Duration::ZERO` or `Duration::MAX`.
     ///
     /// # Cancel safety
     ///
@@ -208,14 +217,13 @@ pub trait LockManager: Send + Sync + Debug {
     /// `Ok(None)` means that the lock is held, or that an earlier request which
     /// conflicts with this one is queued for it.
     ///
-    /// The default body knows what `try_lock` can say: *free* or not.
+    /// The default body calls `try_lock`, and so reports its failures as `Ok(None)`.
     ///
     /// # Errors
     ///
-    /// Everything that is not an answer: [`LockError::InvalidKey`],
-    /// [`LockError::Unavailable`], [`LockError::Io`], [`LockError::Lost`];
-    /// [`LockError::Unsupported`] for shared mode where a third party's backend
-    /// has none.
+    /// [`LockError::InvalidKey`], [`LockError::Unavailable`], [`LockError::Io`],
+    /// [`LockError::Lost`]. From a third party's backend also [`LockError::Backend`], and
+    /// [`LockError::Unsupported`] if it has no shared mode.
     async fn try_acquire(
         &self,
         key: &str,
@@ -231,8 +239,8 @@ pub trait LockManager: Send + Sync + Debug {
     ///
     /// # Errors
     ///
-    /// As [`lock`](Self::lock); [`LockError::Unsupported`] for shared mode where a
-    /// third party's backend has none.
+    /// As [`lock`](Self::lock). From a third party's backend also
+    /// [`LockError::Unsupported`] if it has no shared mode.
     async fn acquire(
         &self,
         key: &str,
@@ -242,27 +250,25 @@ pub trait LockManager: Send + Sync + Debug {
         self.lock(key, options.timeout).await
     }
 
-    /// Takes the exclusive locks on all `keys`, or none of them, within `timeout`
-    /// over all.
+    /// Takes the exclusive locks on all `keys`, or on none of them. `timeout` is for all of
+    /// them together.
     ///
-    /// The locks are taken in one global order (that of the keys' bytes), so two
-    /// callers that name the same keys in different orders cannot deadlock. A key
-    /// that is named twice is locked once. The guards come in that order too, each
-    /// with its [`key`](LockGuard::key).
+    /// The locks are taken in one global order, that of the keys' bytes. So two callers that
+    /// name the same keys in different orders cannot deadlock. A key that is named twice is
+    /// locked once. The guards are in the global order, too, and each has its
+    /// [`key`](LockGuard::key).
     ///
-    /// While it waits for one key, it holds those before it in the order. The
-    /// order protects from deadlock only if the caller holds no other lock
-    /// meanwhile.
+    /// A call that waits for one key holds the keys before it in the order. The order protects
+    /// from deadlock only if the caller holds no other lock meanwhile.
     ///
     /// # Errors
     ///
-    /// As [`lock`](Self::lock). All keys are checked before the first is locked; a
-    /// timeout names the key that could not be had. What was locked by then is free
-    /// again.
+    /// As [`lock`](Self::lock). All keys are checked before the first is locked. A timeout
+    /// names the key that was not acquired. The locks that were acquired before are free again.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future frees what it had locked and leaves nothing behind.
+    /// Dropping the future frees the locks that it had acquired and leaves nothing behind.
     async fn lock_many(
         &self,
         keys: &[&str],
@@ -289,26 +295,26 @@ pub trait LockManager: Send + Sync + Debug {
     /// Takes the exclusive lock on `key` away from whoever holds it, ahead of
     /// everyone who waits. The victims' guards become [lost](LockGuard::is_lost).
     ///
-    /// Only for a person who decides that the holder is dead. The victim may be in
-    /// the middle of what the lock protects, and goes on until it looks at its guard.
+    /// This is for a person who decides that the holder is dead. The victim may be in the
+    /// middle of what the lock protects, and it goes on until it checks its guard.
     ///
     /// # Errors
     ///
-    /// As [`try_acquire`](Self::try_acquire). [`LockError::Unsupported`] where the
-    /// backend cannot steal, which is the default.
+    /// As [`try_acquire`](Self::try_acquire). [`LockError::Unsupported`] if the backend
+    /// cannot steal, as the default body cannot.
     async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
         LockKey::new(key)?;
-        Err(LockError::Unsupported { operation: "steal" })
+        Err(LockError::unsupported("steal"))
     }
 
     /// Who holds what, and who waits, at this moment.
     ///
     /// # Errors
     ///
-    /// [`LockError::Unsupported`] where the backend cannot tell, which is the
-    /// default; [`LockError::Unavailable`] where it does not work at all.
+    /// [`LockError::Unsupported`] if the backend cannot tell, as the default body cannot.
+    /// [`LockError::Unavailable`] if it does not work at all.
     async fn query(&self) -> Result<LockSnapshot, LockError> {
-        Err(LockError::Unsupported { operation: "query" })
+        Err(LockError::unsupported("query"))
     }
 
     /// Whom this manager's locks exclude.
@@ -317,11 +323,11 @@ pub trait LockManager: Send + Sync + Debug {
     }
 }
 
-/// What [`try_lock`](LockManager::try_lock) makes of the typed answer: it cannot tell of a
-/// failure, so that is written down.
+/// Turns the answer of `try_acquire` into that of [`try_lock`](LockManager::try_lock), which
+/// cannot report a failure. So a failure is logged.
 pub(crate) fn only_if_granted<G>(key: &str, answer: Result<Option<G>, LockError>) -> Option<G> {
     answer.unwrap_or_else(|error| {
-        // Keys that were refused are in the log already.
+        // A refused key was logged when it was refused.
         if !matches!(error, LockError::InvalidKey(_)) {
             log::debug!(target: "crosslock", "lock \"{key}\" was not granted: {error}");
         }
@@ -332,9 +338,7 @@ pub(crate) fn only_if_granted<G>(key: &str, answer: Result<Option<G>, LockError>
 fn exclusive_only(mode: LockMode) -> Result<(), LockError> {
     match mode {
         LockMode::Exclusive => Ok(()),
-        LockMode::Shared => Err(LockError::Unsupported {
-            operation: "shared mode",
-        }),
+        LockMode::Shared => Err(LockError::unsupported("shared mode")),
     }
 }
 
@@ -343,8 +347,8 @@ fn in_global_order<'a>(keys: &[&'a str]) -> Result<Vec<&'a str>, LockError> {
     let mut ordered = Vec::with_capacity(keys.len());
     for &key in keys {
         LockKey::new(key)?;
-        // By insertion: a handful of keys needs no sorting algorithm, and the library's
-        // is a tenth of all that a browser would load of us.
+        // By insertion: that is enough for a handful of keys. The sort of the standard library
+        // would be a tenth of all that a browser loads of us.
         if let Err(place) = ordered.binary_search(&key) {
             ordered.insert(place, key);
         }
@@ -352,8 +356,8 @@ fn in_global_order<'a>(keys: &[&'a str]) -> Result<Vec<&'a str>, LockError> {
     Ok(ordered)
 }
 
-/// A step of `lock_many` was given what was left of the time; its caller asked
-/// for the whole.
+/// Puts the whole timeout of `lock_many` into the error of one of its steps, which was given
+/// only what was left of it.
 fn with_timeout(error: LockError, whole: Duration) -> LockError {
     match error {
         LockError::TimedOut {

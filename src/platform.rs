@@ -1,5 +1,4 @@
-//! [`platform_default`](platform_default()): the backend for those who do not want to
-//! think about it.
+//! [`platform_default`](platform_default()): the backend that fits the platform.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 #[path = "platform/browser.rs"]
@@ -21,17 +20,16 @@ use std::path::PathBuf;
 use crate::error::PidLockError;
 use crate::manager::LockManager;
 
-/// What [`platform_default`](platform_default()) and [`platform_default_with`] fail with,
-/// on every platform the same type.
+/// The error of [`platform_default`](platform_default()) and [`platform_default_with`], the
+/// same type on every platform.
 ///
-/// It is [`PidLockError`] by another name, so that
-/// `downcast_ref::<PidLockError>()` on what `?` made of it finds
-/// [`AlreadyHeld`](PidLockError::AlreadyHeld), and so that the same code compiles for
-/// the web, where only [`Unusable`](PidLockError::Unusable) occurs.
+/// It is another name of [`PidLockError`]. So `downcast_ref::<PidLockError>()` finds
+/// [`AlreadyHeld`](PidLockError::AlreadyHeld) behind an error that `?` has converted, and the
+/// same code compiles for the web, where only [`Unusable`](PidLockError::Unusable) occurs.
 pub type PlatformError = PidLockError;
 
-/// What [`platform_default_with`] builds a manager from: each platform takes what means
-/// something there.
+/// The options of [`platform_default_with`]. Each platform uses those that have a meaning
+/// there, and ignores the others.
 ///
 /// ```
 /// use crosslock::PlatformOptions;
@@ -43,24 +41,23 @@ pub type PlatformError = PidLockError;
 /// assert_eq!(options.namespace.as_deref(), Some("01abcdef"));
 /// ```
 ///
-/// More may be added to it in any release, each with a default that changes nothing.
+/// More options may be added in any release, each with a default that changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlatformOptions {
-    /// Natively, the directory to lock; `None` for locks in memory, which exclude the
-    /// tasks and threads of this process alone. On the web it is ignored.
+    /// Natively, the directory to lock. `None` stands for locks in memory, which exclude only
+    /// the tasks and threads of this process. On the web it is ignored.
     pub datadir: Option<PathBuf>,
-    /// On the web, what keeps the locks of one wallet apart from those of another on
-    /// the same origin: see `WebLockManager::with_namespace`. Natively it is ignored:
-    /// there, datadirs are apart, and memory is one keyspace for the whole process.
+    /// On the web, the namespace. It keeps the locks of one wallet apart from those of another
+    /// on the same origin: see `WebLockManager::with_namespace`. Natively it is ignored: each
+    /// datadir has locks of its own, and memory is one keyspace for the whole process.
     pub namespace: Option<String>,
-    /// On the web, the start of all lock names, in the place of a namespace; where both
-    /// are given, this one counts. See `WebLockManager::with_prefix`. Natively it is
-    /// ignored.
+    /// On the web, the start of all lock names, in the place of a namespace. If both are given,
+    /// this one counts. See `WebLockManager::with_prefix`. Natively it is ignored.
     pub prefix: Option<String>,
-    /// Natively, what the requests carry in [`query`](LockManager::query) and in the
-    /// errors of those who time out behind them. On the web it is ignored: there the
-    /// browser names its clients itself.
+    /// Natively, the name of this manager in [`query`](LockManager::query), and in the errors
+    /// of those who time out behind it. On the web it is ignored, as the browser gives each
+    /// client an id.
     pub label: Option<String>,
 }
 
@@ -70,28 +67,28 @@ impl PlatformOptions {
         Self::default()
     }
 
-    /// The same, on this datadir.
+    /// These options with a datadir.
     #[must_use]
     pub fn with_datadir(mut self, datadir: impl Into<PathBuf>) -> Self {
         self.datadir = Some(datadir.into());
         self
     }
 
-    /// The same, in this namespace.
+    /// These options with a namespace.
     #[must_use]
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
-    /// The same, with lock names that begin like this.
+    /// These options with a prefix, with which the lock names begin.
     #[must_use]
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = Some(prefix.into());
         self
     }
 
-    /// The same, with this label.
+    /// These options with a label.
     #[must_use]
     pub fn with_label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
@@ -99,31 +96,30 @@ impl PlatformOptions {
     }
 }
 
-/// The lock manager that fits the platform: Web Locks in browsers and Node, where
-/// `datadir` is ignored; a pid-lock on `datadir` natively, `fcntl` on Unix and
-/// `flock`'s equivalent on Windows.
+/// The lock manager that fits the platform. In browsers and Node it is Web Locks, and `datadir`
+/// is ignored. Natively it is a pid-lock on `datadir`, by `fcntl` on Unix and by `LockFileEx` on
+/// Windows.
 ///
-/// **In browsers all datadirs are one.** Two wallets of one origin that call this with two
-/// datadirs lock each other's keys there, as they would not natively. Give each of them a
-/// namespace instead, with `web_locks::WebLockManager::with_namespace`.
+/// **In browsers all datadirs are one.** If two wallets of one origin call this with two
+/// datadirs, they exclude each other there, although they would not natively. Give each of
+/// them a namespace instead, by [`platform_default_with`].
 ///
-/// It never falls back to a backend that excludes less than that.
-/// [`scope`](LockManager::scope) says what was picked.
+/// It never falls back to a backend that excludes less. [`scope`](LockManager::scope) says
+/// what was picked.
 ///
 /// # Errors
 ///
-/// [`AlreadyHeld`](PidLockError::AlreadyHeld) and
-/// [`SetupFailed`](PidLockError::SetupFailed) natively;
-/// [`Unusable`](PidLockError::Unusable) on the web, and on platforms without a lock for
-/// datadirs.
+/// Natively [`AlreadyHeld`](PidLockError::AlreadyHeld) and
+/// [`SetupFailed`](PidLockError::SetupFailed). On the web, and on platforms without a lock for
+/// datadirs, [`Unusable`](PidLockError::Unusable).
 pub fn platform_default(
     datadir: impl Into<PathBuf>,
 ) -> Result<Box<dyn LockManager>, PlatformError> {
     platform_default_with(PlatformOptions::new().with_datadir(datadir))
 }
 
-/// As [`platform_default`](platform_default()), for callers that have no datadir
-/// everywhere, or more to say than that:
+/// [`platform_default`](platform_default()) with more options, and for callers that do not have
+/// a datadir on every platform:
 ///
 /// | | with a datadir | without |
 /// | --- | --- | --- |
@@ -140,8 +136,8 @@ pub fn platform_default(
 ///
 /// # Errors
 ///
-/// As [`platform_default`](platform_default()), on the web also for a namespace that
-/// breaks the rules.
+/// As [`platform_default`](platform_default()). On the web also
+/// [`Unusable`](PidLockError::Unusable) for a namespace that breaks the rules.
 pub fn platform_default_with(
     options: PlatformOptions,
 ) -> Result<Box<dyn LockManager>, PlatformError> {

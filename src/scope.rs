@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// What a lock manager's locks reach, so that an application can assert that
-/// it picked a backend as wide as its dataset:
+/// Whom the locks of a manager exclude. An application can assert that it has picked a backend
+/// with the reach of its dataset:
 ///
 /// ```
 /// use crosslock::{LockManager, LockScope, memory::MemoryLockManager};
@@ -13,22 +13,24 @@ use std::fmt;
 /// println!("excludes {}", locks.scope());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum LockScope {
     /// The backend does not say.
     Unspecified,
     /// The tasks and threads of one process, and nobody else.
     Process,
-    /// The tasks and threads of one process by key; any other process or
-    /// instance that opens the same datadir is refused as a whole.
+    /// The tasks and threads of one process, key by key. Any other process or instance that
+    /// opens the same datadir is refused as a whole.
     Datadir,
-    /// All tabs and workers of one origin in one browser profile. Not other
+    /// All tabs and workers of one origin in one browser profile. They do not exclude other
     /// browsers, profiles or private windows.
     Origin,
 }
 
 impl LockScope {
-    /// The reach in words, to go after "excludes".
+    /// The reach in words that go on after "excludes".
     pub fn reach(self) -> &'static str {
         match self {
             Self::Unspecified => "nobody that this backend would name",

@@ -64,12 +64,11 @@ fn the_refusal_is_the_sentence_that_programs_match() {
 fn every_cause_is_printed_once() {
     let system = || io::Error::from_raw_os_error(13);
     let said = system().to_string();
-    let io = || LockError::Io {
-        context: "cannot look".into(),
-        source: system(),
-    };
+    let io = || LockError::io("cannot look", system());
     assert_once(io, &["cannot look", &said]);
     assert_once(|| PidLockError::from(io()), &["cannot look", &said]);
+    let backend = || LockError::backend("cannot ask the server", system());
+    assert_once(backend, &["cannot ask the server", &said]);
     let setup = || PidLockError::SetupFailed {
         datadir: "/data".into(),
         source: system(),

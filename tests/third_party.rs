@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crosslock::memory::MemoryLockManager;
 use crosslock::{
-    AcquireOptions, LockError, LockGuard, LockManager, LockMode, LockScope, PidLockError,
+    AcquireOptions, Contention, LockError, LockGuard, LockManager, LockMode, LockScope,
+    PidLockError,
 };
 
 #[derive(Debug, Default)]
@@ -86,6 +87,95 @@ async fn the_defaults_say_what_they_cannot_do() {
     let keys = ["third.b", "third.a"];
     let many = locks.lock_many(&keys, Duration::ZERO).await.unwrap();
     assert_eq!(many.len(), 2);
+}
+
+/// A backend on a database of its own. It fails in its own ways, and says so in ours.
+#[derive(Debug)]
+struct OnDatabase;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was closed")]
+struct ConnectionClosed;
+
+#[async_trait]
+impl LockManager for OnDatabase {
+    async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
+        self.try_acquire(key, LockMode::Exclusive).await.ok()?
+    }
+
+    async fn lock(&self, key: &str, timeout: Duration) -> Result<Box<dyn LockGuard>, LockError> {
+        let mut contention = Contention::default();
+        contention.holder = Some("the other server".into());
+        Err(LockError::timed_out(key, timeout, Some(contention)))
+    }
+
+    async fn try_acquire(
+        &self,
+        key: &str,
+        _mode: LockMode,
+    ) -> Result<Option<Box<dyn LockGuard>>, LockError> {
+        let context = format!("cannot ask for lock \"{key}\"");
+        Err(LockError::backend(context, ConnectionClosed))
+    }
+}
+
+#[tokio::test]
+async fn a_backend_fails_with_an_error_of_its_own() {
+    let locks = OnDatabase;
+    let error = locks.try_acquire("third.db", LockMode::Exclusive).await;
+    let error = error.expect_err("the database is away");
+    assert!(matches!(error, LockError::Backend { .. }), "{error:?}");
+    assert_eq!(error.to_string(), "cannot ask for lock \"third.db\"");
+
+    // An application finds the cause, and its type, behind what `?` made of it.
+    let error = anyhow::Error::from(error);
+    let printed = format!("{error:#}");
+    assert_eq!(
+        printed,
+        "cannot ask for lock \"third.db\": the connection was closed"
+    );
+    let cause = error.chain().nth(1).expect("its source");
+    assert!(cause.is::<ConnectionClosed>());
+    let error = PidLockError::from(
+        locks
+            .try_acquire("third.db", LockMode::Shared)
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(error.to_string(), "cannot ask for lock \"third.db\"");
+}
+
+#[tokio::test]
+async fn a_backend_makes_the_errors_of_the_contract() {
+    let timed_out = OnDatabase
+        .lock("k", Duration::from_millis(150))
+        .await
+        .unwrap_err();
+    let texts = [
+        (
+            timed_out,
+            "timed out acquiring lock \"k\" after 150ms: held by the other server",
+        ),
+        (
+            LockError::unavailable("no server is configured"),
+            "locks are unavailable: no server is configured",
+        ),
+        (
+            LockError::lost("k", "the session ended"),
+            "lock \"k\" lost: the session ended",
+        ),
+        (
+            LockError::manager_lost("the server is gone"),
+            "lock manager lost: the server is gone",
+        ),
+        (
+            LockError::unsupported("steal"),
+            "this lock manager does not support steal",
+        ),
+    ];
+    for (error, text) in texts {
+        assert_eq!(error.to_string(), text);
+    }
 }
 
 /// As applications ask today whether another instance is running.

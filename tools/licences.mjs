@@ -7,7 +7,7 @@ const allowed = ['MIT', 'Apache-2.0', 'Apache-2.0 WITH LLVM-exception', 'Zlib', 
 
 /** Fails if a dependency cannot be had under an allowed licence. */
 export function checkLicences() {
-  const metadata = output('cargo', 'metadata', '--format-version', '1', '--locked');
+  const metadata = output('cargo', 'metadata', '--format-version', '1', '--locked', '--all-features');
   if (metadata === undefined) throw new Problem('`cargo metadata --locked` fails; is Cargo.lock up to date?');
   const found = dependencies(JSON.parse(metadata));
   const refused = found.filter(({ license }) => !isAllowed(license));

@@ -54,6 +54,7 @@ const suites = {
     const strict = ['--', '-D', 'warnings'];
     await run('cargo', ['clippy', '--all-targets', ...strict]);
     await run('cargo', ['clippy', '--all-targets', '--target', browser, ...strict]);
+    for (const target of [[], ['--target', browser]]) await run('cargo', ['clippy', '--all-targets', '--all-features', ...target, ...strict]);
     // The crates that are no part of the published one.
     await run('cargo', ['clippy', '--package', 'size-crate', '--features', 'size-crate/locks', '--target', browser, ...strict]);
     // By itself: it has no standard library, and what it shares with the others would have one for their sake.
@@ -72,7 +73,7 @@ const suites = {
 
   async doc() {
     await rust();
-    await run('cargo', ['doc', '--no-deps'], { env: { RUSTDOCFLAGS: '-D warnings' } });
+    await run('cargo', ['doc', '--no-deps', '--all-features'], { env: { RUSTDOCFLAGS: '-D warnings' } });
   },
 
   /** The public API, compared with what docs/api/ has of it. */
@@ -98,6 +99,7 @@ const suites = {
   async rust() {
     await rust();
     await run('cargo', ['test']);
+    await run('cargo', ['test', '--features', 'serde', '--test', 'serde']);
     // It fails if the locks do not hold.
     await run('cargo', ['run', '--quiet', '--example', 'race']);
     // Locks are the file system's: once more in memory, where the build is most likely on a disk.
@@ -211,7 +213,7 @@ async function wasmTests(name, capabilities, browser, wrap = (...command) => com
     WASM_BINDGEN_TEST_DRIVER_TIMEOUT: '60',
   };
   // Without the examples in the documentation: they show native programs, and the suite `rust` runs them.
-  const options = ['--headless', ...browser, '--mode', 'no-install', '--lib', '--test', '*'];
+  const options = ['--headless', ...browser, '--mode', 'no-install', '--lib', '--test', '*', '--all-features'];
   const [program, ...args] = wrap('wasm-pack', 'test', ...options);
   await run(program, args, { env });
 }

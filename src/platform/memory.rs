@@ -1,4 +1,4 @@
-//! Where nobody named a datadir: memory.
+//! Memory, for callers that give no datadir.
 
 use crate::manager::LockManager;
 use crate::memory::MemoryLockManager;

@@ -1,5 +1,5 @@
-//! Other targets, such as WASI: there is memory alone, which excludes no other process.
-//! So a datadir, which may have other users, is refused.
+//! Other targets, such as WASI. They have locks in memory alone, which exclude no other
+//! process. So a datadir is refused, as other processes may use it.
 
 use super::{PlatformError, PlatformOptions, memory};
 use crate::error::LockError;
@@ -9,10 +9,8 @@ pub(super) fn manager(options: PlatformOptions) -> Result<Box<dyn LockManager>, 
     if options.datadir.is_none() {
         return Ok(memory::manager(options.label));
     }
-    Err(PlatformError::Unusable(LockError::Unavailable {
-        reason: String::from(
-            "no backend for this platform reaches beyond one process; \
-             use crosslock::memory::MemoryLockManager if that is enough",
-        ),
-    }))
+    Err(PlatformError::Unusable(LockError::unavailable(
+        "no backend for this platform reaches beyond one process; \
+         use crosslock::memory::MemoryLockManager if that is enough",
+    )))
 }

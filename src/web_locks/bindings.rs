@@ -1,10 +1,9 @@
-//! What is called in the browser, and nothing else. web-sys has the Web Locks
-//! types only under `web_sys_unstable_apis`, a compiler flag that a library must
-//! not force on those who use it.
+//! Declarations of what we call in the browser. web-sys has the Web Locks types only under
+//! `web_sys_unstable_apis`, a compiler flag that a library must not force on its users.
 //!
-//! Any of it may be missing, throw, or return whatever it likes: test suites mock it, and
-//! libraries patch it. So every function here is to `catch` what is thrown, and returns a
-//! value that somebody has to look at.
+//! Anything here may be missing, throw, or return any value: test suites mock these functions,
+//! and libraries patch them. So every function has `catch`, and its caller checks what it
+//! returns.
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
@@ -17,7 +16,7 @@ extern "C" {
     #[wasm_bindgen(js_name = String, catch)]
     fn to_string(value: &JsValue) -> Result<JsValue, JsValue>;
 
-    /// Anything of JavaScript's, which may have the properties below, and the methods.
+    /// Any JavaScript value. It may have the properties and methods below.
     #[derive(Clone)]
     pub(super) type Foreign;
 
@@ -37,7 +36,7 @@ extern "C" {
     #[wasm_bindgen(method, getter, catch, js_name = isSecureContext)]
     pub(super) fn is_secure_context(this: &Foreign) -> Result<JsValue, JsValue>;
 
-    /// There are documents in windows only.
+    /// Only windows have a document.
     #[wasm_bindgen(method, getter, catch)]
     pub(super) fn document(this: &Foreign) -> Result<Foreign, JsValue>;
 
@@ -57,7 +56,7 @@ extern "C" {
         listener: &JsValue,
     ) -> Result<JsValue, JsValue>;
 
-    /// <https://nodejs.org/api/process.html>; other runtimes imitate it.
+    /// <https://nodejs.org/api/process.html>. Other runtimes imitate it.
     #[wasm_bindgen(method, getter, catch)]
     pub(super) fn process(this: &Foreign) -> Result<Foreign, JsValue>;
 
@@ -116,7 +115,7 @@ extern "C" {
     #[wasm_bindgen(method, getter, catch)]
     pub(super) fn pending(this: &Foreign) -> Result<JsValue, JsValue>;
 
-    /// Of a lock, and of an error.
+    /// The name of a lock, or of an error.
     #[wasm_bindgen(method, getter, catch)]
     pub(super) fn name(this: &Foreign) -> Result<JsValue, JsValue>;
 
@@ -194,7 +193,7 @@ pub(super) fn abort_controller() -> Result<AbortController, JsValue> {
     AbortController::new()
 }
 
-/// A promise, and what resolves it.
+/// A promise, and the function that resolves it.
 pub(super) fn promise() -> Result<(Promise, Function), JsValue> {
     let mut resolve = None;
     let promise = Promise::new(&mut |resolver, _| resolve = Some(resolver))?;
@@ -203,12 +202,12 @@ pub(super) fn promise() -> Result<(Promise, Function), JsValue> {
         .ok_or(JsValue::NULL)
 }
 
-/// Has one of two functions called when what `call` returned is settled. (Both, at once or
-/// twice, if it is no promise of the platform's own.)
+/// Calls one of two functions when the promise that `call` returned is settled. (If it is no
+/// promise of the platform's own, it may call both of them, at once, or twice.)
 ///
 /// # Errors
 ///
-/// What it is, if it is no promise.
+/// If it is no promise: what it is instead.
 pub(super) fn when_settled(
     call: &str,
     returned: &JsValue,
@@ -223,11 +222,12 @@ pub(super) fn when_settled(
     })
 }
 
-/// A promise of the platform's own for what `call` returned, which may be anybody's.
+/// A promise of the platform's own for the promise that `call` returned, which may be that of
+/// a library.
 ///
 /// # Errors
 ///
-/// What it is, if it is no promise.
+/// If it is no promise: what it is instead.
 pub(super) fn promise_of(call: &str, returned: &JsValue) -> Result<Promise, String> {
     let promise = Promise::resolve(check_object(call, returned)?);
     promise.map_err(|thrown| text(&thrown))
@@ -243,13 +243,13 @@ fn check_object<'a>(call: &str, returned: &'a JsValue) -> Result<&'a JsValue, St
     }
 }
 
-/// Anything in words.
+/// Any value as text.
 pub(super) fn text(value: &JsValue) -> String {
     let text = to_string(value).ok().and_then(|text| text.as_string());
     text.unwrap_or_else(|| String::from("something that has no text"))
 }
 
-/// The text of a property, where it has one.
+/// The text of a property, if it is a string.
 pub(super) fn text_in(property: Result<JsValue, JsValue>) -> Option<String> {
     property.ok()?.as_string()
 }

@@ -1,15 +1,16 @@
 //! What the browser calls our locks: a prefix, and the key.
 //!
 //! Two managers share a lock exactly if their names for it are equal. Keys and namespaces
-//! have no `:`, so those of two namespaces are never equal. A prefix that the application
-//! gives cannot begin like a namespace's, and if it is the start of one, no key goes on
-//! like it. Two such prefixes can only meet if one of them is the start of the other.
+//! have no `:`, so the names of two namespaces are never equal. A prefix that the application
+//! gives cannot begin like that of a namespace. If it is the start of one, such as `cross`, no
+//! key can continue it to `crosslock:`. Two prefixes of applications can share a lock only if
+//! one of them is the start of the other.
 
 use crate::key::{self, InvalidKey, KeyRule, LockKey};
 
 const OURS: &str = "crosslock:";
 
-/// The prefix of a namespace, which keeps the rules for keys, or is empty.
+/// The prefix of a namespace. A namespace keeps the rules for keys, or is empty.
 pub(super) fn in_namespace(namespace: &str) -> Result<String, InvalidKey> {
     if !namespace.is_empty() {
         LockKey::new(namespace)?;
@@ -17,7 +18,7 @@ pub(super) fn in_namespace(namespace: &str) -> Result<String, InvalidKey> {
     Ok(format!("{OURS}{namespace}:"))
 }
 
-/// A prefix that an application gives.
+/// Checks a prefix that an application gives.
 pub(super) fn with_prefix(prefix: String) -> Result<String, InvalidKey> {
     // The specification keeps names that begin with `-` for itself.
     match prefix.starts_with(OURS) || prefix.starts_with('-') {

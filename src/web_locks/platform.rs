@@ -1,131 +1,60 @@
-//! Where we run: is there a lock manager, and if not, why not.
+//! The seam between the [driver](super::driver) and a lock manager that grants locks.
+//! [`Platform`] is what the driver asks for, [`PlatformEvents`] what is reported to it.
 
-use wasm_bindgen::JsCast;
-use wasm_bindgen::prelude::*;
+use crate::core::handoff::{GrantId, IfHeld, Settled};
+use crate::guard::LockMode;
 
-use super::bindings::{Foreign, text, text_in};
-use crate::core::handoff::Settled;
-use crate::error::LockError;
-
-pub(super) fn global() -> Foreign {
-    js_sys::global().unchecked_into()
-}
-
-/// `navigator.locks`. Looked up at every use: a page that was loaded into a
-/// place without it must not be told once and for all.
+/// Carries out the [commands](crate::core::handoff::Command) of the rules, one method each.
 ///
-/// # Errors
+/// A method may run foreign code, which may do anything: report an event, or ask for another
+/// lock. The driver can bear that.
+pub(super) trait Platform {
+    /// Requests the lock `name` for `grant`.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be requested. Nothing of the request is left then.
+    fn request(
+        &self,
+        grant: GrantId,
+        name: &str,
+        mode: LockMode,
+        if_held: IfHeld,
+    ) -> Result<(), String>;
+
+    /// Withdraws the request of `grant`, or releases its lock.
+    fn release(&self, grant: GrantId);
+
+    /// Drops what is kept for `grant`, whose lock was taken away.
+    fn forget(&self, grant: GrantId);
+
+    /// Reports to the rules when messages have gone to the lock manager and back this often.
+    fn confirm(&self, grant: GrantId, round_trips: u32);
+
+    /// Reminds the rules a little later.
+    fn remind(&self);
+}
+
+/// What the browser reports, in whatever order, and however often.
 ///
-/// Why there is none.
-pub(super) fn lock_manager() -> Result<Foreign, String> {
-    let navigator = global().navigator().map_err(|thrown| failed(&thrown))?;
-    if !navigator.is_object() {
-        return Err(why_missing());
-    }
-    let locks = navigator.locks().map_err(|thrown| failed(&thrown))?;
-    match locks.is_object() {
-        true => Ok(locks),
-        false => Err(why_missing()),
-    }
-}
+/// Copied into each of the functions that the browser calls.
+pub(super) trait PlatformEvents: Copy + 'static {
+    /// The browser called back for `grant`, with a lock or without one. Returns whether the
+    /// lock is to be held.
+    ///
+    /// What follows is not carried out before [`apply_commands`](Self::apply_commands): the
+    /// lock may be released at once, so first whatever releases it has to be in place.
+    fn called_back(&self, grant: GrantId, has_lock: bool) -> bool;
 
-fn why_missing() -> String {
-    match runtime() {
-        Some(("Node", version)) => {
-            return format!(
-                "this Node ({version}) has no navigator.locks; it came with Node 24.5, \
-                 and jsdom hides it; MemoryLockManager works within one thread"
-            );
-        }
-        Some((name, version)) => {
-            return format!(
-                "{name} ({version}) has no navigator.locks; \
-                 MemoryLockManager works within one thread"
-            );
-        }
-        None => {}
-    }
-    let is_secure = global().is_secure_context();
-    if is_secure.is_ok_and(|is_secure| is_secure.as_bool() == Some(false)) {
-        return String::from(
-            "navigator.locks exists in secure contexts only; \
-             serve the page over https or from localhost",
-        );
-    }
-    String::from(
-        "there is no navigator.locks here; it needs Chrome 69, Firefox 96 or Safari 15.4, \
-         and a document with an origin of its own (not about:blank or data:)",
-    )
-}
+    /// Carries out what follows from [`called_back`](Self::called_back).
+    fn apply_commands(&self);
 
-/// What runs us, if it is no browser, and its version. All of them call themselves Node as
-/// well.
-fn runtime() -> Option<(&'static str, String)> {
-    let navigator = global().navigator();
-    let agent = navigator.and_then(|navigator| navigator.user_agent());
-    if let Some(agent) = text_in(agent).filter(|agent| agent == "Cloudflare-Workers") {
-        return Some(("workerd", agent));
-    }
-    let versions = global().process().ok()?.versions().ok()?;
-    let bun = text_in(versions.bun()).map(|version| ("Bun", version));
-    let deno = || text_in(versions.deno()).map(|version| ("Deno", version));
-    let node = || text_in(versions.node()).map(|version| ("Node", version));
-    bun.or_else(deno).or_else(node)
-}
+    /// The promise of the request for `grant` was settled.
+    fn settled(&self, grant: GrantId, how: Settled<String>);
 
-/// Whether this is Node, which does some things otherwise. Its `navigator.locks` reaches
-/// the threads of one process, a browser's all tabs of an origin.
-pub(super) fn is_node() -> bool {
-    thread_local! {
-        static IS_NODE: bool = runtime().is_some() && !is_page_of_electron();
-    }
-    IS_NODE.with(|is_node| *is_node)
-}
+    /// The page goes into the back/forward cache.
+    fn page_cached(&self);
 
-/// Electron can give its pages and their workers Node's `process`. Their `navigator` is
-/// Chromium's all the same.
-fn is_page_of_electron() -> bool {
-    let kind = global()
-        .process()
-        .and_then(|process| process.process_type());
-    let pages = ["renderer", "worker", "service-worker"];
-    text_in(kind).is_some_and(|kind| pages.contains(&kind.as_str()))
-}
-
-/// How the promise of a request was rejected.
-pub(super) fn rejected(rejection: &JsValue) -> Settled<String> {
-    match describe(rejection).0.as_str() {
-        "AbortError" => Settled::Aborted,
-        _ => Settled::Failed(failed(rejection)),
-    }
-}
-
-/// Why `navigator.locks` threw, or rejected a promise.
-pub(super) fn failed(rejection: &JsValue) -> String {
-    let (name, message) = describe(rejection);
-    match name.as_str() {
-        "SecurityError" => format!(
-            "the browser allows no locks here, as in a sandboxed iframe \
-             without allow-same-origin or with storage blocked ({message})"
-        ),
-        "InvalidStateError" => format!("the document is not active ({message})"),
-        _ => format!("navigator.locks failed with {name}: {message}"),
-    }
-}
-
-pub(super) fn unavailable(reason: String) -> LockError {
-    LockError::Unavailable { reason }
-}
-
-/// Name and message of anything that was thrown.
-fn describe(rejection: &JsValue) -> (String, String) {
-    let a_non_error = || (String::from("a non-error"), text(rejection));
-    if !rejection.is_object() {
-        return a_non_error();
-    }
-    let error: &Foreign = rejection.unchecked_ref();
-    match (text_in(error.name()), text_in(error.message())) {
-        (Some(name), message) => (name, message.unwrap_or_default()),
-        (None, _) => a_non_error(),
-    }
+    /// The page is hidden, or can be seen again.
+    fn page_visibility(&self, is_hidden: bool);
 }

@@ -1,15 +1,20 @@
 //! Which backends the suite runs against. A new backend is one line here; the last
 //! test goes red when one of the crate is missing.
 
-use crosslock::{LockManager, LockScope};
+use crosslock::LockScope;
 
-/// Makes a module with one test a promise. `$scope` is what the manager must say that
-/// it reaches, `$test` the attribute of a test in the runtime at hand, `$manager` an
-/// expression for a fresh manager.
+use crate::suite::{Manager, Optional};
+
+/// Makes a module with one test for each promise. `$scope` is what the manager must say that
+/// it reaches, `$test` the attribute of a test in the runtime at hand, and `$manager` an
+/// expression for a fresh manager. `without $absent` names operations that the backend does not
+/// have.
 macro_rules! conformance {
-    ($module:ident, $scope:ident, #[$test:meta], $manager:expr) => {
+    ($module:ident, $scope:ident $(without $($absent:ident)*)?, #[$test:meta], $manager:expr) => {
         mod $module {
             use super::*;
+
+            const ABSENT: &[Optional] = &[$($(Optional::$absent),*)?];
 
             crate::suite::for_each_promise!(conformance, #[$test], $manager);
 
@@ -23,7 +28,7 @@ macro_rules! conformance {
         $(
             #[$test]
             async fn $promise() {
-                let manager: Box<dyn LockManager> = Box::new($manager);
+                let manager = Manager::new($manager, ABSENT);
                 crate::suite::$promise(manager).await;
                 nothing_went_unhandled().await;
             }
@@ -33,12 +38,16 @@ macro_rules! conformance {
 
 #[cfg(not(target_family = "wasm"))]
 mod native {
+    use std::time::Duration;
+
     use super::*;
+    use async_trait::async_trait;
     use crosslock::memory::MemoryLockManager;
     #[cfg(unix)]
     use crosslock::pid_fcntl::FcntlPidLockManager;
     #[cfg(not(target_os = "ios"))]
     use crosslock::pid_flock::FlockPidLockManager;
+    use crosslock::{AcquireOptions, LockError, LockGuard, LockManager, LockMode};
     use tempfile::TempDir;
 
     thread_local! {
@@ -53,6 +62,48 @@ mod native {
     /// Natively, a panic in a task ends its test anyway.
     async fn nothing_went_unhandled() {}
 
+    /// A backend without what is optional, as one of a third party may be.
+    #[derive(Debug)]
+    struct Plain(MemoryLockManager);
+
+    #[async_trait]
+    impl LockManager for Plain {
+        async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
+            self.0.try_lock(key).await
+        }
+
+        async fn lock(&self, key: &str, timeout: Duration) -> Locked {
+            self.0.lock(key, timeout).await
+        }
+
+        async fn try_acquire(
+            &self,
+            key: &str,
+            mode: LockMode,
+        ) -> Result<Option<Box<dyn LockGuard>>, LockError> {
+            self.0.try_acquire(key, mode).await
+        }
+
+        async fn acquire(&self, key: &str, options: AcquireOptions) -> Locked {
+            self.0.acquire(key, options).await
+        }
+
+        fn scope(&self) -> LockScope {
+            self.0.scope()
+        }
+    }
+
+    type Locked = Result<Box<dyn LockGuard>, LockError>;
+
+    /// A backend cannot have itself excused from a promise by declaring the operation absent.
+    #[tokio::test]
+    #[should_panic(expected = "Query was declared absent")]
+    async fn what_is_declared_absent_must_be_unsupported() {
+        let manager = Manager::new(MemoryLockManager::new(), &[Optional::Query]);
+        crate::suite::query_shows_held_and_pending(manager).await;
+    }
+
+    conformance!(plain, Process without Query Steal, #[tokio::test], Plain(MemoryLockManager::new()));
     conformance!(memory_on_one_thread, Process, #[tokio::test], MemoryLockManager::new());
     conformance!(memory_on_many_threads, Process, #[tokio::test(flavor = "multi_thread")], MemoryLockManager::new());
     #[cfg(not(target_os = "ios"))]

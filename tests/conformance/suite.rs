@@ -2,6 +2,7 @@
 //! backend and of the runtime: concurrency is several futures of one task, which
 //! works everywhere and leaves the order of events to the test.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -50,7 +51,49 @@ macro_rules! for_each_promise {
 }
 pub(crate) use for_each_promise;
 
-type Manager = Box<dyn LockManager>;
+/// What a backend need not have. One that declares such an operation absent must answer it
+/// with [`LockError::Unsupported`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Optional {
+    Query,
+    Steal,
+}
+
+/// A manager under test, and what its backend declares absent.
+#[derive(Debug)]
+pub(crate) struct Manager {
+    locks: Box<dyn LockManager>,
+    absent: &'static [Optional],
+}
+
+impl Manager {
+    pub(crate) fn new(locks: impl LockManager + 'static, absent: &'static [Optional]) -> Self {
+        let locks = Box::new(locks);
+        Self { locks, absent }
+    }
+
+    /// Whether the manager has an operation. Fails if it was declared absent and is there.
+    async fn has(&self, operation: Optional) -> bool {
+        if !self.absent.contains(&operation) {
+            return true;
+        }
+        let error = match operation {
+            Optional::Query => self.query().await.err(),
+            Optional::Steal => self.steal(&key("absent")).await.err(),
+        };
+        let is_absent = matches!(error, Some(LockError::Unsupported { .. }));
+        assert!(is_absent, "{operation:?} was declared absent: {error:?}");
+        false
+    }
+}
+
+impl Deref for Manager {
+    type Target = dyn LockManager;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.locks
+    }
+}
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -75,9 +118,21 @@ async fn is_free(locks: &Manager, key: &str) -> bool {
     locks.try_lock(key).await.is_some()
 }
 
+/// Checks how many requests for `key` the manager shows, if it can be asked.
+async fn assert_shown(locks: &Manager, key: &str, held: usize, pending: usize) {
+    if locks.has(Optional::Query).await {
+        let shown = query(locks, key).await;
+        assert_eq!(
+            (shown.held.len(), shown.pending.len()),
+            (held, pending),
+            "{shown:?}"
+        );
+    }
+}
+
 /// What the manager tells of `key`, without what other tests do meanwhile.
 async fn query(locks: &Manager, key: &str) -> LockSnapshot {
-    let all = locks.query().await.expect("our backends can be asked");
+    let all = locks.query().await.expect("it can be asked");
     let ours = |infos: Vec<LockInfo>| infos.into_iter().filter(|info| info.key == key).collect();
     LockSnapshot::new(ours(all.held), ours(all.pending))
 }
@@ -174,7 +229,7 @@ pub(crate) async fn shared_waiters_are_granted_together(locks: Manager) {
     let wait = AcquireOptions::shared(Duration::from_secs(10));
     let mut readers = Box::pin(join_all((0..5).map(|_| locks.acquire(&key, wait))));
     assert!(poll!(&mut readers).is_pending());
-    assert_eq!(query(&locks, &key).await.pending.len(), 5);
+    assert_shown(&locks, &key, 1, 5).await;
     writing.release().await;
     // All guards are kept until the last is here: the first must not keep out the rest.
     for guard in readers.await {
@@ -187,7 +242,7 @@ pub(crate) async fn zero_tries_once(locks: Manager) {
     let guard = locks.lock(&key, Duration::ZERO).await.expect("it is free");
     let error = locks.lock(&key, Duration::ZERO).await.expect_err("held");
     assert!(matches!(error, LockError::TimedOut { .. }), "{error}");
-    assert_eq!(query(&locks, &key).await.pending, []);
+    assert_shown(&locks, &key, 1, 0).await;
     drop(guard);
 }
 
@@ -220,6 +275,7 @@ pub(crate) async fn a_timeout_says_what_it_waited_for(locks: Manager) {
             key: k,
             timeout,
             contention,
+            ..
         } => {
             assert_eq!((k, timeout), (key, SHORT));
             let held_for = contention.expect("our backends know").held_for;
@@ -233,7 +289,7 @@ pub(crate) async fn a_timed_out_wait_leaves_the_queue(locks: Manager) {
     let key = key("timed-out");
     let held = lock(&locks, &key).await;
     locks.lock(&key, SHORT).await.expect_err("it is held");
-    assert_eq!(query(&locks, &key).await.pending, []);
+    assert_shown(&locks, &key, 1, 0).await;
     held.release().await;
     assert!(is_free(&locks, &key).await);
 }
@@ -285,9 +341,11 @@ pub(crate) async fn a_dropped_wait_was_never_there(locks: Manager) {
     let mut next = Box::pin(shared(&locks, &key));
     assert!(poll!(&mut next).is_pending());
     drop(dropped);
-    let pending = query(&locks, &key).await.pending;
-    let modes: Vec<LockMode> = pending.iter().map(|info| info.mode).collect();
-    assert_eq!(modes, [LockMode::Shared]);
+    if locks.has(Optional::Query).await {
+        let pending = query(&locks, &key).await.pending;
+        let modes: Vec<LockMode> = pending.iter().map(|info| info.mode).collect();
+        assert_eq!(modes, [LockMode::Shared]);
+    }
     held.release().await;
     next.await.release().await;
     assert!(is_free(&locks, &key).await);
@@ -332,7 +390,7 @@ pub(crate) async fn release_returns_when_it_is_free(locks: Manager) {
     for _ in 0..20 {
         let guard = locks.try_lock(&key).await.expect("it is free");
         guard.release().await;
-        assert_eq!(query(&locks, &key).await, LockSnapshot::default());
+        assert_shown(&locks, &key, 0, 0).await;
     }
 }
 
@@ -359,7 +417,7 @@ pub(crate) async fn nothing_is_left_behind(locks: Manager) {
     let guards = join_all(keys.iter().map(|key| lock(&locks, key))).await;
     join_all(guards.into_iter().map(LockGuard::release)).await;
     for key in &keys {
-        assert_eq!(query(&locks, key).await, LockSnapshot::default());
+        assert_shown(&locks, key, 0, 0).await;
     }
 }
 
@@ -438,6 +496,9 @@ pub(crate) async fn many_keys_time_out_as_one(locks: Manager) {
 }
 
 pub(crate) async fn stealing_loses_the_victims(locks: Manager) {
+    if !locks.has(Optional::Steal).await {
+        return;
+    }
     let key = key("stolen");
     let (one, two) = join(shared(&locks, &key), shared(&locks, &key)).await;
     let mut waiting = Box::pin(lock(&locks, &key));
@@ -445,7 +506,7 @@ pub(crate) async fn stealing_loses_the_victims(locks: Manager) {
 
     let mut loss = one.lost();
     assert!(poll!(&mut loss).is_pending());
-    let thief = locks.steal(&key).await.expect("our backends can steal");
+    let thief = locks.steal(&key).await.expect("it can steal");
     loss.await;
     two.lost().await;
     for victim in [&one, &two] {
@@ -459,12 +520,15 @@ pub(crate) async fn stealing_loses_the_victims(locks: Manager) {
     // A victim that lets go must not free what is the thief's by now.
     join(one.release(), two.release()).await;
     assert!(poll!(&mut waiting).is_pending());
-    assert_eq!(query(&locks, &key).await.held.len(), 1);
+    assert_shown(&locks, &key, 1, 1).await;
     thief.release().await;
     waiting.await.release().await;
 }
 
 pub(crate) async fn a_loss_may_be_asked_for_again(locks: Manager) {
+    if !locks.has(Optional::Steal).await {
+        return;
+    }
     let key = key("lost-again");
     let guard = lock(&locks, &key).await;
     for _ in 0..3 {
@@ -475,7 +539,7 @@ pub(crate) async fn a_loss_may_be_asked_for_again(locks: Manager) {
     assert!(poll!(&mut one).is_pending());
     assert!(poll!(&mut two).is_pending());
     drop(one);
-    let thief = locks.steal(&key).await.expect("our backends can steal");
+    let thief = locks.steal(&key).await.expect("it can steal");
     two.await;
     // Also by those who ask afterwards, as often as they like.
     guard.lost().await;
@@ -485,6 +549,9 @@ pub(crate) async fn a_loss_may_be_asked_for_again(locks: Manager) {
 }
 
 pub(crate) async fn query_shows_held_and_pending(locks: Manager) {
+    if !locks.has(Optional::Query).await {
+        return;
+    }
     let key = key("query");
     let held = shared(&locks, &key).await;
     let mut writer = Box::pin(lock(&locks, &key));
@@ -502,7 +569,7 @@ pub(crate) async fn query_shows_held_and_pending(locks: Manager) {
 
     drop((writer, reader));
     held.release().await;
-    assert_eq!(query(&locks, &key).await, LockSnapshot::default());
+    assert_shown(&locks, &key, 0, 0).await;
 }
 
 /// A backend that names a wider scope than its own has an application believe that it is

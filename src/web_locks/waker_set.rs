@@ -1,19 +1,19 @@
-//! [`Wakers`]: all who wait for one request to change. Each looks for itself, and takes
-//! its waker with it when it goes.
+//! [`WakerSet`]: the wakers of all tasks that wait for one request to change. Each task
+//! registers its own, and removes it when it no longer waits.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
 
 #[derive(Debug, Default)]
-pub(super) struct Wakers(Vec<(WakerId, Waker)>);
+pub(super) struct WakerSet(Vec<(WakerId, Waker)>);
 
-/// Names a waker, and for ever: those of a request are woken all at once, and whoever has
-/// not noticed yet must not take away the next one's.
+/// Identifies a waker. No number is used twice: all wakers of a request are woken at once,
+/// and a task that has not noticed yet must not remove the waker of another.
 pub(super) type WakerId = u64;
 
-impl Wakers {
-    /// Returns the waker that this one replaces, for the caller to drop where that can do
-    /// no harm.
+impl WakerSet {
+    /// Registers a waker, or replaces the one of this `id`. Returns the old one: to drop it can
+    /// run foreign code, so the caller does that without a lock.
     pub(super) fn set(&mut self, id: &mut Option<WakerId>, waker: Waker) -> Option<Waker> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut known = self.0.iter_mut();
@@ -26,6 +26,7 @@ impl Wakers {
         None
     }
 
+    /// Removes a waker, for the caller to drop in the same way.
     pub(super) fn remove(&mut self, id: WakerId) -> Option<Waker> {
         let place = self.0.iter().position(|(known, _)| *known == id)?;
         let (_, waker) = self.0.swap_remove(place);
@@ -36,7 +37,7 @@ impl Wakers {
     }
 }
 
-impl IntoIterator for Wakers {
+impl IntoIterator for WakerSet {
     type Item = Waker;
     type IntoIter = std::vec::IntoIter<Waker>;
 

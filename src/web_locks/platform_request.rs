@@ -1,46 +1,47 @@
-//! Errands: what there is in the browser for each grant of the [rules](crate::core::handoff),
-//! from the call of `navigator.locks.request()` until its end is ordered or said.
+//! Platform requests: what there is in the browser for each grant of the
+//! [rules](crate::core::handoff), from the call of `navigator.locks.request()` until its
+//! release is commanded or its end reported.
 //!
-//! Nothing is decided here: what the browser says goes to the rules, with the number of
-//! the grant that it is about, which is bound to each of the functions that it calls. They
-//! are bound anew for each request, and made once for each thread, so there is always one
-//! to call, however late.
+//! Nothing is decided here. Whatever the browser says is [reported](PlatformEvents), with the
+//! number of the grant that it is about. That number is bound to each of the functions that
+//! the browser calls. They are bound anew for each request but made once for each thread, so
+//! the browser can call them at any time, however late.
 //!
-//! The place of an errand is kept for the next grant in the same slot: the controller that
-//! withdraws a request, and the name as the browser knows it, cost as much to make as all
-//! the rest.
+//! The place of a request is kept for the next grant in the same slot. The controller that
+//! withdraws a request, and the name as a JavaScript string, cost as much to make as all the
+//! rest.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use js_sys::{Function, JsString};
 use wasm_bindgen::prelude::*;
 
 use super::bindings::{self, AbortController, Bindable, Foreign, Kind, when_settled};
-use super::context::Context;
-use super::nudge;
-use super::platform::{failed, lock_manager, rejected};
+use super::environment::{failed, lock_manager, rejected};
+use super::node_wakeup;
+use super::platform::PlatformEvents;
 use crate::core::handoff::{GrantId, IfHeld, Settled};
 use crate::guard::LockMode;
 
-/// More places than these are not kept for other grants.
+/// How many places are kept for other grants.
 const KEPT: usize = 16;
 
 thread_local! {
     static PLACES: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
-    static LISTENERS: Listeners = Listeners::new();
+    static LISTENERS: OnceCell<Listeners> = const { OnceCell::new() };
 }
 
 #[derive(Default)]
 struct Place {
-    errand: Option<Errand>,
-    /// The name that was last asked for, here and there.
+    request: Option<PlatformRequest>,
+    /// The name that was last asked for, in Rust and in JavaScript.
     name: Option<(String, JsString)>,
     queueing: Option<Queueing>,
     /// The options of a request that does not queue, by its mode.
     trying: Option<(LockMode, Foreign)>,
 }
 
-struct Errand {
+struct PlatformRequest {
     serial: u32,
     /// Whether the request may be withdrawn.
     is_queued: bool,
@@ -64,16 +65,18 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn new() -> Self {
+    fn new(events: impl PlatformEvents) -> Self {
         // Each may be called again while it runs, so none is `FnMut`.
         let on_answer: Closure<dyn Fn(u32, u32, JsValue) -> JsValue> =
-            Closure::new(|slot, serial, lock| on_answer(GrantId { slot, serial }, &lock));
-        let on_success: Closure<dyn Fn(u32, u32)> = Closure::new(|slot, serial| {
-            on_settled(GrantId { slot, serial }, Settled::Resolved);
+            Closure::new(move |slot, serial, lock| {
+                on_answer(GrantId { slot, serial }, &lock, events)
+            });
+        let on_success: Closure<dyn Fn(u32, u32)> = Closure::new(move |slot, serial| {
+            on_settled(GrantId { slot, serial }, Settled::Resolved, events);
         });
         let on_failure: Closure<dyn Fn(u32, u32, JsValue)> =
-            Closure::new(|slot, serial, why: JsValue| {
-                on_settled(GrantId { slot, serial }, rejected(&why));
+            Closure::new(move |slot, serial, why: JsValue| {
+                on_settled(GrantId { slot, serial }, rejected(&why), events);
             });
         Self {
             on_answer: on_answer.into_js_value().unchecked_into(),
@@ -83,22 +86,34 @@ impl Listeners {
     }
 }
 
-/// Requests the lock `name` for `grant`. `Err` says why that cannot be.
+/// Requests the lock `name` for `grant`, and reports to `events`, which are the same in every
+/// call.
+///
+/// # Errors
+///
+/// Why it cannot be requested.
 pub(super) fn send(
     grant: GrantId,
     name: &str,
     mode: LockMode,
     if_held: IfHeld,
+    events: impl PlatformEvents,
 ) -> Result<(), String> {
-    let sent = try_to_send(grant, name, mode, if_held);
+    let sent = try_to_send(grant, name, mode, if_held, events);
     if sent.is_err() {
-        // What was requested before it failed is not wanted any more.
-        end(grant);
+        // The request may have been made before something else failed. Nobody wants it.
+        release(grant);
     }
     sent
 }
 
-fn try_to_send(grant: GrantId, name: &str, mode: LockMode, if_held: IfHeld) -> Result<(), String> {
+fn try_to_send(
+    grant: GrantId,
+    name: &str,
+    mode: LockMode,
+    if_held: IfHeld,
+    events: impl PlatformEvents,
+) -> Result<(), String> {
     let locks = lock_manager()?;
     let thrown = |thrown| failed(&thrown);
     let bound = |function: &Bindable| {
@@ -106,6 +121,7 @@ fn try_to_send(grant: GrantId, name: &str, mode: LockMode, if_held: IfHeld) -> R
         bound.map_err(thrown)
     };
     let [on_answer, on_success, on_failure] = LISTENERS.with(|listeners| {
+        let listeners = listeners.get_or_init(|| Listeners::new(events));
         Ok::<_, String>([
             bound(&listeners.on_answer)?,
             bound(&listeners.on_success)?,
@@ -115,7 +131,7 @@ fn try_to_send(grant: GrantId, name: &str, mode: LockMode, if_held: IfHeld) -> R
     let options = options(grant, mode, if_held).map_err(thrown)?;
     let is_queued = if_held == IfHeld::Queue;
     let name = place(grant, |place| {
-        place.errand = Some(Errand {
+        place.request = Some(PlatformRequest {
             serial: grant.serial,
             is_queued,
             is_answered: !is_queued,
@@ -124,7 +140,7 @@ fn try_to_send(grant: GrantId, name: &str, mode: LockMode, if_held: IfHeld) -> R
         place.name(name)
     });
     if is_queued {
-        nudge::waiting();
+        node_wakeup::wait_began();
     }
     // Nothing of ours is borrowed: Node calls back at once where nothing is to be waited for.
     let sent = locks.request(&name, &options, &on_answer).map_err(thrown)?;
@@ -133,47 +149,47 @@ fn try_to_send(grant: GrantId, name: &str, mode: LockMode, if_held: IfHeld) -> R
 }
 
 /// Withdraws the request, or frees the lock.
-pub(super) fn end(grant: GrantId) {
+pub(super) fn release(grant: GrantId) {
     match take(grant) {
         Some((
-            Errand {
+            PlatformRequest {
                 free: Some(free), ..
             },
             _,
         )) => drop(free.call0(&JsValue::UNDEFINED)),
-        // If that fails it will be granted some day, and freed as nobody wants it.
+        // If that fails, the lock will be granted some day, and freed at once as nobody wants it.
         Some((_, Some(queueing))) => drop(queueing.controller.abort()),
         _ => {}
     }
 }
 
-/// Forgets an errand of which nothing is left to be done.
+/// Forgets a request of which nothing is left to be done.
 pub(super) fn forget(grant: GrantId) {
     drop(take(grant));
 }
 
-/// An errand that is over; and if it still waited for its lock, what withdraws it: a signal
-/// that was of no use, or is aborted, is for no other request.
-fn take(grant: GrantId) -> Option<(Errand, Option<Queueing>)> {
-    let (errand, queueing) = PLACES.with_borrow_mut(|places| {
+/// Takes a request that is over out of its place. If it still waited for its lock, what
+/// withdraws it comes along: another request must not share its signal, which may be aborted.
+fn take(grant: GrantId) -> Option<(PlatformRequest, Option<Queueing>)> {
+    let (request, queueing) = PLACES.with_borrow_mut(|places| {
         let place = places.get_mut(grant.slot as usize)?;
-        let errand = place
-            .errand
-            .take_if(|errand| errand.serial == grant.serial)?;
-        let is_waiting = errand.is_queued && !errand.is_answered;
+        let request = place
+            .request
+            .take_if(|request| request.serial == grant.serial)?;
+        let is_waiting = request.is_queued && !request.is_answered;
         let queueing = is_waiting.then(|| place.queueing.take()).flatten();
-        while places.len() > KEPT && places.last().is_some_and(|place| place.errand.is_none()) {
+        while places.len() > KEPT && places.last().is_some_and(|place| place.request.is_none()) {
             places.pop();
         }
         if places.len() <= KEPT && places.capacity() > 4 * KEPT {
             places.shrink_to(KEPT);
         }
-        Some((errand, queueing))
+        Some((request, queueing))
     })?;
-    if !errand.is_answered {
-        nudge::answered();
+    if !request.is_answered {
+        node_wakeup::wait_ended();
     }
-    Some((errand, queueing))
+    Some((request, queueing))
 }
 
 /// The options of a request. Nothing is borrowed while they are made.
@@ -199,7 +215,7 @@ fn options(grant: GrantId, mode: LockMode, if_held: IfHeld) -> Result<Foreign, J
             }));
             Ok(options)
         }
-        // Without a signal, which the specification allows with neither of these two.
+        // Without a signal: the specification does not allow one with `ifAvailable` or `steal`.
         IfHeld::Refuse => {
             let kept = place(grant, |place| {
                 let kept = place.trying.as_ref().filter(|kept| kept.0 == mode);
@@ -219,53 +235,50 @@ fn options(grant: GrantId, mode: LockMode, if_held: IfHeld) -> Result<Foreign, J
 impl Place {
     fn name(&mut self, name: &str) -> JsString {
         match &self.name {
-            Some((known, there)) if known == name => there.clone(),
+            Some((known, in_js)) if known == name => in_js.clone(),
             _ => {
-                let there = JsString::from(name);
-                self.name = Some((name.to_owned(), there.clone()));
-                there
+                let in_js = JsString::from(name);
+                self.name = Some((name.to_owned(), in_js.clone()));
+                in_js
             }
         }
     }
 }
 
-/// The callback that the browser runs. The lock is ours until the promise that is
-/// returned here is resolved; if none is, it is free again at once.
+/// The callback that the browser runs. The browser keeps the lock for us until the promise
+/// that is returned here is resolved. If none is returned, the lock is free again at once.
 ///
 /// It must not throw: Node never frees a lock whose callback did.
-fn on_answer(grant: GrantId, lock: &JsValue) -> JsValue {
-    let was_answered = errand_of(grant, |errand| {
-        std::mem::replace(&mut errand.is_answered, true)
+fn on_answer(grant: GrantId, lock: &JsValue, events: impl PlatformEvents) -> JsValue {
+    let was_answered = request_of(grant, |request| {
+        std::mem::replace(&mut request.is_answered, true)
     });
     if was_answered == Some(false) {
-        nudge::answered();
+        node_wakeup::wait_ended();
     }
     // `undefined` is nothing that a browser calls back with, and no lock.
     let has_lock = !lock.is_null() && !lock.is_undefined();
-    let context = Context::here();
-    let is_wanted = context.step(|rules, now| rules.called_back(grant, has_lock, now));
+    let is_wanted = events.called_back(grant, has_lock);
     let held = is_wanted.then(|| hold(grant)).flatten();
     if is_wanted && held.is_none() {
         let why = String::from("the promise to hold the lock on could not be made");
-        context.step(|rules, now| rules.settled(grant, Settled::Failed(why), now));
-        forget(grant);
+        on_settled(grant, Settled::Failed(why), events);
     }
-    // Now that what holds it is in its place: somebody might let go of it at once.
-    context.carry_out();
+    // Now that what releases the lock is in its place: somebody might release it at once.
+    events.apply_commands();
     held.unwrap_or(JsValue::UNDEFINED)
 }
 
 /// The promise on which the browser is to hold the lock of `grant`.
 fn hold(grant: GrantId) -> Option<JsValue> {
     let (promise, free) = bindings::promise().ok()?;
-    errand_of(grant, |errand| errand.free = Some(free))?;
+    request_of(grant, |request| request.free = Some(free))?;
     Some(promise.into())
 }
 
-/// The promise of the request is settled.
-fn on_settled(grant: GrantId, how: Settled<String>) {
+fn on_settled(grant: GrantId, how: Settled<String>, events: impl PlatformEvents) {
     forget(grant);
-    Context::here().act(|rules, now| rules.settled(grant, how, now));
+    events.settled(grant, how);
 }
 
 /// Nothing in `work` may run foreign code.
@@ -279,12 +292,12 @@ fn place<T>(grant: GrantId, work: impl FnOnce(&mut Place) -> T) -> T {
     })
 }
 
-/// `None` if there is no errand for `grant` any more.
-fn errand_of<T>(grant: GrantId, work: impl FnOnce(&mut Errand) -> T) -> Option<T> {
+/// `None` if there is no request for `grant` any more.
+fn request_of<T>(grant: GrantId, work: impl FnOnce(&mut PlatformRequest) -> T) -> Option<T> {
     PLACES.with_borrow_mut(|places| {
-        let errand = places.get_mut(grant.slot as usize)?.errand.as_mut();
-        errand
-            .filter(|errand| errand.serial == grant.serial)
+        let request = places.get_mut(grant.slot as usize)?.request.as_mut();
+        request
+            .filter(|request| request.serial == grant.serial)
             .map(work)
     })
 }

@@ -1,18 +1,18 @@
-//! A way round a fault of Node: when a worker thread dies holding a lock, the lock
-//! is freed, but a waiter that is queued already is not woken until someone in the
-//! process makes another request, for any name (seen in Node 24 and 26; `query()`
-//! does not help). So a thread that waits in Node makes one, rarely.
+//! A workaround for a fault of Node. When a worker thread dies while it holds a lock, Node
+//! frees the lock, but wakes no waiter that is queued already until someone in the process
+//! makes another request, for any name (seen in Node 24 and 26; `query()` does not help). So
+//! a thread that waits in Node makes a request about once a second.
 //!
-//! Not by `setTimeout`, which test suites replace: their clock would find timers without
-//! end, and lose ours when it goes. `AbortSignal.timeout` is Node's own clock, and costs
-//! nothing but its one timer in a second, which keeps no process alive.
+//! The time is kept by `AbortSignal.timeout`, which is Node's own clock. It needs one timer a
+//! second, which keeps no process alive. `setTimeout` would not do, as test suites replace it:
+//! their clock would run through our timers without end, and lose them when it is removed.
 
 use std::cell::RefCell;
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
-use super::platform::{is_node, lock_manager};
+use super::environment::{is_node, lock_manager};
 use super::round_trip::round_trip;
 use crate::tasks;
 
@@ -55,24 +55,24 @@ extern "C" {
 #[derive(Default)]
 struct Waits {
     count: usize,
-    /// Aborted when it is time for a request. One at a time, which goes on for a moment after
-    /// the last wait: to make one for every lock would take longer than the lock.
+    /// Aborted when it is time for a request. There is one at a time, and it outlives the last
+    /// wait by up to a second: to make one for every lock would take longer than the lock.
     signal: Option<Signal>,
 }
 
 thread_local! {
     static WAITS: RefCell<Waits> = RefCell::default();
 
-    /// What keeps the process alive while somebody waits, and can be told to in no time. It is
-    /// of no other use. (A lock that is waited for keeps no Node process alive by itself.)
+    /// Keeps the process alive while somebody waits, and has no other use. (A pending lock
+    /// request by itself keeps no Node process alive.) To switch it on and off takes no time.
     static PORT: Option<Port> = MessageChannel::new().and_then(|channel| channel.port1()).ok();
 
     /// For as long as the thread lives.
-    static LOOK: Function = Closure::<dyn Fn()>::new(look).into_js_value().unchecked_into();
+    static ON_TIMEOUT: Function = Closure::<dyn Fn()>::new(on_timeout).into_js_value().unchecked_into();
 }
 
 /// A request that somebody waits for was sent.
-pub(super) fn waiting() {
+pub(super) fn wait_began() {
     if !is_node() {
         return;
     }
@@ -82,12 +82,12 @@ pub(super) fn waiting() {
     });
     if is_first {
         PORT.with(|port| port.as_ref().map(Port::keep_process));
-        set();
+        start_timer();
     }
 }
 
-/// One of those is waited for no more.
-pub(super) fn answered() {
+/// One of those was answered, or given up.
+pub(super) fn wait_ended() {
     if !is_node() {
         return;
     }
@@ -100,23 +100,21 @@ pub(super) fn answered() {
     }
 }
 
-/// Sees to it that there will be a [`look`]. Where that cannot be, a wait goes on without.
-fn set() {
+/// Starts the timer, unless it runs. Where there is none, waits go on without the workaround.
+fn start_timer() {
     if WAITS.with_borrow(|waits| waits.signal.is_some()) {
         return;
     }
     let Ok(signal) = signal_after(INTERVAL) else {
         return;
     };
-    if LOOK
-        .with(|look| signal.add_event_listener("abort", look))
-        .is_ok()
-    {
+    let added = ON_TIMEOUT.with(|listener| signal.add_event_listener("abort", listener));
+    if added.is_ok() {
         WAITS.with_borrow_mut(|waits| waits.signal = Some(signal));
     }
 }
 
-fn look() {
+fn on_timeout() {
     let is_needed = WAITS.with_borrow_mut(|waits| {
         waits.signal = None;
         waits.count > 0
@@ -124,7 +122,7 @@ fn look() {
     if !is_needed {
         return;
     }
-    set();
+    start_timer();
     if let Ok(locks) = lock_manager() {
         tasks::spawn(async move { round_trip(&locks).await });
     }

@@ -1,0 +1,198 @@
+//! [`Driver`]: keeps the [rules](crate::core::handoff) of one client, and carries out what
+//! they command, by a [`Platform`].
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Waker;
+
+use super::named_hand_off::NamedHandOff;
+use super::platform::Platform;
+use crate::core::handoff::{Command, Quirks, Settled};
+use crate::sync::{Mutex, MutexGuard, locked};
+use crate::time::Stamp;
+
+#[derive(Debug)]
+pub(super) struct Driver {
+    rules: Mutex<NamedHandOff>,
+    /// Whether commands are being carried out. (Only the client's own thread does that. The
+    /// flag is atomic for the sake of `Sync` alone.)
+    is_applying: AtomicBool,
+}
+
+impl Driver {
+    pub(super) fn new(quirks: Quirks) -> Self {
+        Self {
+            rules: Mutex::new(NamedHandOff::new(quirks)),
+            is_applying: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes a step of the rules at the present time. What follows from it waits for
+    /// [`apply_commands`](Self::apply_commands).
+    pub(super) fn step<T>(&self, step: impl FnOnce(&mut NamedHandOff, f64) -> T) -> T {
+        let now = Stamp::now().millis();
+        step(&mut self.rules(), now)
+    }
+
+    /// Runs `work` on the rules, from which nothing follows.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut NamedHandOff) -> T) -> T {
+        work(&mut self.rules())
+    }
+
+    /// Carries out all commands, one after the other and each to its end, and then wakes those
+    /// who wait.
+    ///
+    /// The rules are unlocked meanwhile: a command runs foreign code, which may call this
+    /// method again. What that adds comes behind the other commands, in the loop below. So a
+    /// request is sent before it is released, and a thousand requests that fail at once need
+    /// no more of the stack than one.
+    ///
+    /// Wakers come last, as they may do anything.
+    pub(super) fn apply_commands(&self, platform: &impl Platform) {
+        if self.is_applying.swap(true, Relaxed) {
+            return;
+        }
+        while let Some(command) = self.with(|rules| rules.next_command()) {
+            self.apply(command, platform);
+        }
+        self.is_applying.store(false, Relaxed);
+        while let Some(wakers) = self.with(|rules| rules.next_wake()) {
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn apply(&self, command: Command, platform: &impl Platform) {
+        match command {
+            Command::Request {
+                grant,
+                queue,
+                mode,
+                if_held,
+            } => {
+                let name = self.with(|rules| rules.name_of(queue).to_owned());
+                if let Err(why) = platform.request(grant, &name, mode, if_held) {
+                    self.step(|rules, now| rules.settled(grant, Settled::Failed(why), now));
+                }
+            }
+            Command::Release(grant) => platform.release(grant),
+            Command::Forget(grant) => platform.forget(grant),
+            Command::Confirm { grant, round_trips } => platform.confirm(grant, round_trips),
+            Command::Remind => platform.remind(),
+        }
+    }
+
+    fn rules(&self) -> MutexGuard<'_, NamedHandOff> {
+        locked(&self.rules, "the rules panicked earlier")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+    use crate::core::handoff::{GrantId, IfHeld, Passing, State};
+    use crate::guard::LockMode;
+
+    /// A platform that grants or refuses within the call, and notes what it is asked for.
+    struct AtOnce<'a> {
+        driver: &'a Driver,
+        grants: bool,
+        log: RefCell<Vec<&'static str>>,
+        depth: Cell<u32>,
+        deepest: Cell<u32>,
+    }
+
+    impl<'a> AtOnce<'a> {
+        fn new(driver: &'a Driver, grants: bool) -> Self {
+            let (log, depth, deepest) = Default::default();
+            Self {
+                driver,
+                grants,
+                log,
+                depth,
+                deepest,
+            }
+        }
+    }
+
+    impl Platform for AtOnce<'_> {
+        fn request(&self, grant: GrantId, _: &str, _: LockMode, _: IfHeld) -> Result<(), String> {
+            self.log.borrow_mut().push("request");
+            if !self.grants {
+                return Err(String::from("because"));
+            }
+            self.depth.set(self.depth.get() + 1);
+            self.deepest.set(self.deepest.get().max(self.depth.get()));
+            self.driver
+                .step(|rules, now| rules.called_back(grant, true, now));
+            self.driver.apply_commands(self);
+            self.depth.set(self.depth.get() - 1);
+            Ok(())
+        }
+
+        fn release(&self, _: GrantId) {
+            self.log.borrow_mut().push("release");
+        }
+
+        fn forget(&self, _: GrantId) {
+            self.log.borrow_mut().push("forget");
+        }
+
+        fn confirm(&self, _: GrantId, _: u32) {
+            self.log.borrow_mut().push("confirm");
+        }
+
+        fn remind(&self) {
+            self.log.borrow_mut().push("remind");
+        }
+    }
+
+    /// Asks for the locks of these names, in one step.
+    fn request(driver: &Driver, names: &[&str]) -> Vec<usize> {
+        driver.step(|rules, now| {
+            let ask = |name: &&str| {
+                rules.request(name, LockMode::Exclusive, IfHeld::Queue, Passing::On, now)
+            };
+            names.iter().map(ask).collect()
+        })
+    }
+
+    #[wasm_bindgen_test]
+    fn a_platform_that_comes_back_at_once_is_called_in_turn() {
+        let driver = Driver::new(Quirks::default());
+        let platform = AtOnce::new(&driver, true);
+        let requests = request(&driver, &["a", "b", "c"]);
+        driver.apply_commands(&platform);
+        for &slot in &requests {
+            assert!(driver.with(|rules| matches!(rules.state(slot), State::Held(_))));
+        }
+        assert_eq!(*platform.log.borrow(), ["request"; 3]);
+        assert_eq!(
+            platform.deepest.get(),
+            1,
+            "one call of the platform within another"
+        );
+
+        for slot in requests {
+            driver.step(|rules, now| rules.remove(slot, now));
+        }
+        driver.apply_commands(&platform);
+        assert_eq!(platform.log.borrow()[3..], ["release"; 3]);
+    }
+
+    #[wasm_bindgen_test]
+    fn a_request_that_cannot_be_made_is_rejected_with_the_reason() {
+        let driver = Driver::new(Quirks::default());
+        let platform = AtOnce::new(&driver, false);
+        let requests = request(&driver, &["a"]);
+        driver.apply_commands(&platform);
+        driver.with(|rules| {
+            let State::Rejected(reason) = rules.state(requests[0]) else {
+                panic!("{:?}", rules.state(requests[0]));
+            };
+            assert_eq!(super::super::reason::describe(reason), "because");
+        });
+    }
+}
