@@ -3,11 +3,32 @@
 //! Natively that is foldhash, the fastest we know. In wasm the size of the code counts
 //! more, and a page that chose keys which collide would harm itself alone.
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(not(any(target_family = "wasm", loom)))]
 pub(crate) use foldhash::fast::RandomState as BuildHasher;
 
 #[cfg(target_family = "wasm")]
 pub(crate) type BuildHasher = std::hash::BuildHasherDefault<small::Fnv>;
+
+/// Under loom, which wants to repeat each run, it is the same in all of them.
+#[cfg(all(loom, not(target_family = "wasm")))]
+pub(crate) type BuildHasher = std::hash::BuildHasherDefault<repeatable::Sum>;
+
+#[cfg(all(loom, not(target_family = "wasm")))]
+mod repeatable {
+    /// The sum of all bytes, twice, so that it picks the shard, too.
+    #[derive(Debug, Default)]
+    pub(crate) struct Sum(u64);
+
+    impl std::hash::Hasher for Sum {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0 += bytes.iter().copied().map(u64::from).sum::<u64>();
+        }
+
+        fn finish(&self) -> u64 {
+            self.0 << 32 | self.0
+        }
+    }
+}
 
 #[cfg(target_family = "wasm")]
 mod small {

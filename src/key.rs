@@ -9,13 +9,10 @@ use std::str::FromStr;
 
 use crate::core::{self, BrokenRule};
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg_attr(target_family = "wasm", path = "key/text_in_wasm.rs")]
 mod text;
-#[cfg(not(target_family = "wasm"))]
+pub(crate) use text::Probe;
 use text::Text;
-/// In wasm, to keep short keys in place would be more code than it is worth.
-#[cfg(target_family = "wasm")]
-type Text = std::sync::Arc<str>;
 
 /// The name of a lock that has passed the rules for keys.
 ///
@@ -51,6 +48,18 @@ impl LockKey {
             None => Ok(Self(Text::from(key))),
             Some(rule) => Err(InvalidKey::new(key, rule)),
         }
+    }
+
+    /// A key that is known to keep the rules.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    pub(crate) fn known(key: &str) -> Self {
+        debug_assert!(broken_rule(key).is_none(), "it was checked");
+        Self(Text::from(key))
+    }
+
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    pub(crate) fn is(&self, probe: &Probe<'_>) -> bool {
+        probe.is(&self.0)
     }
 
     /// The key as text.
@@ -136,10 +145,9 @@ impl InvalidKey {
     }
 }
 
-/// Whether `key` keeps the rules: for what was found, and not asked for.
+/// Whether `key` keeps the rules: for those who have nothing to say of one that does not.
 // Once is enough of it: the loop is unrolled wherever it is inlined.
 #[inline(never)]
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
 pub(crate) fn is_valid(key: &str) -> bool {
     broken_rule(key).is_none()
 }

@@ -84,7 +84,10 @@ impl AcquireOptions {
 ///   backends that have no queue.)
 /// - **Cancel safety.** If a pending future is dropped, the queue is as if it had never been
 ///   polled. A grant that races with the drop goes to the next waiter.
-/// - **Nothing left behind.** A key costs nothing once nobody holds it or waits for it.
+/// - **Nothing left behind.** A key costs nothing once nobody holds it or waits for it, but
+///   for a bounded number of idle entries, which make its next use fast. A manager in memory
+///   or on a datadir has at most 2,048 of them, 16 in wasm. An entry takes 104 bytes, and the
+///   text of its key if that is longer than 31 bytes. [`query`](Self::query) does not show them.
 ///
 /// Locks are **not re-entrant**: a task that asks for a key which it already holds waits
 /// until its timeout, like any other task.

@@ -31,6 +31,10 @@ impl Owner for Keyspace {
 /// Every instance shares one keyspace, so it does not matter how often `new` is
 /// called or whether the instance is passed around.
 ///
+/// A key that was freed may stay in memory until another needs its place, which makes its next
+/// use fast: at most 2,048 keys (16 in wasm), with 104 bytes each, and the text of those that
+/// are longer than 31 bytes. Nothing else is left of keys, however many were used.
+///
 /// Waiting with a timeout needs a tokio runtime with its timer on (natively);
 /// `try_lock`, and `lock` with `Duration::MAX`, work under any executor.
 ///
@@ -73,14 +77,14 @@ impl MemoryLockManager {
     /// # Errors
     ///
     /// [`LockError::InvalidKey`].
-    #[inline]
+    // What is left of it here is little: the rest is one call.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn try_acquire_unboxed(
         &self,
         key: &str,
         mode: LockMode,
     ) -> Result<Option<MemoryLockGuard>, LockError> {
-        let guard = self.locks.try_acquire(key, mode)?;
-        Ok(guard.map(MemoryLockGuard))
+        self.locks.try_acquire(key, mode, MemoryLockGuard)
     }
 
     /// [`acquire`](crate::LockManager::acquire) without an allocation, unless it has to

@@ -1,53 +1,56 @@
 //! The lock table: which requests hold or await which keys.
 //!
-//! A plain state machine: no I/O, no clock, no runtime, no synchronisation. It is
-//! told of requests and releases, and answers with whom to wake. [`shared`] puts
-//! it behind a mutex and makes it awaitable; every backend whose locks live in
-//! this process stands on the two.
+//! A plain state machine: no I/O, no clock, no runtime. It is told of requests and
+//! releases, and answers with whom to wake. [`shared`] puts it behind a mutex and makes it
+//! awaitable; every backend whose locks live in this process stands on the two.
 //!
-//! Each key that is held has a queue, and the rule of the [Web Locks specification]
+//! Each key that is held has an entry, and the rule of the [Web Locks specification]
 //! decides who in it holds: *a request is granted when no earlier request in the
 //! queue, held or pending, conflicts with it*. From this follows what the code
 //! relies on:
 //!
-//! - a key that nobody holds has nobody waiting, so a queue has a holder or is gone;
+//! - a key that nobody holds has nobody waiting, so a queue has a holder or is empty;
 //! - all holders of a key have one mode, and more than one holder means shared;
 //! - the first pending request conflicts with the holders, so a newcomer is
 //!   granted at once only if nobody is pending;
 //! - only a removal can make the first pending request grantable, so
 //!   [`Table::remove`] is the one place that grants to waiters.
 //!
-//! Nearly always a key has one holder and nobody waits. So the first holder stands
-//! in the queue itself, and to take and to free such a key is one insertion into
-//! a map and one removal. All others, who hold beside the first or wait, live in
-//! one slab and are linked by index, so that every operation costs the same with
-//! one waiter or with a million.
+//! Nearly always a key has one holder and nobody waits, and it is taken again soon. So the
+//! first holder stands in the entry itself, which [stays](entries) for a while when its key
+//! is free: to take such a key is one look into a map, and to free it is one
+//! compare-and-swap of a [word](words), without the table. All others, who hold beside the
+//! first or wait, live in one slab and are linked by index, so that every operation costs
+//! the same with one waiter or with a million.
 //!
 //! [Web Locks specification]: https://w3c.github.io/web-locks/#algorithms
 
-use std::hash::BuildHasher as _;
 use std::num::NonZeroU64;
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use slab::Slab;
 
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
-use crate::key::LockKey;
+use crate::key::{self, LockKey, Probe};
 
+mod acquire;
+mod answer;
+mod entries;
 pub(crate) mod guard;
 pub(crate) mod locks;
 mod queue;
 pub(crate) mod shared;
+pub(crate) mod words;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
 
-use crate::core::list::{Place, place};
-use queue::{Holder, Queue, Request, grant};
+use crate::core::list::{NOWHERE, Place, place, slot};
+use entries::Entries;
+use queue::{Promoted, Request};
+use words::{Word, Words};
 
 /// Whom to wake after a change. Nearly always nobody or one, so on the stack; in wasm
 /// the size of the code counts more.
@@ -56,32 +59,63 @@ pub(crate) type Wakes<W> = smallvec::SmallVec<[W; 1]>;
 #[cfg(target_family = "wasm")]
 pub(crate) type Wakes<W> = Vec<W>;
 
-/// A key with its hash, which is worked out once for all that is done with it.
-#[derive(Debug, Clone)]
-pub(crate) struct HashedKey {
-    pub(crate) key: LockKey,
+/// A key that is asked for, with its hash. Whether it keeps the rules is found out when it
+/// needs an entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sought<'a> {
+    key: Probe<'a>,
     hash: u64,
 }
 
-impl HashedKey {
-    #[inline]
-    pub(crate) fn new(key: LockKey, hasher: &BuildHasher) -> Self {
-        let hash = hasher.hash_one(&key);
+impl<'a> Sought<'a> {
+    #[inline(always)]
+    pub(crate) fn new(key: &'a str, hasher: &BuildHasher) -> Self {
+        let key = Probe::new(key);
+        let hash = key.hash_one(hasher);
         Self { key, hash }
+    }
+
+    /// For what is seldom done, and then by a call: whatever a call is given a reference to
+    /// has to be in memory, and this is to stay in registers.
+    #[inline(always)]
+    fn named(&self) -> Named<'a> {
+        let (text, hash) = (self.key.text, self.hash);
+        Named { text, hash }
     }
 }
 
+/// What is left of a [`Sought`] without what it is compared by.
+#[derive(Debug, Clone, Copy)]
+struct Named<'a> {
+    text: &'a str,
+    hash: u64,
+}
+
 /// Names one request for as long as anybody may ask about it: by its serial number,
-/// which is never used again. The rest says where to look for it in the queue of its key,
-/// which whoever keeps the id keeps as well.
+/// which is never used again. The rest says where to look for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestId {
     serial: Serial,
-    /// Where it lives unless it is the first holder. It may become that one later,
-    /// and the slot another request's.
-    slot: Option<Place>,
+    entry: Place,
+    /// Where it lives unless it is the first holder, or [`NOWHERE`]. It may become that
+    /// one later, and the slot another request's.
+    slot: Place,
 }
 
+impl RequestId {
+    #[inline]
+    fn of_first(serial: Serial, entry: Place) -> Self {
+        let slot = NOWHERE;
+        Self {
+            serial,
+            entry,
+            slot,
+        }
+    }
+}
+
+/// Unique among the tables that [share](Table::new) the numbers.
+///
 /// Not zero, so that `None` takes no room beside it.
 type Serial = NonZeroU64;
 
@@ -101,18 +135,27 @@ pub(crate) enum Status {
     Gone,
 }
 
-/// The table will grant nothing more; the reason is in [`Table::closed`].
+/// Why there is no answer to a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Closed;
+pub(crate) enum Refused {
+    /// The table will grant nothing more; the reason is in [`Table::closed`].
+    Closed,
+    /// The key breaks a rule.
+    Invalid,
+}
 
 /// `W` wakes a waiter; `M` is what is known of a request (since when, by whom).
 /// The table hands both back and looks into neither.
+///
+/// Whoever has it exclusively gives it its words, which are beside it and not in it, as the
+/// holder of a lock may reach them without it.
 #[derive(Debug)]
 pub(crate) struct Table<W, M> {
-    queues: HashTable<Queue<M>>,
+    entries: Entries<M>,
     /// All requests but the first holders.
     others: Slab<Request<W, M>>,
     last_serial: u64,
+    step: u64,
     /// Those who watch a held lock for its loss. A loss is rare and wakes all of
     /// them; each looks for itself.
     watchers: Slab<Watcher<W>>,
@@ -145,62 +188,85 @@ enum IfHeld {
 const KEEP_CAPACITY: usize = 64;
 
 impl<W, M> Table<W, M> {
-    pub(crate) fn new() -> Self {
+    /// Of several tables that use up the same serial numbers: this one has every `step`th,
+    /// beginning behind `first`, which is less than that.
+    pub(crate) fn new(first: u64, step: u64) -> Self {
         Self {
-            queues: HashTable::new(),
+            entries: Entries::new(),
             others: Slab::new(),
-            last_serial: 0,
+            last_serial: first,
+            step,
             watchers: Slab::new(),
             closed: None,
         }
+    }
+
+    #[inline]
+    fn next_serial(&mut self) -> Serial {
+        self.last_serial += self.step;
+        Serial::new(self.last_serial).expect("as many as there are take centuries")
     }
 
     /// Grants `key` at once, or leaves the table as it was.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn try_acquire(
         &mut self,
-        key: &HashedKey,
+        words: &Words,
+        key: &Sought<'_>,
         mode: LockMode,
         meta: M,
-    ) -> Result<Option<RequestId>, Closed> {
-        self.request(key, mode, meta, IfHeld::Refuse)
+    ) -> Result<Option<RequestId>, Refused> {
+        self.request(words, key, mode, meta, IfHeld::Refuse)
     }
 
     /// Grants `key` at once or joins its queue; [`status`](Self::status) tells which.
     pub(crate) fn enqueue(
         &mut self,
-        key: &HashedKey,
+        words: &Words,
+        key: &Sought<'_>,
         mode: LockMode,
         meta: M,
-    ) -> Result<RequestId, Closed> {
-        let id = self.request(key, mode, meta, IfHeld::Wait)?;
+    ) -> Result<RequestId, Refused> {
+        let id = self.request(words, key, mode, meta, IfHeld::Wait)?;
         Ok(id.expect("it was granted or has joined"))
     }
 
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn request(
         &mut self,
-        key: &HashedKey,
+        words: &Words,
+        key: &Sought<'_>,
         mode: LockMode,
         meta: M,
         if_held: IfHeld,
-    ) -> Result<Option<RequestId>, Closed> {
+    ) -> Result<Option<RequestId>, Refused> {
         if self.closed.is_some() {
-            return Err(Closed);
+            return Err(Refused::Closed);
         }
-        let serial = next(&mut self.last_serial);
-        let queue = match entry(&mut self.queues, key) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(Queue::new(key, mode, Holder { serial, meta }));
-                let slot = None;
-                return Ok(Some(RequestId { serial, slot }));
-            }
-            Entry::Occupied(occupied) => occupied.into_mut(),
+        let serial = self.next_serial();
+        let Some((at, entry)) = self.entries.find(key) else {
+            return Ok(Some(self.take_new(
+                words,
+                key.named(),
+                mode,
+                meta,
+                serial,
+            )?));
         };
-        let status = match queue.admits(mode) {
+        if entry.look(words, at).is_free() {
+            return Ok(Some(entry.take(words, at, mode, meta, serial)));
+        }
+        let admitted = entry.admits(mode);
+        if !admitted && if_held == IfHeld::Refuse {
+            return Ok(None);
+        }
+        // From here on no holder is gone without our knowing.
+        if entry.hold_still(words, at).is_free() {
+            return Ok(Some(entry.take(words, at, mode, meta, serial)));
+        }
+        let status = match admitted {
             true => Status::Held,
-            false if if_held == IfHeld::Wait => Status::Pending,
-            false => return Ok(None),
+            false => Status::Pending,
         };
         let slot = self.others.insert(Request {
             serial,
@@ -210,133 +276,136 @@ impl<W, M> Table<W, M> {
             meta,
             links: Default::default(),
         });
-        queue.part(status).push_back(slot, &mut self.others);
-        let slot = Some(place(slot));
-        Ok(Some(RequestId { serial, slot }))
+        entry.part(status).push_back(slot, &mut self.others);
+        Ok(Some(RequestId {
+            serial,
+            entry: at,
+            slot: place(slot),
+        }))
+    }
+
+    #[inline(never)]
+    fn take_new(
+        &mut self,
+        words: &Words,
+        key: Named<'_>,
+        mode: LockMode,
+        meta: M,
+        serial: Serial,
+    ) -> Result<RequestId, Refused> {
+        // Whoever is refused for it is told why by another, without the mutex: that goes
+        // to the logger.
+        if !key::is_valid(key.text) {
+            return Err(Refused::Invalid);
+        }
+        let at = self.entries.insert(words, key, mode, meta);
+        let entry = self.entries.get_mut(at).expect("it is new");
+        entry.set(words, at, Word::held(serial));
+        Ok(RequestId::of_first(serial, at))
     }
 
     /// Grants `key` exclusively whoever holds it; its holders are gone, and those
     /// who watch must be woken. Waiters stay where they are.
     pub(crate) fn steal(
         &mut self,
-        key: &HashedKey,
+        words: &Words,
+        key: &Sought<'_>,
         meta: M,
-    ) -> Result<(RequestId, Wakes<W>), Closed> {
+    ) -> Result<(RequestId, Wakes<W>), Refused> {
         if self.closed.is_some() {
-            return Err(Closed);
+            return Err(Refused::Closed);
         }
-        let serial = next(&mut self.last_serial);
-        let thief = Holder { serial, meta };
+        let serial = self.next_serial();
         let mut wakes = Wakes::new();
-        match entry(&mut self.queues, key) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(Queue::new(key, LockMode::Exclusive, thief));
-            }
-            Entry::Occupied(occupied) => {
-                let queue = occupied.into_mut();
-                queue.first = thief;
-                queue.mode = LockMode::Exclusive;
-                while let Some(slot) = queue.further.front() {
-                    queue.further.unlink(slot, &mut self.others);
-                    self.others.remove(slot);
-                }
-                wakes.extend(self.all_watchers());
-            }
+        let mode = LockMode::Exclusive;
+        let Some((at, entry)) = self.entries.find(key) else {
+            let id = self.take_new(words, key.named(), mode, meta, serial)?;
+            return Ok((id, wakes));
+        };
+        let was_held = !entry.hold_still(words, at).is_free();
+        entry.meta = meta;
+        entry.mode = mode;
+        while let Some(slot) = entry.further.front() {
+            entry.further.unlink(slot, &mut self.others);
+            self.others.remove(slot);
         }
-        let slot = None;
-        Ok((RequestId { serial, slot }, wakes))
+        entry.name(words, at, serial);
+        if was_held {
+            wakes.extend(self.all_watchers());
+        }
+        Ok((RequestId::of_first(serial, at), wakes))
     }
 
-    pub(crate) fn status(&self, key: &HashedKey, id: RequestId) -> Status {
-        if self.queues.find(key.hash, is_first(id)).is_some() {
+    pub(crate) fn status(&self, words: &Words, id: RequestId) -> Status {
+        if self.is_first(words, id) {
             return Status::Held;
         }
-        let slot = self.slot_of(id);
+        let slot = slot_of(&self.others, id);
         slot.map_or(Status::Gone, |slot| self.others[slot].status)
     }
 
-    /// Where a request lives that is not the first holder.
-    fn slot_of(&self, id: RequestId) -> Option<usize> {
-        let slot = id.slot? as usize;
-        (self.others.get(slot)?.serial == id.serial).then_some(slot)
+    fn is_first(&self, words: &Words, id: RequestId) -> bool {
+        let entry = self.entries.get(id.entry);
+        entry.is_some_and(|entry| entry.look(words, id.entry).is_of(id.serial))
     }
 
-    /// Has `waker` woken when the pending request `id` is granted or gone. Returns
-    /// the waker that it replaces (or `waker` itself if the request does not wait),
-    /// for the caller to drop where that can do no harm.
-    pub(crate) fn set_waker(&mut self, id: RequestId, waker: W) -> Option<W> {
-        match self.slot_of(id) {
-            Some(slot) if self.others[slot].status == Status::Pending => {
-                self.others[slot].waker.replace(waker)
-            }
-            _ => Some(waker),
-        }
+    /// Where the waker of a pending request is, to be woken when it is granted or gone;
+    /// `None` if it does not wait.
+    pub(crate) fn waker(&mut self, id: RequestId) -> Option<&mut Option<W>> {
+        let slot = slot_of(&self.others, id)?;
+        let request = &mut self.others[slot];
+        (request.status == Status::Pending).then_some(&mut request.waker)
     }
 
-    /// Removes the request `id` for `key`, held or pending: a release, or a cancelled
-    /// wait. Grants what has become grantable, and does nothing if the request is gone
-    /// already.
+    /// Removes a request, held or pending: a release, or a cancelled wait. Grants what has
+    /// become grantable, and does nothing if the request is gone already.
     ///
     /// Returns the waker of the request itself, for the caller to drop where that
     /// can do no harm, and those of the requests that were granted.
-    #[inline]
-    pub(crate) fn remove(&mut self, key: &HashedKey, id: RequestId) -> (Option<W>, Wakes<W>) {
+    #[inline(never)]
+    pub(crate) fn remove(&mut self, words: &Words, id: RequestId) -> (Option<W>, Wakes<W>) {
         let mut wakes = Wakes::new();
-        let others = &mut self.others;
-        if let Ok(mut entry) = self.queues.find_entry(key.hash, is_first(id)) {
-            let queue = entry.get_mut();
-            // Another holder becomes the first, or the first of those who wait a holder.
-            let next = queue.further.front().map(|slot| (slot, Status::Held));
-            let next = next.or(queue.pending.front().map(|slot| (slot, Status::Pending)));
-            let Some((slot, status)) = next else {
-                entry.remove();
-                self.give_memory_back();
-                return (None, wakes);
-            };
-            queue.part(status).unlink(slot, others);
-            let Request {
-                serial,
-                meta,
-                mode,
-                waker,
-                ..
-            } = others.remove(slot);
-            queue.first = Holder { serial, meta };
-            queue.mode = mode;
-            wakes.extend(waker);
-            grant(queue, others, &mut wakes);
-            self.give_memory_back();
-            return (None, wakes);
-        }
-        let Some(slot) = self.slot_of(id) else {
+        let (at, others) = (id.entry, &mut self.others);
+        let Some(entry) = self.entries.get_mut(at) else {
             return (None, wakes);
         };
-        let others = &mut self.others;
-        let queue = self.queues.find_mut(key.hash, is_for(key));
-        let queue = queue.expect("a request in the slab is linked into the queue of its key");
-        queue.part(others[slot].status).unlink(slot, others);
+        if entry.look(words, at).is_of(id.serial) {
+            match entry.promote(others) {
+                None => {
+                    entry.set(words, at, Word::FREE);
+                    self.entries.now_free(at);
+                }
+                Some(Promoted { serial, waker }) => {
+                    wakes.extend(waker);
+                    entry.grant(others, &mut wakes);
+                    entry.name(words, at, serial);
+                }
+            }
+            give_slots_back(&mut self.others);
+            return (None, wakes);
+        }
+        let Some(slot) = slot_of(others, id) else {
+            return (None, wakes);
+        };
+        entry.part(others[slot].status).unlink(slot, others);
         let waker = others.remove(slot).waker;
-        grant(queue, others, &mut wakes);
-        self.give_memory_back();
+        entry.grant(others, &mut wakes);
+        if entry.is_of_one() {
+            // The first may leave by itself again.
+            let word = entry.look(words, at).alone();
+            entry.set(words, at, word);
+        }
+        give_slots_back(&mut self.others);
         (waker, wakes)
     }
 
-    /// Geometric, so that each removal pays a constant share of it.
-    #[inline]
-    fn give_memory_back(&mut self) {
-        let (length, capacity) = (self.queues.len(), self.queues.capacity());
-        if capacity > KEEP_CAPACITY && length < capacity / 8 {
-            self.queues.shrink_to(length * 2, |queue| queue.key.hash);
-        }
-        give_slots_back(&mut self.others);
-    }
-
     /// Takes every lock away and grants nothing from now on.
-    pub(crate) fn close(&mut self, reason: String) -> Wakes<W> {
+    pub(crate) fn close(&mut self, words: &Words, reason: String) -> Wakes<W> {
         if self.closed.is_none() {
             self.closed = Some(reason);
         }
-        self.queues = HashTable::new();
+        words.clear();
+        self.entries = Entries::new();
         let wakers = std::mem::take(&mut self.others)
             .into_iter()
             .filter_map(|(_, request)| request.waker);
@@ -352,16 +421,11 @@ impl<W, M> Table<W, M> {
 
     /// Has `waker` woken at the next loss of any lock, to look whether `id` is
     /// still held. Gives the waker back if it is not even now.
-    pub(crate) fn watch(
-        &mut self,
-        key: &HashedKey,
-        id: RequestId,
-        waker: W,
-    ) -> Result<WatcherId, W> {
-        if self.status(key, id) != Status::Held {
+    pub(crate) fn watch(&mut self, words: &Words, id: RequestId, waker: W) -> Result<WatcherId, W> {
+        if self.status(words, id) != Status::Held {
             return Err(waker);
         }
-        let serial = next(&mut self.last_serial);
+        let serial = self.next_serial();
         let slot = self.watchers.insert(Watcher { serial, waker });
         Ok(WatcherId { serial, slot })
     }
@@ -386,34 +450,52 @@ impl<W, M> Table<W, M> {
     /// The first holder of `key`, and how many requests wait for it before
     /// `own` (or in all), counted up to `most`.
     pub(crate) fn contention(
-        &self,
-        key: &HashedKey,
+        &mut self,
+        words: &Words,
+        key: &Sought<'_>,
         own: Option<RequestId>,
         most: usize,
     ) -> Option<(&M, usize)> {
-        let queue = self.queues.find(key.hash, is_for(key))?;
-        let own = own.and_then(|id| id.slot).map(|slot| slot as usize);
-        let ahead = queue
+        let (at, entry) = match own {
+            Some(own) => (own.entry, self.entries.get_mut(own.entry)?),
+            None => self.entries.find(key)?,
+        };
+        if entry.look(words, at).is_free() {
+            return None;
+        }
+        let own = own.and_then(|own| slot(own.slot));
+        let ahead = entry
             .pending
             .iter(&self.others)
             .take(most)
             .take_while(|&slot| Some(slot) != own)
             .count();
-        Some((&queue.first.meta, ahead))
+        Some((&entry.meta, ahead))
+    }
+
+    /// Has every holder that could leave without the mutex wait for it, so that what is
+    /// [shown](Self::for_each) of several tables is so at one moment.
+    pub(crate) fn hold_all_still(&self, words: &Words) {
+        for (at, entry) in self.entries.iter() {
+            entry.hold_still(words, at);
+        }
     }
 
     /// Shows every request; those of one key in the order of their queue.
-    pub(crate) fn for_each(&self, mut show: impl FnMut(RequestInfo<'_, M>)) {
-        for queue in &self.queues {
-            let key = &queue.key.key;
+    pub(crate) fn for_each(&self, words: &Words, mut show: impl FnMut(RequestInfo<'_, M>)) {
+        for (at, entry) in self.entries.iter() {
+            if entry.look(words, at).is_free() {
+                continue;
+            }
+            let key = &entry.key;
             show(RequestInfo {
                 key,
-                mode: queue.mode,
+                mode: entry.mode,
                 status: Status::Held,
-                meta: &queue.first.meta,
+                meta: &entry.meta,
             });
-            let further = queue.further.iter(&self.others);
-            for slot in further.chain(queue.pending.iter(&self.others)) {
+            let further = entry.further.iter(&self.others);
+            for slot in further.chain(entry.pending.iter(&self.others)) {
                 let request = &self.others[slot];
                 show(RequestInfo {
                     key,
@@ -426,31 +508,17 @@ impl<W, M> Table<W, M> {
     }
 }
 
+/// Where a request lives that is not the first holder.
+#[inline]
+fn slot_of<W, M>(others: &Slab<Request<W, M>>, id: RequestId) -> Option<usize> {
+    let slot = slot(id.slot)?;
+    (others.get(slot)?.serial == id.serial).then_some(slot)
+}
+
 /// A slab can be cut only behind its last used slot, so it shrinks when it is empty.
 #[inline]
 fn give_slots_back<T>(slots: &mut Slab<T>) {
     if slots.capacity() > KEEP_CAPACITY && slots.is_empty() {
         *slots = Slab::new();
     }
-}
-
-#[inline]
-fn next(last: &mut u64) -> Serial {
-    *last += 1;
-    Serial::new(*last).expect("as many as there are take centuries")
-}
-
-#[inline]
-fn entry<'a, M>(queues: &'a mut HashTable<Queue<M>>, key: &HashedKey) -> Entry<'a, Queue<M>> {
-    queues.entry(key.hash, is_for(key), |queue| queue.key.hash)
-}
-
-#[inline]
-fn is_for<M>(key: &HashedKey) -> impl Fn(&Queue<M>) -> bool {
-    |queue| queue.key.key == key.key
-}
-
-#[inline]
-fn is_first<M>(id: RequestId) -> impl Fn(&Queue<M>) -> bool {
-    move |queue| queue.first.serial == id.serial
 }

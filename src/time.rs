@@ -14,8 +14,8 @@ mod platform;
 mod platform;
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub(crate) use platform::{Since, Stamp, sleep};
@@ -60,17 +60,54 @@ pub(crate) async fn timeout<F: Future>(
     work: F,
 ) -> Result<Option<F::Output>, LockError> {
     let mut work = pin!(work);
-    // In a box: it is large, and the future of every wait would have to have room for it.
-    let mut timer = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = work.as_mut().poll(cx) {
-            return Poll::Ready(Ok(Some(output)));
-        }
-        if limit == Duration::MAX {
-            return Poll::Pending;
-        }
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        timer.as_mut().poll(cx).map(|fired| fired.map(|()| None))
+    let mut limit = Limit::new(limit);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(Some(output))),
+        Poll::Pending => limit.poll(cx).map(|fired| fired.map(|()| None)),
     })
     .await
+}
+
+/// When a wait ends that has begun to be polled.
+pub(crate) struct Limit {
+    timeout: Duration,
+    /// In a box: it is large, and the future of every wait would have to have room for it.
+    timer: Option<Pin<Box<platform::Sleep>>>,
+}
+
+impl Limit {
+    #[inline]
+    pub(crate) fn new(timeout: Duration) -> Self {
+        let timer = None;
+        Self { timeout, timer }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether there is nothing to wait for.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.timeout.is_zero()
+    }
+
+    /// To be polled when there is something to wait for, and not before: it sets the timer.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Unavailable`] if there is none.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LockError>> {
+        if self.timeout == Duration::MAX {
+            return Poll::Pending;
+        }
+        let timeout = self.timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        timer.as_mut().poll(cx)
+    }
+}
+
+impl std::fmt::Debug for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Limit").field(&self.timeout).finish()
+    }
 }

@@ -28,6 +28,11 @@ pub(crate) trait Peer: Send + Sync + 'static {
 
     fn lock<'a>(&'a self, key: &'a str) -> impl Future<Output = Self::Guard<'a>> + Send;
 
+    /// As one reader among others, where the peer has such locks.
+    fn lock_shared<'a>(&'a self, key: &'a str) -> impl Future<Output = Self::Guard<'a>> + Send {
+        self.lock(key)
+    }
+
     /// Waits for `key`, which stays held, until `end`.
     fn time_out(&self, key: &str, end: Instant) -> impl Future<Output = ()> + Send {
         async move {
@@ -67,6 +72,11 @@ impl Peer for Unboxed {
 
     async fn lock(&self, key: &str) -> MemoryLockGuard {
         let options = AcquireOptions::new(FOR_EVER);
+        self.0.acquire_unboxed(key, options).await.expect("granted")
+    }
+
+    async fn lock_shared(&self, key: &str) -> MemoryLockGuard {
+        let options = AcquireOptions::shared(FOR_EVER);
         self.0.acquire_unboxed(key, options).await.expect("granted")
     }
 

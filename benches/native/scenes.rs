@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crosslock::pid_fcntl::FcntlPidLockManager;
@@ -9,7 +10,7 @@ use crosslock::pid_flock::FlockPidLockManager;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::harness::{Table, heap};
-use crate::work::{self, KEY, Work};
+use crate::work::{self, KEY, Work, Zipfian};
 
 /// A way to lock a free key and free it.
 type Cycle = fn(&dyn Work, &str);
@@ -22,6 +23,7 @@ const SCENES: &[Scene] = &[
     ("datadir", datadir),
     ("many", many_keys),
     ("threads", two_threads),
+    ("zipfian", zipfian),
     ("hand-off", hand_off),
     ("time-out", time_out),
     ("cancel", cancel),
@@ -97,6 +99,23 @@ fn two_threads() {
         }
     }
     table.show_pairs(["one thread", "two"]);
+}
+
+fn zipfian() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .expect("a runtime");
+    let keys = Arc::new(Zipfian::new(keys(1_000)));
+    let title = "`lock` and drop by 8 tasks on two threads, zipfian over 1,000 keys, half shared";
+    let mut table = Table::new(title, 80_000, 21);
+    for work in work::waiting() {
+        let (runtime, keys) = (&runtime, &keys);
+        table.add_run(work.name(), move |times| {
+            work.by_tasks(runtime, keys, times)
+        });
+    }
+    table.show();
 }
 
 fn runtimes() -> [(&'static str, Runtime); 2] {

@@ -30,6 +30,9 @@ pub(crate) trait Work: Sync {
 
     /// Locks and frees, so often in all, by threads that have a key each.
     fn on_threads(&self, keys: &[String], times: u32) -> Duration;
+    /// Locks and frees, so often in all, by tasks that want some of `keys` much more often than
+    /// others, every second time as readers.
+    fn by_tasks(&'static self, runtime: &Runtime, keys: &Arc<Zipfian>, times: u32) -> Duration;
     /// From a release until the last of so many who wait has had its turn.
     fn hand_off(&'static self, runtime: &Runtime, waiters: u32) -> Duration;
     /// From the moment at which so many who wait run out of time until all have left.
@@ -92,6 +95,33 @@ impl<P: Peer> Work for P {
         })
     }
 
+    fn by_tasks(&'static self, runtime: &Runtime, keys: &Arc<Zipfian>, times: u32) -> Duration {
+        const TASKS: usize = 8;
+        runtime.block_on(async {
+            let start = Instant::now();
+            let tasks = (0..TASKS).map(|task| {
+                let keys = Arc::clone(keys);
+                tokio::spawn(async move {
+                    for n in 0..times as usize / TASKS {
+                        let key = keys.pick(task * 7919 + n);
+                        match n % 2 {
+                            0 => drop(black_box(Peer::lock(self, key).await)),
+                            _ => drop(black_box(Peer::lock_shared(self, key).await)),
+                        }
+                        // Else each task would run to its end before the next one starts.
+                        if n % 8 == 0 {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                })
+            });
+            for task in tasks.collect::<Vec<_>>() {
+                task.await.expect("it ran");
+            }
+            start.elapsed()
+        })
+    }
+
     fn hand_off(&'static self, runtime: &Runtime, waiters: u32) -> Duration {
         runtime.block_on(async {
             let held = Peer::lock(self, KEY).await;
@@ -151,6 +181,38 @@ impl<P: Peer> Work for P {
             assert!(wait.as_mut().poll(&mut cx).is_pending());
             drop(held);
         }
+    }
+}
+
+/// Keys of which the nth is wanted an nth as often as the first.
+pub(crate) struct Zipfian {
+    keys: Vec<String>,
+    /// Which of them, one time after the other.
+    picks: Vec<usize>,
+}
+
+impl Zipfian {
+    pub(crate) fn new(keys: Vec<String>) -> Self {
+        let mut sum = 0.0;
+        let sums: Vec<f64> = (1..=keys.len())
+            .map(|rank| {
+                sum += 1.0 / rank as f64;
+                sum
+            })
+            .collect();
+        // The same in every run. (Numerical Recipes, "Quick and dirty generators".)
+        let mut random = 1_u32;
+        let picks = (0..1 << 16).map(|_| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let at = f64::from(random) / f64::from(u32::MAX) * sum;
+            sums.partition_point(|&sum| sum < at).min(keys.len() - 1)
+        });
+        let picks = picks.collect();
+        Self { keys, picks }
+    }
+
+    fn pick(&self, time: usize) -> &str {
+        &self.keys[self.picks[time % self.picks.len()]]
     }
 }
 

@@ -7,7 +7,7 @@ use slab::Slab;
 /// that is held carries two lists.
 pub(crate) type Place = u32;
 
-const NOWHERE: Place = Place::MAX;
+pub(crate) const NOWHERE: Place = Place::MAX;
 
 /// What a node carries to be in a list.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ impl List {
     }
 }
 
-fn slot(place: Place) -> Option<usize> {
+pub(crate) fn slot(place: Place) -> Option<usize> {
     (place != NOWHERE).then_some(place as usize)
 }
 

@@ -1,7 +1,7 @@
 //! [`Text`]: the characters of a key, in place if they are few.
 
 use std::cmp::Ordering;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -16,30 +16,25 @@ pub(super) enum Text {
 ///
 /// Words and not bytes, because a key moves several times in the life of a lock, and a
 /// processor stalls when it reads together what was just written in pieces.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Short([u64; Self::WORDS]);
 
 impl Short {
     const WORDS: usize = 4;
     const LONGEST: usize = Self::WORDS * size_of::<u64>() - 1;
 
+    /// Of the first bytes of a text that is too long.
     #[inline(always)]
-    fn new(text: &str) -> Option<Self> {
-        if text.len() > Self::LONGEST {
-            return None;
-        }
-        let (whole, rest) = text.as_bytes().as_chunks::<8>();
-        let mut words = [0; Self::WORDS];
-        for (word, chunk) in words.iter_mut().zip(whole) {
-            *word = u64::from_le_bytes(*chunk);
-        }
-        let rest = rest.iter().rev();
-        words[whole.len()] = rest.fold(0, |word, &byte| word << 8 | u64::from(byte));
-        words[Self::WORDS - 1] |= (text.len() as u64) << 56;
+    fn new(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        // One by one, and not in a loop over a buffer: so they stay in registers.
+        let last = word(bytes, 24) | (bytes.len() as u64) << 56;
         // In memory the characters stand in their order on every machine.
-        Some(Self(words.map(u64::to_le)))
+        let [first, second, third] = [word(bytes, 0), word(bytes, 8), word(bytes, 16)];
+        Self([first.to_le(), second.to_le(), third.to_le(), last.to_le()])
     }
 
+    #[inline]
     fn as_bytes(&self) -> &[u8] {
         let words: *const [u64; Self::WORDS] = &raw const self.0;
         // SAFETY: it points to as many bytes, all of them initialised since a `u64` has
@@ -49,12 +44,65 @@ impl Short {
     }
 }
 
+/// The up to eight bytes from `at` on, then zeros.
+#[inline(always)]
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let Some(rest) = bytes.get(at..) else {
+        return 0;
+    };
+    if let Some(whole) = rest.first_chunk() {
+        return u64::from_le_bytes(*whole);
+    }
+    // The last eight bytes of all, some of which are of the word before.
+    if let Some(last) = bytes.last_chunk()
+        && !rest.is_empty()
+    {
+        return u64::from_le_bytes(*last) >> (64 - 8 * rest.len());
+    }
+    let backwards = rest.iter().rev();
+    backwards.fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+/// A text that is looked for, as it can be compared the fastest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Probe<'a> {
+    pub(crate) text: &'a str,
+    /// Of no use if it is too long for that.
+    short: Short,
+}
+
+impl<'a> Probe<'a> {
+    #[inline(always)]
+    pub(crate) fn new(text: &'a str) -> Self {
+        let short = Short::new(text);
+        Self { text, short }
+    }
+
+    #[inline(always)]
+    pub(crate) fn hash_one(&self, hasher: &impl BuildHasher) -> u64 {
+        let mut hasher = hasher.build_hasher();
+        match self.text.len() <= Short::LONGEST {
+            true => self.short.hash(&mut hasher),
+            false => hasher.write(self.text.as_bytes()),
+        }
+        hasher.finish()
+    }
+
+    #[inline(always)]
+    pub(super) fn is(&self, text: &Text) -> bool {
+        match text {
+            Text::Short(short) => *short == self.short && self.text.len() <= Short::LONGEST,
+            Text::Long(text) => **text == *self.text,
+        }
+    }
+}
+
 impl From<&str> for Text {
     #[inline(always)]
     fn from(text: &str) -> Self {
-        match Short::new(text) {
-            Some(short) => Self::Short(short),
-            None => Self::Long(text.into()),
+        match text.len() <= Short::LONGEST {
+            true => Self::Short(Short::new(text)),
+            false => Self::Long(text.into()),
         }
     }
 }
@@ -70,10 +118,17 @@ impl Deref for Text {
     }
 }
 
+impl Hash for Short {
+    #[inline(always)]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|&word| state.write_u64(word));
+    }
+}
+
 impl Hash for Text {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
-            Self::Short(Short(words)) => words.iter().for_each(|&word| state.write_u64(word)),
+            Self::Short(short) => short.hash(state),
             Self::Long(text) => state.write(text.as_bytes()),
         }
     }
@@ -105,6 +160,10 @@ mod tests {
             assert!(text == Text::from(&long[..length]));
             assert!(text != Text::from(&long[1..=length]) || length == 0);
             assert!(text < Text::from(&long[..=length]));
+            let probe = Probe::new(&long[..length]);
+            assert!(probe.is(&text));
+            assert!(!probe.is(&Text::from(&long[..=length])));
+            assert!(length == 0 || !probe.is(&Text::from(&long[1..=length])));
         }
     }
 }

@@ -6,37 +6,42 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 
-use super::shared::{self, Freshness, LockedTable, Owner, release};
-use super::{HashedKey, RequestId, Status, WatcherId};
+use super::shared::{Freshness, Owner, Shard, release};
+use super::{RequestId, Status, WatcherId};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
+use crate::key::LockKey;
 use crate::time;
 
 /// A held lock in a table.
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
 pub(crate) struct TableGuard<O: Owner> {
     owner: O,
-    key: HashedKey,
-    mode: LockMode,
+    key: LockKey,
     id: RequestId,
+    mode: LockMode,
 }
 
 impl<O: Owner> TableGuard<O> {
-    #[inline]
-    pub(super) fn new(owner: &O, key: HashedKey, mode: LockMode, id: RequestId) -> Self {
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    pub(super) fn new(owner: &O, key: LockKey, mode: LockMode, id: RequestId) -> Self {
         Self {
             owner: owner.clone(),
             key,
-            mode,
             id,
+            mode,
         }
+    }
+
+    fn shard(&self) -> &Shard {
+        self.owner.table().shard_of(&self.id)
     }
 
     /// What happened to the whole manager happened to this lock.
     fn with_key(&self, error: LockError) -> LockError {
         match error {
             LockError::Lost { reason, .. } => LockError::Lost {
-                key: Some(self.key.key.to_string()),
+                key: Some(self.key.to_string()),
                 reason,
             },
             other => other,
@@ -47,13 +52,13 @@ impl<O: Owner> TableGuard<O> {
 impl<O: Owner> Drop for TableGuard<O> {
     #[inline]
     fn drop(&mut self) {
-        release(&self.owner, &self.key, self.id);
+        release(&self.owner, &self.id);
     }
 }
 
 impl<O: Owner> std::fmt::Debug for TableGuard<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LockGuard({}, {})", self.key.key, self.mode)
+        write!(f, "LockGuard({}, {})", self.key, self.mode)
     }
 }
 
@@ -61,7 +66,7 @@ impl<O: Owner> std::fmt::Debug for TableGuard<O> {
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
 impl<O: Owner> LockGuard for TableGuard<O> {
     fn key(&self) -> &str {
-        self.key.key.as_str()
+        self.key.as_str()
     }
 
     fn mode(&self) -> LockMode {
@@ -74,22 +79,16 @@ impl<O: Owner> LockGuard for TableGuard<O> {
         matches!(
             self.owner.check(Freshness::Now),
             Err(LockError::Lost { .. })
-        ) || self
-            .owner
-            .table()
-            .shard(&self.key)
-            .status(&self.key, self.id)
-            != Status::Held
+        ) || self.shard().status(self.id) != Status::Held
     }
 
     fn ensure_held(&self) -> Result<(), LockError> {
         self.owner
             .check(Freshness::Now)
             .map_err(|error| self.with_key(error))?;
-        let table = self.owner.table().shard(&self.key);
-        match table.status(&self.key, self.id) {
+        match self.shard().status(self.id) {
             Status::Held => Ok(()),
-            _ => Err(shared::lost(&table, Some(&self.key.key))),
+            _ => Err(self.shard().lost(Some(&self.key))),
         }
     }
 
@@ -121,12 +120,6 @@ struct Lost<'a, O: Owner> {
     watcher: Option<WatcherId>,
 }
 
-impl<O: Owner> Lost<'_, O> {
-    fn table(&self) -> LockedTable<'_> {
-        self.guard.owner.table().shard(&self.guard.key)
-    }
-}
-
 impl<O: Owner> Future for Lost<'_, O> {
     type Output = ();
 
@@ -136,12 +129,10 @@ impl<O: Owner> Future for Lost<'_, O> {
         }
         let waker = cx.waker().clone();
         let previous = self.watcher.take();
-        let mut table = self.table();
-        let replaced = previous.and_then(|watcher| table.unwatch(watcher));
-        let watched = table.watch(&self.guard.key, self.guard.id, waker);
-        drop(table);
-        drop(replaced);
-        match watched {
+        let shard = self.guard.shard();
+        // What it returns is dropped here, where no mutex is locked.
+        drop(previous.and_then(|watcher| shard.unwatch(watcher)));
+        match shard.watch(self.guard.id, waker) {
             Ok(watcher) => {
                 self.watcher = Some(watcher);
                 Poll::Pending
@@ -156,8 +147,7 @@ impl<O: Owner> Drop for Lost<'_, O> {
         if let Some(watcher) = self.watcher.take()
             && !self.guard.owner.is_inherited()
         {
-            let unused = self.table().unwatch(watcher);
-            drop(unused);
+            drop(self.guard.shard().unwatch(watcher));
         }
     }
 }

@@ -8,32 +8,32 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
 
+use super::Status;
+use super::acquire::Acquire;
 use super::guard::TableGuard;
-use super::shared::{self, Acquire, SharedTable};
-use super::{HashedKey, Status};
+use super::shared::{self, SharedTable};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
-use crate::key::LockKey;
 
-/// A key in the first shard.
-fn key() -> HashedKey {
-    key_in(0)
+/// Two keys of one shard, which has a place for one of them, and one of the other shard: by
+/// the sum of their bytes.
+const KEY: &str = "k1";
+const BESIDE: &str = "k3";
+const ELSEWHERE: &str = "k0";
+
+type Guard = TableGuard<Arc<SharedTable>>;
+
+fn exclusive(table: &Arc<SharedTable>) -> Acquire<'_, 'static, Arc<SharedTable>> {
+    Acquire::new(table, KEY, LockMode::Exclusive, None)
 }
 
-/// Not by the table's hasher, which is another in every run: loom wants to repeat each.
-fn key_in(shard: u64) -> HashedKey {
-    let key = LockKey::new(&format!("k{shard}")).expect("a valid key");
-    let hash = shard << 32;
-    HashedKey { key, hash }
-}
-
-fn exclusive(table: &Arc<SharedTable>) -> Acquire<Arc<SharedTable>> {
-    Acquire::new(table, key(), LockMode::Exclusive, None)
-}
-
-fn try_in(shard: u64, table: &Arc<SharedTable>) -> Option<TableGuard<Arc<SharedTable>>> {
-    let taken = shared::try_acquire(table, &key_in(shard), LockMode::Exclusive, None);
+fn try_in(mode: LockMode, key: &str, table: &Arc<SharedTable>) -> Option<Guard> {
+    let taken = shared::try_acquire(table, key, mode, None, |guard| guard);
     taken.expect("the table is open")
+}
+
+fn try_lock(key: &str, table: &Arc<SharedTable>) -> Option<Guard> {
+    try_in(LockMode::Exclusive, key, table)
 }
 
 /// The keys that are held, as of one moment.
@@ -48,14 +48,14 @@ fn held(table: &Arc<SharedTable>) -> Vec<String> {
 }
 
 /// Waits for the lock.
-fn lock(table: &Arc<SharedTable>) -> Result<TableGuard<Arc<SharedTable>>, LockError> {
+fn lock(table: &Arc<SharedTable>) -> Result<Guard, LockError> {
     let mut wait = exclusive(table);
     block_on(&mut wait)?;
     Ok(wait.into_guard())
 }
 
 fn is_free(table: &Arc<SharedTable>) -> bool {
-    try_in(0, table).is_some()
+    try_lock(KEY, table).is_some()
 }
 
 /// `Relaxed` on purpose: if two holders could overlap, nothing here would hide it.
@@ -132,7 +132,7 @@ fn a_steal_wakes_who_watches_for_the_loss() {
         let victim = lock(&table).expect("the table is open");
         let thief = {
             let table = Arc::clone(&table);
-            thread::spawn(move || shared::steal(&table, &key(), None).expect("open"))
+            thread::spawn(move || shared::steal(&table, KEY, None).expect("open"))
         };
         block_on(victim.lost());
         assert!(victim.is_lost());
@@ -168,13 +168,13 @@ fn all_shards_are_shown_as_of_one_moment() {
         let holding = {
             let table = Arc::clone(&table);
             thread::spawn(move || {
-                let first = try_in(0, &table);
-                let second = try_in(1, &table);
+                let first = try_lock(KEY, &table);
+                let second = try_lock(ELSEWHERE, &table);
                 drop((second, first));
             })
         };
         let seen = held(&table);
-        assert_ne!(seen, ["k1"], "the second lock without the first");
+        assert_ne!(seen, [ELSEWHERE], "the second lock without the first");
         holding.join().expect("the holding thread");
         assert!(held(&table).is_empty());
     });
@@ -199,5 +199,98 @@ fn shards_are_locked_in_one_order() {
         drop(held_first);
         assert!(seen <= 1 && looking.join().expect("who looks") <= 1);
         closing.join().expect("who closes");
+    });
+}
+
+/// The same of those who free their locks, which they do without a mutex: who still holds the
+/// lock that was freed first, holds the other one, too.
+#[test]
+fn what_is_freed_is_shown_as_of_one_moment() {
+    loom::model(|| {
+        let table = Arc::new(SharedTable::new());
+        let first = try_lock(KEY, &table).expect("it is free");
+        let second = try_lock(ELSEWHERE, &table).expect("it is free");
+        let freeing = thread::spawn(move || {
+            drop(first);
+            drop(second);
+        });
+        let seen = held(&table);
+        assert_ne!(seen, [KEY], "the first lock without the second");
+        freeing.join().expect("the freeing thread");
+        assert!(held(&table).is_empty());
+        assert!(is_free(&table));
+    });
+}
+
+/// A key is taken and freed while another wants its place, and must do without while it is
+/// held. Each entry is given to other keys, and none of them to two holders.
+#[test]
+fn idle_keys_make_way_and_held_ones_do_not() {
+    loom::model(|| {
+        let table = Arc::new(SharedTable::new());
+        let inside = Arc::new(AtomicBool::new(false));
+        let work = |table: &Arc<SharedTable>, inside: &AtomicBool| {
+            let Some(guard) = try_lock(KEY, table) else {
+                return;
+            };
+            assert!(!inside.swap(true, Relaxed), "two holders at once");
+            inside.store(false, Relaxed);
+            drop(guard);
+        };
+        let other = {
+            let (table, inside) = (Arc::clone(&table), Arc::clone(&inside));
+            thread::spawn(move || work(&table, &inside))
+        };
+        let beside = try_lock(BESIDE, &table).expect("nobody else wants it");
+        drop(beside);
+        work(&table, &inside);
+        other.join().expect("the other thread");
+        assert!(is_free(&table));
+        assert!(try_lock(BESIDE, &table).is_some());
+        assert!(held(&table).is_empty());
+    });
+}
+
+/// A lock is freed at the very moment at which it is stolen: then the thief has it.
+#[test]
+fn a_release_that_races_with_a_steal_frees_nothing_else() {
+    loom::model(|| {
+        let table = Arc::new(SharedTable::new());
+        let victim = try_lock(KEY, &table).expect("it is free");
+        let freeing = thread::spawn(move || drop(victim));
+        let stolen = shared::steal(&table, KEY, None).expect("open");
+        freeing.join().expect("the freeing thread");
+        assert!(!stolen.is_lost());
+        assert!(!is_free(&table));
+        drop(stolen);
+        assert!(is_free(&table));
+    });
+}
+
+/// A reader leaves while another joins it, and none of them while a writer holds.
+#[test]
+fn readers_come_and_go_beside_each_other() {
+    loom::model(|| {
+        let table = Arc::new(SharedTable::new());
+        let first = try_in(LockMode::Shared, KEY, &table).expect("it is free");
+        let leaving = thread::spawn(move || drop(first));
+        let second = try_in(LockMode::Shared, KEY, &table).expect("there are readers alone");
+        assert!(!is_free(&table));
+        leaving.join().expect("the first reader");
+        assert!(!second.is_lost());
+        assert!(!is_free(&table));
+        drop(second);
+        assert!(is_free(&table));
+    });
+}
+
+/// As the other tests rely on.
+#[test]
+fn keys_are_in_the_shards_that_are_said() {
+    loom::model(|| {
+        let table = SharedTable::new();
+        let shard = |key| std::ptr::from_ref(table.shard_for(&table.sought(key)));
+        assert_eq!(shard(KEY), shard(BESIDE));
+        assert_ne!(shard(KEY), shard(ELSEWHERE));
     });
 }

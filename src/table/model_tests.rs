@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{HashedKey, RequestId, Status, Table};
+use super::words::{KEPT, WAYS, Words};
+use super::{RequestId, Sought, Status, Table};
 use crate::guard::LockMode;
-use crate::key::LockKey;
+use crate::hash::BuildHasher;
+use crate::key::{LockKey, Probe};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -15,16 +17,25 @@ enum Step {
     Enqueue(usize, LockMode),
     /// Removes the nth request that was ever made, whether it is there or not.
     Remove(usize),
+    /// The same without the mutex first, as a guard does it.
+    Free(usize),
+    /// Takes and frees another key, which may want the place of an idle one.
+    PassBy(u64),
+    /// As if all were shown.
+    HoldStill,
     Steal(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let mode = prop_oneof![Just(LockMode::Exclusive), Just(LockMode::Shared)];
     prop_oneof![
-        2 => (0..3usize, mode.clone()).prop_map(|(key, mode)| Step::TryAcquire(key, mode)),
-        6 => (0..3usize, mode).prop_map(|(key, mode)| Step::Enqueue(key, mode)),
-        6 => (0..40usize).prop_map(Step::Remove),
-        1 => (0..3usize).prop_map(Step::Steal),
+        2 => (0..KEYS, mode.clone()).prop_map(|(key, mode)| Step::TryAcquire(key, mode)),
+        6 => (0..KEYS, mode).prop_map(|(key, mode)| Step::Enqueue(key, mode)),
+        3 => (0..40usize).prop_map(Step::Remove),
+        4 => (0..40usize).prop_map(Step::Free),
+        1 => (0..KEYS).prop_map(Step::Steal),
+        1 => (0..10u64).prop_map(Step::PassBy),
+        1 => Just(Step::HoldStill),
     ]
 }
 
@@ -87,27 +98,28 @@ impl Model {
     }
 }
 
-/// Two of them have the same hash.
-fn keys() -> Vec<HashedKey> {
-    let names = [
-        "a",
-        "lightning.send.42",
-        "a-key-too-long-to-be-stored-inline",
-    ];
-    let keys = names.iter().zip([1, 2, 2]);
-    keys.map(|(name, hash)| key(name, hash)).collect()
+const KEYS: usize = 7;
+
+/// All of one set, so that some must do without a word; two of them have the same hash.
+fn keys() -> [Sought<'static>; KEYS] {
+    const SETS: u64 = (KEPT / WAYS) as u64;
+    let long = "a-key-too-long-to-be-stored-inline";
+    let names = ["a", "lightning.send.42", long, "b", "c", "d", "e"];
+    let hashes = [1, 2, 2, 3, 4, 5, 6];
+    std::array::from_fn(|at| key(names[at], hashes[at] * SETS))
 }
 
-fn key(name: &str, hash: u64) -> HashedKey {
-    let key = LockKey::new(name).expect("a valid key");
-    HashedKey { key, hash }
+fn key(name: &str, hash: u64) -> Sought<'_> {
+    let key = Probe::new(name);
+    Sought { key, hash }
 }
 
 proptest! {
     #[test]
     fn agrees_with_the_model(steps in prop::collection::vec(step(), 0..120)) {
         let keys = keys();
-        let mut table: Table<usize, usize> = Table::new();
+        let words = Words::new();
+        let mut table: Table<usize, usize> = Table::new(0, 1);
         let mut model = Model::default();
         let mut made: Vec<Option<(usize, RequestId)>> = Vec::new();
 
@@ -115,7 +127,7 @@ proptest! {
             let name = made.len();
             match step {
                 Step::TryAcquire(key, mode) => {
-                    let id = table.try_acquire(&keys[key], mode, name).expect("open");
+                    let id = table.try_acquire(&words, &keys[key], mode, name).expect("open");
                     if !model.push(key, name, mode) {
                         model.remove(name);
                     }
@@ -123,21 +135,41 @@ proptest! {
                     made.push(id.map(|id| (key, id)));
                 }
                 Step::Enqueue(key, mode) => {
-                    let id = table.enqueue(&keys[key], mode, name).expect("open");
-                    let waits = table.set_waker(id, name).is_none();
+                    let id = table.enqueue(&words, &keys[key], mode, name).expect("open");
+                    let waker = table.waker(id);
+                    let waits = waker.is_some();
+                    waker.into_iter().for_each(|waker| *waker = Some(name));
                     prop_assert_eq!(waits, !model.push(key, name, mode));
                     made.push(Some((key, id)));
                 }
                 Step::Remove(nth) => {
-                    if let Some(&Some((key, id))) = made.get(nth) {
-                        let (_, wakes) = table.remove(&keys[key], id);
+                    if let Some(&Some((_, id))) = made.get(nth) {
+                        let (_, wakes) = table.remove(&words, id);
                         // The waker of a request is its name, so this compares who
                         // is granted, and in which order.
                         prop_assert_eq!(wakes.to_vec(), model.remove(nth));
                     }
                 }
+                Step::Free(nth) => {
+                    if let Some(&Some((_, id))) = made.get(nth) {
+                        let wakes = match words.free(id.entry, id.serial) {
+                            true => Vec::new(),
+                            false => table.remove(&words, id).1.to_vec(),
+                        };
+                        prop_assert_eq!(wakes, model.remove(nth));
+                    }
+                }
+                Step::PassBy(other) => {
+                    let key = key("passes-by", other);
+                    let id = table.try_acquire(&words, &key, LockMode::Exclusive, name);
+                    let id = id.expect("open").expect("nobody holds it");
+                    if !words.free(id.entry, id.serial) {
+                        table.remove(&words, id);
+                    }
+                }
+                Step::HoldStill => table.hold_all_still(&words),
                 Step::Steal(key) => {
-                    let (id, _) = table.steal(&keys[key], name).expect("open");
+                    let (id, _) = table.steal(&words, &keys[key], name).expect("open");
                     let queue = model.queues.entry(key).or_default();
                     queue.retain(|request| !request.held);
                     let mode = LockMode::Exclusive;
@@ -146,14 +178,14 @@ proptest! {
                 }
             }
             for (name, id) in made.iter().enumerate() {
-                if let &Some((key, id)) = id {
-                    prop_assert_eq!(table.status(&keys[key], id), model.status(name));
+                if let &Some((_, id)) = id {
+                    prop_assert_eq!(table.status(&words, id), model.status(name));
                 }
             }
         }
 
         let mut shown: BTreeMap<LockKey, Vec<(usize, Status)>> = BTreeMap::new();
-        table.for_each(|request| {
+        table.for_each(&words, |request| {
             let queue = shown.entry(request.key.clone()).or_default();
             queue.push((*request.meta, request.status));
         });
@@ -161,26 +193,29 @@ proptest! {
             let expected: Vec<_> = model.queues.get(&index).into_iter().flatten()
                 .map(|request| (request.name, model.status(request.name)))
                 .collect();
-            prop_assert_eq!(shown.remove(&key.key).unwrap_or_default(), expected);
+            prop_assert_eq!(shown.remove(&LockKey::known(key.key.text)).unwrap_or_default(), expected);
         }
+        prop_assert!(shown.is_empty(), "a free key is shown");
     }
 
     #[test]
     fn is_empty_when_all_is_removed(
-        steps in prop::collection::vec((0..3usize, any::<bool>()), 0..60),
+        steps in prop::collection::vec((0..KEYS, any::<bool>()), 0..60),
         seed in any::<u64>(),
     ) {
         let keys = keys();
-        let mut table: Table<(), ()> = Table::new();
+        let words = Words::new();
+        let mut table: Table<(), ()> = Table::new(0, 1);
         let mut ids: Vec<_> = steps.iter().map(|&(key, shared)| {
             let mode = if shared { LockMode::Shared } else { LockMode::Exclusive };
-            (key, table.enqueue(&keys[key], mode, ()).expect("open"))
+            table.enqueue(&words, &keys[key], mode, ()).expect("open")
         }).collect();
-        ids.sort_by_key(|(_, id)| id.serial.get().wrapping_mul(seed | 1));
-        for (key, id) in ids {
-            table.remove(&keys[key], id);
+        ids.sort_by_key(|id| id.serial.get().wrapping_mul(seed | 1));
+        for id in ids {
+            table.remove(&words, id);
         }
-        prop_assert!(table.queues.is_empty());
+        table.for_each(&words, |request| panic!("{request:?} is left"));
+        prop_assert!(table.entries.iter().count() <= KEPT);
         prop_assert!(table.others.is_empty());
     }
 }
@@ -188,42 +223,67 @@ proptest! {
 #[test]
 fn a_closed_table_grants_nothing_and_wakes_everyone() {
     let key = &keys()[0];
-    let mut table: Table<&str, ()> = Table::new();
-    let held = table.enqueue(key, LockMode::Exclusive, ()).unwrap();
-    let pending = table.enqueue(key, LockMode::Exclusive, ()).unwrap();
-    assert_eq!(table.set_waker(pending, "waiter"), None);
-    table.watch(key, held, "watcher").unwrap();
+    let words = Words::new();
+    let mut table: Table<&str, ()> = Table::new(0, 1);
+    let held = table.enqueue(&words, key, LockMode::Exclusive, ()).unwrap();
+    let pending = table.enqueue(&words, key, LockMode::Exclusive, ()).unwrap();
+    *table.waker(pending).unwrap() = Some("waiter");
+    table.watch(&words, held, "watcher").unwrap();
 
-    let mut woken = table.close("gone".into()).to_vec();
+    let mut woken = table.close(&words, "gone".into()).to_vec();
     woken.sort_unstable();
     assert_eq!(woken, ["waiter", "watcher"]);
     assert_eq!(table.closed(), Some("gone"));
-    assert_eq!(table.status(key, held), Status::Gone);
-    assert_eq!(table.status(key, pending), Status::Gone);
-    assert!(table.try_acquire(key, LockMode::Shared, ()).is_err());
-    assert!(table.enqueue(key, LockMode::Shared, ()).is_err());
-    assert!(table.steal(key, ()).is_err());
-    assert_eq!(table.watch(key, held, "late"), Err("late"));
-    let (own, wakes) = table.remove(key, held);
+    assert_eq!(table.status(&words, held), Status::Gone);
+    assert_eq!(table.status(&words, pending), Status::Gone);
+    assert!(
+        table
+            .try_acquire(&words, key, LockMode::Shared, ())
+            .is_err()
+    );
+    assert!(table.enqueue(&words, key, LockMode::Shared, ()).is_err());
+    assert!(table.steal(&words, key, ()).is_err());
+    assert_eq!(table.watch(&words, held, "late"), Err("late"));
+    assert!(!words.free(held.entry, held.serial));
+    let (own, wakes) = table.remove(&words, held);
     assert!(own.is_none() && wakes.is_empty());
 }
 
-/// "Nothing left behind": what a burst of keys took is given back, by the releases
-/// themselves.
+/// What it asked for is not kept for a key that breaks the rules.
+#[test]
+fn a_bad_key_has_no_entry() {
+    let words = Words::new();
+    let mut table: Table<(), ()> = Table::new(0, 1);
+    let bad = key("a/b", 1);
+    let refused = Err(super::Refused::Invalid);
+    assert_eq!(
+        table.try_acquire(&words, &bad, LockMode::Shared, ()),
+        refused
+    );
+    assert_eq!(table.steal(&words, &bad, ()).map(|_| None), refused);
+    assert_eq!(table.entries.iter().count(), 0);
+}
+
+/// A bounded number of idle keys is left behind: what a burst of keys took beyond them is
+/// given back, by the releases themselves.
 #[test]
 fn capacity_is_given_back() {
-    let hasher = foldhash::fast::RandomState::default();
-    let mut table: Table<(), ()> = Table::new();
-    let ids: Vec<_> = (0..100_000)
-        .map(|n| {
-            let key = HashedKey::new(LockKey::new(&format!("key.{n}")).unwrap(), &hasher);
-            let id = table.enqueue(&key, LockMode::Exclusive, ()).unwrap();
-            (key, id)
+    let hasher = BuildHasher::default();
+    let words = Words::new();
+    let mut table: Table<(), ()> = Table::new(0, 1);
+    let keys: Vec<_> = (0..100_000).map(|n| format!("key.{n}")).collect();
+    let ids: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let key = Sought::new(key, &hasher);
+            table
+                .enqueue(&words, &key, LockMode::Exclusive, ())
+                .unwrap()
         })
         .collect();
-    assert!(table.queues.capacity() >= 100_000);
+    assert_eq!(table.entries.iter().count(), 100_000);
     let watch_all = |table: &mut Table<(), ()>| -> Vec<_> {
-        let watch = |(key, id): &(HashedKey, RequestId)| table.watch(key, *id, ()).unwrap();
+        let watch = |id: &RequestId| table.watch(&words, *id, ()).unwrap();
         ids.iter().map(watch).collect()
     };
     for watcher in watch_all(&mut table) {
@@ -232,17 +292,35 @@ fn capacity_is_given_back() {
     assert!(table.watchers.capacity() <= super::KEEP_CAPACITY);
     // A loss takes all of them, and they may have gone before they hear of it.
     let watchers = watch_all(&mut table);
-    let (key, _) = &ids[0];
-    let (thief, wakes) = table.steal(key, ()).unwrap();
+    let first = Sought::new(&keys[0], &hasher);
+    let (thief, wakes) = table.steal(&words, &first, ()).unwrap();
     assert_eq!(wakes.len(), 100_000);
     assert!(table.watchers.capacity() <= super::KEEP_CAPACITY);
     for watcher in watchers {
         assert_eq!(table.unwatch(watcher), None);
     }
-    table.remove(key, thief);
-    for (key, id) in ids {
-        table.remove(&key, id);
+    table.remove(&words, thief);
+    for id in ids {
+        table.remove(&words, id);
     }
-    assert!(table.queues.capacity() <= 2 * super::KEEP_CAPACITY);
+    assert!(table.entries.iter().count() <= KEPT);
+    assert!(table.entries.capacity() <= KEPT + 4 * super::KEEP_CAPACITY);
     assert!(table.others.capacity() <= 2 * super::KEEP_CAPACITY);
+}
+
+/// One key after the other, all of which are free again, needs no more than the places that
+/// are there for idle ones.
+#[test]
+fn idle_keys_make_way() {
+    let hasher = BuildHasher::default();
+    let words = Words::new();
+    let mut table: Table<(), ()> = Table::new(0, 1);
+    for n in 0..10 * KEPT {
+        let name = format!("key.{n}");
+        let key = Sought::new(&name, &hasher);
+        let id = table.try_acquire(&words, &key, LockMode::Exclusive, ());
+        let id = id.unwrap().unwrap();
+        assert!(words.free(id.entry, id.serial), "by its word alone");
+    }
+    assert!(table.entries.iter().count() <= KEPT);
 }

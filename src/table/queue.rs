@@ -1,46 +1,85 @@
-//! [`Queue`]: who holds one key, and who waits for it.
+//! [`Entry`]: who holds one key, and who waits for it.
 
 use slab::Slab;
 
-use super::{HashedKey, Serial, Status, Wakes};
-use crate::core::list::{Linked, Links, List};
+use super::words::{Word, Words};
+use super::{RequestId, Serial, Status, Wakes};
+use crate::core::list::{Linked, Links, List, Place};
 use crate::guard::LockMode;
+use crate::key::LockKey;
 
-/// A key that is held.
+/// A key that is held, or was a moment ago.
 #[derive(Debug)]
-pub(super) struct Queue<M> {
-    pub(super) key: HashedKey,
+pub(super) struct Entry<M> {
+    pub(super) hash: u64,
+    pub(super) key: LockKey,
+    /// Who holds it first, where no [word](super::words) says so.
+    pub(super) word: Word,
     /// The mode of all holders.
     pub(super) mode: LockMode,
-    pub(super) first: Holder<M>,
+    /// Of the first holder.
+    pub(super) meta: M,
     /// Who holds beside the first one.
     pub(super) further: List,
     pub(super) pending: List,
 }
 
-#[derive(Debug)]
-pub(super) struct Holder<M> {
-    pub(super) serial: Serial,
-    pub(super) meta: M,
-}
-
-impl<M> Queue<M> {
+impl<M> Entry<M> {
+    /// Who holds it first; `at` is where it stands.
     #[inline]
-    pub(super) fn new(key: &HashedKey, mode: LockMode, first: Holder<M>) -> Self {
-        Self {
-            key: key.clone(),
-            mode,
-            first,
-            further: List::default(),
-            pending: List::default(),
+    pub(super) fn look(&self, words: &Words, at: Place) -> Word {
+        words.look(at).unwrap_or(self.word)
+    }
+
+    /// The same, of which nothing changes until it is [set](Self::set).
+    pub(super) fn hold_still(&self, words: &Words, at: Place) -> Word {
+        words.hold_still(at).unwrap_or(self.word)
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, words: &Words, at: Place, word: Word) {
+        if !words.set(at, word) {
+            self.word = word;
         }
     }
 
-    /// Whether a newcomer is granted at once: nobody is pending, and the holders
+    /// Makes `serial` the first holder, as it is free.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        words: &Words,
+        at: Place,
+        mode: LockMode,
+        meta: M,
+        serial: Serial,
+    ) -> RequestId {
+        self.mode = mode;
+        self.meta = meta;
+        self.set(words, at, Word::held(serial));
+        RequestId::of_first(serial, at)
+    }
+
+    /// Makes `first` the first holder, who may leave without the mutex if it is alone.
+    pub(super) fn name(&mut self, words: &Words, at: Place, first: Serial) {
+        let word = Word::held(first);
+        let word = match self.is_of_one() {
+            true => word,
+            false => word.by_mutex(),
+        };
+        self.set(words, at, word);
+    }
+
+    /// Whether a newcomer is granted beside those who hold: nobody is pending, and they
     /// leave room.
     #[inline]
     pub(super) fn admits(&self, mode: LockMode) -> bool {
         self.pending.is_empty() && self.mode == LockMode::Shared && mode == LockMode::Shared
+    }
+
+    /// Whether nobody holds it beside the first, nor waits.
+    #[inline]
+    pub(super) fn is_of_one(&self) -> bool {
+        self.further.is_empty() && self.pending.is_empty()
     }
 
     pub(super) fn part(&mut self, status: Status) -> &mut List {
@@ -49,6 +88,46 @@ impl<M> Queue<M> {
             Status::Pending | Status::Gone => &mut self.pending,
         }
     }
+
+    /// As the first holder has left: the one that is first now, if there is any.
+    pub(super) fn promote<W>(&mut self, others: &mut Slab<Request<W, M>>) -> Option<Promoted<W>> {
+        // Another holder becomes the first, or the first of those who wait a holder.
+        let (slot, status) = match self.further.front() {
+            Some(slot) => (slot, Status::Held),
+            None => (self.pending.front()?, Status::Pending),
+        };
+        self.part(status).unlink(slot, others);
+        let Request {
+            serial,
+            meta,
+            mode,
+            waker,
+            ..
+        } = others.remove(slot);
+        self.meta = meta;
+        self.mode = mode;
+        Some(Promoted { serial, waker })
+    }
+
+    /// Grants to readers who wait right behind readers that hold.
+    pub(super) fn grant<W>(&mut self, others: &mut Slab<Request<W, M>>, wakes: &mut Wakes<W>) {
+        while let Some(slot) = self.pending.front() {
+            if self.mode != LockMode::Shared || others[slot].mode != LockMode::Shared {
+                break;
+            }
+            self.pending.unlink(slot, others);
+            self.further.push_back(slot, others);
+            let granted = &mut others[slot];
+            granted.status = Status::Held;
+            wakes.extend(granted.waker.take());
+        }
+    }
+}
+
+/// Who has become the first holder, and whom to wake for that.
+pub(super) struct Promoted<W> {
+    pub(super) serial: Serial,
+    pub(super) waker: Option<W>,
 }
 
 /// A request that is not the first holder.
@@ -70,23 +149,5 @@ impl<W, M> Linked for Request<W, M> {
 
     fn links_mut(&mut self) -> &mut Links {
         &mut self.links
-    }
-}
-
-/// Grants to readers who wait right behind readers that hold.
-pub(super) fn grant<W, M>(
-    queue: &mut Queue<M>,
-    others: &mut Slab<Request<W, M>>,
-    wakes: &mut Wakes<W>,
-) {
-    while let Some(slot) = queue.pending.front() {
-        if queue.mode != LockMode::Shared || others[slot].mode != LockMode::Shared {
-            break;
-        }
-        queue.pending.unlink(slot, others);
-        queue.further.push_back(slot, others);
-        let granted = &mut others[slot];
-        granted.status = Status::Held;
-        wakes.extend(granted.waker.take());
     }
 }

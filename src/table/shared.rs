@@ -1,5 +1,5 @@
 //! The lock table behind mutexes, awaitable: [`SharedTable`] and the future
-//! [`Acquire`], which ends in a [`TableGuard`].
+//! [`Acquire`](super::acquire::Acquire), which ends in a [`TableGuard`].
 //!
 //! Two rules keep it free of deadlocks:
 //!
@@ -9,15 +9,15 @@
 //!   foreign code: dropping the last one of a task drops the task, with all the
 //!   guards in it, and they come here to release.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
+use super::answer::Answer;
 use super::guard::TableGuard;
-use super::{Closed, HashedKey, RequestId, RequestInfo, Status, Table, Wakes};
-use crate::error::{Contention, LockError};
+use super::words::Words;
+use super::{Refused, RequestId, RequestInfo, Sought, Status, Table, Wakes, WatcherId};
+use crate::error::LockError;
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
 use crate::key::LockKey;
@@ -33,13 +33,12 @@ pub(crate) struct Meta {
 
 impl Meta {
     #[inline]
-    pub(crate) fn now(client: Option<Arc<str>>) -> Self {
+    pub(crate) fn now(client: Option<&Arc<str>>) -> Self {
         let since = Since::now();
+        let client = client.cloned();
         Self { since, client }
     }
 }
-
-pub(super) type LockedTable<'a> = MutexGuard<'a, Table<Waker, Meta>>;
 
 /// Keys are spread over shards, each with a mutex of its own, so that threads
 /// that use different keys seldom meet.
@@ -53,9 +52,12 @@ pub(crate) struct SharedTable {
 /// that x86 prefetches together).
 #[derive(Debug)]
 #[repr(align(128))]
-struct Shard(Mutex<Table<Waker, Meta>>);
+pub(crate) struct Shard {
+    table: Mutex<Table<Waker, Meta>>,
+    pub(super) words: Words,
+}
 
-const SHARDS: usize = if cfg!(target_family = "wasm") {
+pub(super) const SHARDS: usize = if cfg!(target_family = "wasm") {
     // There is one thread per table.
     1
 } else if cfg!(loom) {
@@ -67,26 +69,41 @@ const SHARDS: usize = if cfg!(target_family = "wasm") {
 
 impl SharedTable {
     pub(crate) fn new() -> Self {
-        let shards = std::array::from_fn(|_| Shard(Mutex::new(Table::new())));
         Self {
-            shards: Box::new(shards),
+            shards: Box::new(std::array::from_fn(Shard::new)),
             hasher: BuildHasher::default(),
         }
     }
 
-    /// `key` with its hash, by which it finds its shard and its place there.
     #[inline]
-    pub(crate) fn hashed(&self, key: LockKey) -> HashedKey {
-        HashedKey::new(key, &self.hasher)
+    pub(super) fn sought<'a>(&self, key: &'a str) -> Sought<'a> {
+        Sought::new(key, &self.hasher)
     }
 
+    /// Where `key` is.
     #[inline]
-    pub(super) fn shard(&self, key: &HashedKey) -> LockedTable<'_> {
-        if SHARDS == 1 {
-            return self.shards[0].lock();
-        }
+    pub(super) fn shard_for(&self, key: &Sought<'_>) -> &Shard {
         // Not by the lowest bits, which find the place within the shard.
-        self.shards[(key.hash >> 32) as usize % self.shards.len()].lock()
+        &self.shards[(key.hash >> 32) as usize % self.shards.len()]
+    }
+
+    /// Where the request is that this names.
+    #[inline]
+    pub(super) fn shard_of(&self, id: &RequestId) -> &Shard {
+        &self.shards[id.serial.get() as usize % self.shards.len()]
+    }
+
+    /// Takes `key` if that is possible at once.
+    // All that it takes to find out is here and not in the callers, who are many, and what
+    // it answers fits into registers: what is returned by value otherwise is written in
+    // pieces, and a processor stalls when it reads these together.
+    #[cfg_attr(not(target_family = "wasm"), inline(never))]
+    fn try_acquire(&self, key: &str, mode: LockMode, client: Option<&Arc<str>>) -> Answer {
+        let meta = Meta::now(client);
+        let key = self.sought(key);
+        let shard = self.shard_for(&key);
+        let answer = shard.lock().try_acquire(&shard.words, &key, mode, meta);
+        answer.into()
     }
 
     /// Takes every lock away, wakes everyone, and grants nothing from now on.
@@ -97,7 +114,7 @@ impl SharedTable {
     pub(crate) fn close(&self, reason: &str) {
         for shard in &*self.shards {
             // The guard of the mutex is gone before anyone is woken.
-            let wakes = shard.lock().close(reason.to_owned());
+            let wakes = shard.lock().close(&shard.words, reason.to_owned());
             wake(wakes);
         }
     }
@@ -105,23 +122,67 @@ impl SharedTable {
     /// Shows the requests of all keys as of one moment.
     pub(crate) fn for_each(&self, mut show: impl FnMut(RequestInfo<'_, Meta>)) {
         let locked: Vec<_> = self.shards.iter().map(Shard::lock).collect();
-        for table in &locked {
-            table.for_each(&mut show);
-        }
+        let all = || locked.iter().zip(&*self.shards);
+        // Nobody can take anything, and once all are still nobody can free anything.
+        all().for_each(|(table, shard)| table.hold_all_still(&shard.words));
+        all().for_each(|(table, shard)| table.for_each(&shard.words, &mut show));
     }
 }
 
 impl Shard {
+    fn new(number: usize) -> Self {
+        Self {
+            table: Mutex::new(Table::new(number as u64, SHARDS as u64)),
+            words: Words::new(),
+        }
+    }
+
     #[inline]
-    fn lock(&self) -> LockedTable<'_> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Table<Waker, Meta>> {
         // Nothing foreign runs under the mutex, so a panic there is a bug of the
         // table, and a table in doubt must not grant anything.
-        sync::locked(&self.0, "the lock table panicked earlier")
+        sync::locked(&self.table, "the lock table panicked earlier")
+    }
+
+    pub(super) fn status(&self, id: RequestId) -> Status {
+        if self.words.is_first(id.entry, id.serial) {
+            return Status::Held;
+        }
+        self.lock().status(&self.words, id)
+    }
+
+    /// Why `id`, which is gone, is not held any more.
+    pub(super) fn lost(&self, key: Option<&LockKey>) -> LockError {
+        lost(&self.lock(), key)
+    }
+
+    pub(super) fn watch(&self, id: RequestId, waker: Waker) -> Result<WatcherId, Waker> {
+        self.lock().watch(&self.words, id, waker)
+    }
+
+    /// What this returns is dropped by the caller, when the mutex is free again.
+    pub(super) fn unwatch(&self, watcher: WatcherId) -> Option<Waker> {
+        self.lock().unwatch(watcher)
+    }
+
+    /// `id` by reference: it was just written in pieces.
+    #[inline]
+    fn remove(&self, id: &RequestId) {
+        if !self.words.free(id.entry, id.serial) {
+            self.remove_by_mutex(*id);
+        }
+    }
+
+    #[inline(never)]
+    fn remove_by_mutex(&self, id: RequestId) {
+        let (own, wakes) = self.lock().remove(&self.words, id);
+        drop(own);
+        wake(wakes);
     }
 }
 
 #[inline]
-fn wake(wakes: Wakes<Waker>) {
+pub(super) fn wake(wakes: Wakes<Waker>) {
     for waker in wakes {
         waker.wake();
     }
@@ -172,55 +233,61 @@ impl Owner for Arc<SharedTable> {
 }
 
 /// Takes `key` if that is possible at once.
+///
+/// `wrap` makes of the guard what the caller is to have: here, because every hand that a
+/// guard passes through copies it.
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
-pub(crate) fn try_acquire<O: Owner>(
+pub(crate) fn try_acquire<O: Owner, G>(
     owner: &O,
-    key: &HashedKey,
+    key: &str,
     mode: LockMode,
-    client: Option<Arc<str>>,
-) -> Result<Option<TableGuard<O>>, LockError> {
-    let meta = Meta::now(client);
-    let mut table = owner.table().shard(key);
-    match table.try_acquire(key, mode, meta) {
-        Err(Closed) => Err(lost(&table, None)),
-        Ok(id) => {
-            drop(table);
-            Ok(id.map(|id| TableGuard::new(owner, key.clone(), mode, id)))
+    client: Option<&Arc<str>>,
+    wrap: impl FnOnce(TableGuard<O>) -> G,
+) -> Result<Option<G>, LockError> {
+    let answer = owner.table().try_acquire(key, mode, client);
+    match answer.granted() {
+        Some(id) => {
+            let key = LockKey::known(key);
+            Ok(Some(wrap(TableGuard::new(owner, key, mode, id))))
         }
+        None => match answer.refused() {
+            None => Ok(None),
+            Some(refused) => Err(why(owner.table(), refused, key)),
+        },
     }
 }
 
 /// Takes `key` from its holders.
 pub(crate) fn steal<O: Owner>(
     owner: &O,
-    key: &HashedKey,
-    client: Option<Arc<str>>,
+    key: &str,
+    client: Option<&Arc<str>>,
 ) -> Result<TableGuard<O>, LockError> {
     let meta = Meta::now(client);
-    let mut table = owner.table().shard(key);
-    match table.steal(key, meta) {
-        Err(Closed) => Err(lost(&table, None)),
+    let table = owner.table();
+    let sought = table.sought(key);
+    let shard = table.shard_for(&sought);
+    let stolen = shard.lock().steal(&shard.words, &sought, meta);
+    match stolen {
         Ok((id, wakes)) => {
-            drop(table);
             wake(wakes);
-            let key = key.clone();
+            let key = LockKey::known(key);
             Ok(TableGuard::new(owner, key, LockMode::Exclusive, id))
         }
+        Err(refused) => Err(why(table, refused, key)),
     }
 }
 
-fn describe_contention(
-    table: &Table<Waker, Meta>,
-    key: &HashedKey,
-    own: Option<RequestId>,
-) -> Option<Contention> {
-    let (holder, ahead) = table.contention(key, own, Contention::MAX_AHEAD)?;
-    Some(Contention {
-        holder: holder.client.as_deref().map(str::to_owned),
-        held_for: Some(holder.since.elapsed()),
-        ahead: Some(ahead),
-        no_answer: false,
-    })
+/// With no mutex locked: a refused key is logged, and the logger is foreign.
+#[cold]
+pub(super) fn why(table: &SharedTable, refused: Refused, key: &str) -> LockError {
+    match refused {
+        Refused::Invalid => {
+            let invalid = LockKey::new(key);
+            invalid.expect_err("it breaks a rule").into()
+        }
+        Refused::Closed => table.shard_for(&table.sought(key)).lost(None),
+    }
 }
 
 pub(super) fn lost(table: &Table<Waker, Meta>, key: Option<&LockKey>) -> LockError {
@@ -230,136 +297,9 @@ pub(super) fn lost(table: &Table<Waker, Meta>, key: Option<&LockKey>) -> LockErr
     }
 }
 
-/// Waits in turn for a key, which then is to be [taken](Self::into_guard). It joins the
-/// queue when it is first polled.
-///
-/// Dropping it leaves the queue. If the grant came before the drop, the lock goes
-/// to the next in the queue: both happen under the shard's mutex, so there is no
-/// moment in which a grant belongs to nobody.
-#[derive(Debug)]
-pub(crate) struct Acquire<O: Owner> {
-    owner: O,
-    key: HashedKey,
-    mode: LockMode,
-    client: Option<Arc<str>>,
-    /// The request while it stands in the table on our behalf: from joining the
-    /// queue until a guard takes it over or it is gone.
-    queued: Option<RequestId>,
-}
-
-impl<O: Owner> Acquire<O> {
-    pub(crate) fn new(owner: &O, key: HashedKey, mode: LockMode, client: Option<Arc<str>>) -> Self {
-        Self {
-            owner: owner.clone(),
-            key,
-            mode,
-            client,
-            queued: None,
-        }
-    }
-
-    /// The lock, after it was granted. Not the output of the future, because everything
-    /// that a guard passes through on its way up copies it.
-    pub(crate) fn into_guard(mut self) -> TableGuard<O> {
-        let id = self.queued.take().expect("it was granted");
-        TableGuard::new(&self.owner, self.key.clone(), self.mode, id)
-    }
-
-    /// Ends the wait: with the guard, if it was granted at the last moment, or
-    /// with who is in the way.
-    pub(crate) fn give_up(mut self) -> Result<TableGuard<O>, Option<Contention>> {
-        if self.owner.is_inherited() {
-            return Err(None);
-        }
-        let mut table = self.owner.table().shard(&self.key);
-        let Some(id) = self.queued else {
-            return Err(describe_contention(&table, &self.key, None));
-        };
-        if table.status(&self.key, id) == Status::Held {
-            drop(table);
-            return Ok(self.into_guard());
-        }
-        self.queued = None;
-        let contention = describe_contention(&table, &self.key, Some(id));
-        let (own, wakes) = table.remove(&self.key, id);
-        drop(table);
-        drop(own);
-        wake(wakes);
-        Err(contention)
-    }
-
-    fn join(&mut self, cx: &Context<'_>) -> Poll<Result<(), LockError>> {
-        let meta = Meta::now(self.client.clone());
-        let waker = cx.waker().clone();
-        let mut table = self.owner.table().shard(&self.key);
-        let Ok(id) = table.enqueue(&self.key, self.mode, meta) else {
-            return Poll::Ready(Err(lost(&table, None)));
-        };
-        let unused = table.set_waker(id, waker);
-        drop(table);
-        self.queued = Some(id);
-        // A waker comes back exactly if the request does not wait: it was granted.
-        match unused {
-            Some(_) => Poll::Ready(Ok(())),
-            None => Poll::Pending,
-        }
-    }
-}
-
-/// What has come of the wait of `id`.
-fn outcome(
-    table: &Table<Waker, Meta>,
-    key: &HashedKey,
-    id: RequestId,
-) -> Poll<Result<(), LockError>> {
-    match table.status(key, id) {
-        Status::Pending => Poll::Pending,
-        Status::Held => Poll::Ready(Ok(())),
-        Status::Gone => Poll::Ready(Err(lost(table, None))),
-    }
-}
-
-impl<O: Owner> Future for Acquire<O> {
-    type Output = Result<(), LockError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.owner.is_inherited() {
-            return Poll::Ready(self.owner.check(Freshness::Recent));
-        }
-        let Some(id) = self.queued else {
-            return self.join(cx);
-        };
-        let mut result = outcome(&self.owner.table().shard(&self.key), &self.key, id);
-        if result.is_pending() {
-            let waker = cx.waker().clone();
-            let mut table = self.owner.table().shard(&self.key);
-            let replaced = table.set_waker(id, waker);
-            // Once more: it may have been granted since, and have woken the waker of before.
-            result = outcome(&table, &self.key, id);
-            drop(table);
-            drop(replaced);
-        }
-        if let Poll::Ready(Err(_)) = result {
-            self.queued = None;
-        }
-        result
-    }
-}
-
-impl<O: Owner> Drop for Acquire<O> {
-    fn drop(&mut self) {
-        if let Some(id) = self.queued.take() {
-            release(&self.owner, &self.key, id);
-        }
-    }
-}
-
 #[inline]
-pub(super) fn release<O: Owner>(owner: &O, key: &HashedKey, id: RequestId) {
-    if owner.is_inherited() {
-        return;
+pub(super) fn release<O: Owner>(owner: &O, id: &RequestId) {
+    if !owner.is_inherited() {
+        owner.table().shard_of(id).remove(id);
     }
-    let (own, wakes) = owner.table().shard(key).remove(key, id);
-    drop(own);
-    wake(wakes);
 }

@@ -46,6 +46,9 @@ pub(crate) type Since = Stamp;
 /// round and fires at once (MDN, "Maximum delay value").
 const LONGEST_TIMER: Duration = Duration::from_millis(i32::MAX as u64);
 
+/// A timer that was set.
+pub(crate) type Sleep = dyn Future<Output = Result<(), LockError>>;
+
 pub(crate) async fn sleep(duration: Duration) -> Result<(), LockError> {
     let mut left = duration;
     while !left.is_zero() {

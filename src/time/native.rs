@@ -23,6 +23,9 @@ impl Stamp {
     }
 }
 
+/// A timer that was set.
+pub(crate) type Sleep = dyn Future<Output = Result<(), LockError>> + Send + Sync;
+
 pub(crate) async fn sleep(duration: Duration) -> Result<(), LockError> {
     let Ok(_runtime) = Handle::try_current() else {
         return Err(no_timer("there is no runtime here"));
@@ -30,8 +33,7 @@ pub(crate) async fn sleep(duration: Duration) -> Result<(), LockError> {
     // Without a timer tokio panics, and there is no other way to ask a runtime for one. It
     // panics before it has changed anything, so nothing is left half done.
     // (Centuries overflow the clock; tokio takes that as "far future".)
-    let timer = catch_unwind(AssertUnwindSafe(|| tokio::time::sleep(duration)));
-    let Ok(timer) = timer else {
+    let Ok(timer) = catch_unwind(AssertUnwindSafe(|| tokio::time::sleep(duration))) else {
         return Err(no_timer(
             "this one was built without: call `enable_time` or `enable_all` on its `Builder`",
         ));

@@ -1,0 +1,174 @@
+//! [`Acquire`]: the future of one who waits for a key.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::guard::TableGuard;
+use super::shared::{Freshness, Meta, Owner, lost, release, wake, why};
+use super::{RequestId, Status};
+use crate::error::{Contention, LockError};
+use crate::guard::LockMode;
+use crate::key::LockKey;
+
+/// Waits in turn for a key, which then is to be [taken](Self::into_guard). It joins the
+/// queue when it is first polled.
+///
+/// Dropping it leaves the queue. If the grant came before the drop, the lock goes
+/// to the next in the queue: both happen under the shard's mutex, so there is no
+/// moment in which a grant belongs to nobody.
+#[derive(Debug)]
+pub(crate) struct Acquire<'l, 'k, O: Owner> {
+    owner: &'l O,
+    key: &'k str,
+    mode: LockMode,
+    client: Option<&'l Arc<str>>,
+    /// The request while it stands in the table on our behalf: from joining the
+    /// queue until a guard takes it over or it is gone.
+    queued: Option<RequestId>,
+}
+
+impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
+    pub(crate) fn new(
+        owner: &'l O,
+        key: &'k str,
+        mode: LockMode,
+        client: Option<&'l Arc<str>>,
+    ) -> Self {
+        Self {
+            owner,
+            key,
+            mode,
+            client,
+            queued: None,
+        }
+    }
+
+    /// The lock, after it was granted. Not the output of the future, because everything
+    /// that a guard passes through on its way up copies it.
+    #[inline]
+    pub(crate) fn into_guard(mut self) -> TableGuard<O> {
+        let id = self.queued.take().expect("it was granted");
+        TableGuard::new(self.owner, LockKey::known(self.key), self.mode, id)
+    }
+
+    /// Ends the wait: with the guard, if it was granted at the last moment, or
+    /// with who is in the way.
+    pub(crate) fn give_up(mut self) -> Result<TableGuard<O>, Option<Contention>> {
+        if self.owner.is_inherited() {
+            return Err(None);
+        }
+        let table = self.owner.table();
+        let key = table.sought(self.key);
+        let shard = table.shard_for(&key);
+        let words = &shard.words;
+        let mut table = shard.lock();
+        if let Some(id) = self.queued
+            && table.status(words, id) == Status::Held
+        {
+            drop(table);
+            return Ok(self.into_guard());
+        }
+        let id = self.queued.take();
+        let contention = table.contention(words, &key, id, Contention::MAX_AHEAD);
+        let contention = contention.map(|(holder, ahead)| (holder.clone(), ahead));
+        let (own, wakes) = id.map(|id| table.remove(words, id)).unwrap_or_default();
+        drop(table);
+        drop(own);
+        wake(wakes);
+        Err(contention.map(|(holder, ahead)| Contention {
+            holder: holder.client.as_deref().map(str::to_owned),
+            held_for: Some(holder.since.elapsed()),
+            ahead: Some(ahead),
+            no_answer: false,
+        }))
+    }
+
+    fn join(&mut self, cx: &Context<'_>) -> Poll<Result<(), LockError>> {
+        let meta = Meta::now(self.client);
+        let waker = cx.waker().clone();
+        let all = self.owner.table();
+        let key = all.sought(self.key);
+        let shard = all.shard_for(&key);
+        let mut table = shard.lock();
+        let id = match table.enqueue(&shard.words, &key, self.mode, meta) {
+            Ok(id) => id,
+            Err(refused) => {
+                drop(table);
+                return Poll::Ready(Err(why(all, refused, self.key)));
+            }
+        };
+        let place = table.waker(id);
+        let waits = place.is_some();
+        let unused = match place {
+            Some(place) => place.replace(waker),
+            None => Some(waker),
+        };
+        drop(table);
+        drop(unused);
+        self.queued = Some(id);
+        match waits {
+            true => Poll::Pending,
+            false => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// What has come of the wait of `id`. If nothing has, and `waker` is not known yet, it
+    /// is to be waked from now on.
+    fn look(&self, id: RequestId, waker: &Waker) -> Poll<Result<(), LockError>> {
+        let shard = self.owner.table().shard_of(&id);
+        // Whoever passed the lock on has named us there.
+        if shard.words.is_first(id.entry, id.serial) {
+            return Poll::Ready(Ok(()));
+        }
+        let mut new = None;
+        loop {
+            let mut table = shard.lock();
+            match table.status(&shard.words, id) {
+                Status::Held => return Poll::Ready(Ok(())),
+                Status::Gone => return Poll::Ready(Err(lost(&table, None))),
+                Status::Pending => {}
+            }
+            let place = table.waker(id).expect("it is pending");
+            if place.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                return Poll::Pending;
+            }
+            if let Some(new) = new.take() {
+                let replaced = place.replace(new);
+                drop(table);
+                drop(replaced);
+                return Poll::Pending;
+            }
+            drop(table);
+            new = Some(waker.clone());
+        }
+    }
+}
+
+impl<O: Owner> Future for Acquire<'_, '_, O> {
+    type Output = Result<(), LockError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.owner.is_inherited() {
+            return Poll::Ready(self.owner.check(Freshness::Recent));
+        }
+        let Some(id) = self.queued else {
+            return self.join(cx);
+        };
+        let result = self.look(id, cx.waker());
+        if let Poll::Ready(Err(_)) = result {
+            self.queued = None;
+        }
+        result
+    }
+}
+
+impl<O: Owner> Drop for Acquire<'_, '_, O> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(id) = self.queued.take() {
+            release(self.owner, &id);
+        }
+    }
+}
