@@ -41,7 +41,11 @@ async function list(target) {
   const directory = join(root, 'target/api'); // of its own, as the switch for unstable options has all built anew
   const env = { RUSTC_BOOTSTRAP: '1', CARGO_TARGET_DIR: directory };
   const json = ['-Z', 'unstable-options', '--output-format', 'json'];
-  await run('cargo', [...toolchain, 'rustdoc', '--quiet', '--package', 'crosslock', '--lib', '--all-features', '--target', target, '--', ...json], { env });
+  await run(
+    'cargo',
+    [...toolchain, 'rustdoc', '--quiet', '--package', 'crosslock', '--lib', '--all-features', '--target', target, '--', ...json],
+    { env },
+  );
   // What follows from the rest is left out: blanket implementations, and Send and Sync, which tests pin.
   const text = output(program, 'public-api', '-ss', '--rustdoc-json', join(directory, target, 'doc/crosslock.json'));
   if (text === undefined) throw new Problem(`cargo-public-api cannot read what rustdoc wrote for ${target}`);

@@ -40,11 +40,25 @@ async function compileCrate() {
     ...(await wasmPack()),
     CARGO_PROFILE_RELEASE_OPT_LEVEL: 's',
     // Panics name their source files: of no use in a browser, and the paths would be those of this machine.
-    CARGO_ENCODED_RUSTFLAGS: sources().map((folder) => `--remap-path-prefix=${folder}=`).join('\x1f'),
+    CARGO_ENCODED_RUSTFLAGS: sources()
+      .map((folder) => `--remap-path-prefix=${folder}=`)
+      .join('\x1f'),
   };
   say('compiling the crate to WebAssembly');
   rmSync(glue, { recursive: true, force: true });
-  const options = ['--target', 'web', '--release', '--mode', 'no-install', '--no-pack', '--no-opt', '--out-dir', glue, '--out-name', 'crosslock'];
+  const options = [
+    '--target',
+    'web',
+    '--release',
+    '--mode',
+    'no-install',
+    '--no-pack',
+    '--no-opt',
+    '--out-dir',
+    glue,
+    '--out-name',
+    'crosslock',
+  ];
   await run('wasm-pack', ['build', ...options, 'js/crate'], { env });
 
   mkdirSync(pkg);
@@ -120,7 +134,11 @@ const version = () => inCargoToml('version');
 function hashOf(paths) {
   const hash = createHash('sha256').update(output('rustc', '--version') ?? '');
   const files = paths.flatMap((path) =>
-    statSync(join(root, path)).isDirectory() ? readdirSync(join(root, path), { recursive: true }).map((name) => join(path, name)).sort() : [path],
+    statSync(join(root, path)).isDirectory()
+      ? readdirSync(join(root, path), { recursive: true })
+          .map((name) => join(path, name))
+          .sort()
+      : [path],
   );
   for (const file of files) {
     const full = join(root, file);

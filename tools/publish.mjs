@@ -39,7 +39,8 @@ function manifest() {
 /** Sources, and what users read: neither tests nor the crate that wasm-pack builds. */
 function checkFiles() {
   const files = output('cargo', 'package', '--list', '--allow-dirty', '--package', 'crosslock').split('\n');
-  const expected = /^(\.cargo_vcs_info\.json|Cargo\.(toml|toml\.orig|lock)|src\/.*\.rs|docs\/migrating\.md|README\.md|LICENSE-(APACHE|MIT))$/;
+  const expected =
+    /^(\.cargo_vcs_info\.json|Cargo\.(toml|toml\.orig|lock)|src\/.*\.rs|docs\/migrating\.md|README\.md|LICENSE-(APACHE|MIT))$/;
   const strange = files.filter((file) => !expected.test(file));
   if (strange.length) throw new Problem(`the crate would be published with ${strange.join(', ')}`);
 }

@@ -33,7 +33,9 @@ export const npmPackages = once(async () => {
 export const rust = once(async () => {
   if (!output('cargo', '--version')) {
     if (!which('rustup')) {
-      throw new Problem('Rust is missing. Install rustup (https://rustup.rs, or `apt-get install rustup` where there is such a package), then try again');
+      throw new Problem(
+        'Rust is missing. Install rustup (https://rustup.rs, or `apt-get install rustup` where there is such a package), then try again',
+      );
     }
     await install('a Rust toolchain', ['rustup', 'default', 'stable']);
   }
@@ -71,7 +73,10 @@ export const wasmPack = once(async () => {
 export const publicApi = once(async (target) => {
   await rust();
   const { version, rust: release } = PUBLIC_API;
-  const program = join(await cargoTool('cargo-public-api', version, 'cargo-public-api', (found) => found === version, ['--locked']), 'cargo-public-api');
+  const program = join(
+    await cargoTool('cargo-public-api', version, 'cargo-public-api', (found) => found === version, ['--locked']),
+    'cargo-public-api',
+  );
   if (output('rustc', '--version')?.startsWith(`rustc ${release} `)) {
     await rustTarget(target);
     return { toolchain: [], program };
@@ -86,7 +91,8 @@ export const publicApi = once(async (target) => {
 /** A Chromium and a chromedriver. */
 export const chromium = once(async () => {
   await apt('chromium');
-  if (missing('chromium').length) throw new Problem('Chromium or chromedriver is still not on PATH. Say where they are in CHROME and CHROMEDRIVER');
+  if (missing('chromium').length)
+    throw new Problem('Chromium or chromedriver is still not on PATH. Say where they are in CHROME and CHROMEDRIVER');
 });
 
 /** A Firefox and a geckodriver. Returns the environment that says where the latter is. */
@@ -166,14 +172,25 @@ async function cargoTool(crate, version, program, willDo, flags = []) {
   if (found && willDo(found)) return join(which(program), '..');
   const dir = join(cache, `${crate}-${version}`);
   if (!existsSync(join(dir, 'bin', program))) {
-    await install(`${crate} ${version}; this takes some minutes, once`, ['cargo', 'install', crate, '--version', version, '--root', dir, ...flags]);
+    await install(`${crate} ${version}; this takes some minutes, once`, [
+      'cargo',
+      'install',
+      crate,
+      '--version',
+      version,
+      '--root',
+      dir,
+      ...flags,
+    ]);
   }
   return join(dir, 'bin');
 }
 
 async function rustup(what, args) {
   if (!which('rustup')) {
-    throw new Problem(`${what} is missing, and there is no rustup to add it. Install rustup (https://rustup.rs), then \`rustup ${args.join(' ')}\``);
+    throw new Problem(
+      `${what} is missing, and there is no rustup to add it. Install rustup (https://rustup.rs), then \`rustup ${args.join(' ')}\``,
+    );
   }
   await install(what, ['rustup', ...args]);
 }

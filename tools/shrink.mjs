@@ -14,7 +14,7 @@ export const features = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontra
  */
 export async function shrinkWasm({ glue, wasm, into }) {
   const text = `${wasm}.wat`;
-  await run(bin('wasm-opt'), ['-O3','-S', wasm, '-o', text]);
+  await run(bin('wasm-opt'), ['-O3', '-S', wasm, '-o', text]);
 
   const short = new Map();
   const rename = (file) => {

@@ -13,7 +13,19 @@ import { checkLicences } from './licences.mjs';
 import { makePackage } from './package.mjs';
 import { publish } from './publish.mjs';
 import { Problem, bin, root, run, say, script } from './run.mjs';
-import { chromium, firefox, node, nodeWithWebLocks, npmPackages, rust, rustComponent, rustTarget, wasmPack, webkit, wine } from './setup.mjs';
+import {
+  chromium,
+  firefox,
+  node,
+  nodeWithWebLocks,
+  npmPackages,
+  rust,
+  rustComponent,
+  rustTarget,
+  wasmPack,
+  webkit,
+  wine,
+} from './setup.mjs';
 import { locateWebkit, onScreen, webkitCapabilities } from './webkit.mjs';
 
 const browser = 'wasm32-unknown-unknown';
@@ -56,7 +68,8 @@ const suites = {
     const strict = ['--', '-D', 'warnings'];
     await run('cargo', ['clippy', '--all-targets', ...strict]);
     await run('cargo', ['clippy', '--all-targets', '--target', browser, ...strict]);
-    for (const target of [[], ['--target', browser]]) await run('cargo', ['clippy', '--all-targets', '--all-features', ...target, ...strict]);
+    for (const target of [[], ['--target', browser]])
+      await run('cargo', ['clippy', '--all-targets', '--all-features', ...target, ...strict]);
     // The crates that are no part of the published one.
     await run('cargo', ['clippy', '--package', 'size-crate', '--features', 'size-crate/locks', '--target', browser, ...strict]);
     // By itself: it has no standard library, and what it shares with the others would have one for their sake.
@@ -174,7 +187,8 @@ const suites = {
     await every({
       'the crate in Firefox': () => wasmTests('firefox', firefoxCapabilities(), ['--firefox', '--geckodriver', env.GECKODRIVER]),
       'tabs in Firefox': () => nodeTests('tests/tabs', { env: { ...env, ...inBrowser('firefox') } }),
-      'the crate in WebKit': () => wasmTests('webkit', webkitCapabilities(), ['--safari', '--safaridriver', locateWebkit().webkitDriver], onScreen),
+      'the crate in WebKit': () =>
+        wasmTests('webkit', webkitCapabilities(), ['--safari', '--safaridriver', locateWebkit().webkitDriver], onScreen),
       'tabs in WebKit': () => nodeTests('tests/tabs', { env: inBrowser('webkit'), wrap: onScreen }),
     });
   },
@@ -283,6 +297,8 @@ function choose() {
     if (unknown !== undefined) throw new Error(`there is no suite "${unknown}"`);
     return { chosen: new Set(only.filter((name) => !skip.includes(name))), switches: values };
   } catch (error) {
-    throw new Problem(`${error.message}. Usage: npm test -- [--only a,b] [--skip a,b] [--accept-api], with suites out of ${all.join(', ')}`);
+    throw new Problem(
+      `${error.message}. Usage: npm test -- [--only a,b] [--skip a,b] [--accept-api], with suites out of ${all.join(', ')}`,
+    );
   }
 }

@@ -5,7 +5,15 @@ import type { LockMode } from 'crosslock';
 import type { Part, Result, Round } from './round.js';
 
 export type State =
-  'waiting' | 'held' | 'released' | 'timed out' | 'cancelled' | 'refused' | 'failed' | 'lost' | 'gone';
+  | 'waiting'
+  | 'held'
+  | 'released'
+  | 'timed out'
+  | 'cancelled'
+  | 'refused'
+  | 'failed'
+  | 'lost'
+  | 'gone';
 
 /** One request of a tab, from the call to its end. Times are in milliseconds since 1970. */
 export interface TabRequest {

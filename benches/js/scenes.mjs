@@ -72,9 +72,15 @@ const cycleLock = ({ name, lock }) => each(name, async () => (await lock(KEY))()
 const cycleTry = ({ name, tryLock }) => each(name, async () => (await tryLock(KEY))());
 
 /** So many tasks ask at once, so that all but the first queue: the time of each turn, with its queueing. */
-const queueRequests = (count) => ({ name, request }) => inBatches(name, count, () => request(KEY, nothing));
+const queueRequests =
+  (count) =>
+  ({ name, request }) =>
+    inBatches(name, count, () => request(KEY, nothing));
 
-const queueLocks = (count) => ({ name, lock }) => inBatches(name, count, async () => (await lock(KEY))());
+const queueLocks =
+  (count) =>
+  ({ name, lock }) =>
+    inBatches(name, count, async () => (await lock(KEY))());
 
 /** A contestant that does so many operations at once, or all if it is asked for fewer. */
 function inBatches(name, count, operation) {

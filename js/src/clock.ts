@@ -105,8 +105,7 @@ export function startTimer(millis: number, callBack: () => void): () => void {
 
 const noTimer = (what: string) =>
   unavailable(
-    `a wait with a timeout needs a timer, but setTimeout ${what}; ` +
-      'if it was replaced, as by a test, see to it that it sets one',
+    `a wait with a timeout needs a timer, but setTimeout ${what}; ` + 'if it was replaced, as by a test, see to it that it sets one',
   );
 
 /** @internal The same where nobody is told that there is no timer. */

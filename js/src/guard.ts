@@ -125,8 +125,7 @@ export class LockGuard {
   }
 }
 
-const whenFree = (request: RequestNumber): Promise<void> =>
-  new NativePromise((resolve) => client.whenFree(request, resolve));
+const whenFree = (request: RequestNumber): Promise<void> => new NativePromise((resolve) => client.whenFree(request, resolve));
 
 /** Why the lock of a request was lost, if it was. */
 function lossOf(request: RequestNumber, key: string): LockError | undefined {

@@ -69,17 +69,13 @@ let isNodeHere: boolean | undefined;
 export const isNode = (): boolean => (isNodeHere ??= (typeof versionOf('Node') === 'string' || isWorkerd()) && !isPageOfElectron());
 
 /** Electron can give its pages and their workers Node's `process`. Their `navigator` is Chromium's all the same. */
-const isPageOfElectron = () =>
-  ['renderer', 'worker', 'service-worker'].includes(read(() => (globalThis as Host).process?.type) as string);
+const isPageOfElectron = () => ['renderer', 'worker', 'service-worker'].includes(read(() => (globalThis as Host).process?.type) as string);
 
 /** @internal Why `navigator.locks` threw, or rejected a promise. */
 export function whyFailed(thrown: unknown): string {
   const { name, message } = nameAndMessage(thrown);
   if (name === 'SecurityError') {
-    return (
-      'the browser allows no locks here, as in a sandboxed iframe without allow-same-origin ' +
-      `or with storage blocked (${message})`
-    );
+    return 'the browser allows no locks here, as in a sandboxed iframe without allow-same-origin ' + `or with storage blocked (${message})`;
   }
   if (name === 'InvalidStateError') return `the document is not active (${message})`;
   return `navigator.locks failed with ${name}: ${message}`;

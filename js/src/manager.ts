@@ -168,11 +168,7 @@ export abstract class LockManager {
    * @throws TypeError for arguments of the wrong kind.
    */
   request<T>(key: string, callback: LockCallback<T>): Promise<Awaited<T>>;
-  request<T>(
-    key: string,
-    options: RequestOptions & { ifAvailable?: false | undefined },
-    callback: LockCallback<T>,
-  ): Promise<Awaited<T>>;
+  request<T>(key: string, options: RequestOptions & { ifAvailable?: false | undefined }, callback: LockCallback<T>): Promise<Awaited<T>>;
   request<T>(key: string, options: RequestOptions, callback: LockCallback<T, LockGuard | null>): Promise<Awaited<T>>;
   request<T>(...args: unknown[]): Promise<Awaited<T>> {
     return new NativePromise((resolve, reject) => {

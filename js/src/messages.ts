@@ -56,8 +56,7 @@ export function describeReason(reason: number, said: string): string {
 }
 
 /** @internal */
-export const lost = (key: string, reason: string): LockError =>
-  new LockError('LOST', `lock "${key}" lost: ${reason}`, { key });
+export const lost = (key: string, reason: string): LockError => new LockError('LOST', `lock "${key}" lost: ${reason}`, { key });
 
 /** @internal */
 export const unsupported = (operation: string): LockError =>

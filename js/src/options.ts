@@ -31,9 +31,7 @@ export interface LockOptions extends WaitOptions, TryLockOptions {}
 export function checkTimeout(timeout: unknown, name = 'timeout'): number {
   // `NaN >= 0` is false.
   if (typeof timeout === 'number' && timeout >= 0) return timeout;
-  throw new TypeError(
-    `${name} must be a number of milliseconds, 0 or more, or Infinity for no limit; got ${describe(timeout)}`,
-  );
+  throw new TypeError(`${name} must be a number of milliseconds, 0 or more, or Infinity for no limit; got ${describe(timeout)}`);
 }
 
 /** @internal Checks a mode, converting it as WebIDL converts enumerations. */

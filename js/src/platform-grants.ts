@@ -54,7 +54,10 @@ export class PlatformGrants {
         this.#waits?.begin();
       }
       const call = 'navigator.locks.request()';
-      const sent = anObject(call, locks.request(name, options, (lock) => this.#calledBack(grant, asked, lock)));
+      const sent = anObject(
+        call,
+        locks.request(name, options, (lock) => this.#calledBack(grant, asked, lock)),
+      );
       const settled = () => {
         if (asked.controller && this.#controllers.length < KEPT) this.#controllers.push(asked.controller);
         this.#settled(grant, asked, 0);

@@ -49,6 +49,25 @@ function find(): Realm | undefined {
 
 /** @internal Whether this is a client that has all that this version calls. */
 export function isClient(loaded: unknown): loaded is Client {
-  const methods: (keyof Client)[] = ['ahead', 'ask', 'asked', 'brokenRule', 'free', 'holds', 'labelOf', 'own', 'ownQueue', 'open', 'reasonOf', 'remove', 'run', 'space', 'state', 'tryAtOnce', 'watch', 'whenFree'];
+  const methods: (keyof Client)[] = [
+    'ahead',
+    'ask',
+    'asked',
+    'brokenRule',
+    'free',
+    'holds',
+    'labelOf',
+    'own',
+    'ownQueue',
+    'open',
+    'reasonOf',
+    'remove',
+    'run',
+    'space',
+    'state',
+    'tryAtOnce',
+    'watch',
+    'whenFree',
+  ];
   return methods.every((name) => typeof (Object(loaded) as Partial<Client>)[name] === 'function');
 }

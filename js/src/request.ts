@@ -139,5 +139,4 @@ export async function callWith<T>(callback: LockCallback<T, null>, lock: null): 
 }
 
 /** Whether to `await` it may take time in which the lock can be lost. */
-const canWait = (result: unknown) =>
-  (typeof result === 'object' && result !== null) || typeof result === 'function';
+const canWait = (result: unknown) => (typeof result === 'object' && result !== null) || typeof result === 'function';

@@ -8,8 +8,7 @@ import { LockError } from './errors.js';
 export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
-  const isSignal =
-    typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function';
+  const isSignal = typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function';
   if (isSignal) return signal as AbortSignal;
   throw new TypeError(`signal must be an AbortSignal; got ${describe(signal)}`);
 }

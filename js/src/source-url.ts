@@ -20,9 +20,12 @@ export async function compile(): Promise<WebAssembly.Module> {
 async function readLocal(url: URL): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: 'node:fs/promises'): FileSystem | undefined } };
   if (url.protocol !== 'file:') return undefined;
-  return process?.getBuiltinModule?.('node:fs/promises')?.readFile(url).catch((error: Error) => {
-    throw notLoaded(url, error.message, error);
-  });
+  return process
+    ?.getBuiltinModule?.('node:fs/promises')
+    ?.readFile(url)
+    .catch((error: Error) => {
+      throw notLoaded(url, error.message, error);
+    });
 }
 
 interface FileSystem {

@@ -275,7 +275,13 @@ async function lastTry(call: Call, wanted: Wanted, request: RequestNumber | unde
   }
 }
 
-async function tryOnce(call: Call, inner: Call, wanted: Wanted, request: RequestNumber | undefined, timeout: number): Promise<RequestNumber> {
+async function tryOnce(
+  call: Call,
+  inner: Call,
+  wanted: Wanted,
+  request: RequestNumber | undefined,
+  timeout: number,
+): Promise<RequestNumber> {
   const { client } = call;
   const { queue } = wanted;
   if (request === undefined) {
@@ -367,5 +373,4 @@ async function stealNow(call: Call, wanted: Wanted): Promise<RequestNumber> {
 }
 
 /** @internal */
-export const queryWithin = async (client: Client, space: Space) =>
-  new Call(client, undefined).do(() => query(client, space), PATIENCE);
+export const queryWithin = async (client: Client, space: Space) => new Call(client, undefined).do(() => query(client, space), PATIENCE);

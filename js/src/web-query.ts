@@ -33,8 +33,13 @@ export interface Snapshot {
  * @internal
  */
 export async function query(client: Client, space: Space): Promise<Snapshot> {
-  const shown = ({ request, key, mode, since }: Own, by?: string): Known =>
-    ({ key, mode, age: Math.max(0, now() - since), client: by, label: client.labelOf(request) });
+  const shown = ({ request, key, mode, since }: Own, by?: string): Known => ({
+    key,
+    mode,
+    age: Math.max(0, now() - since),
+    client: by,
+    label: client.labelOf(request),
+  });
   if (space.prefix === undefined) {
     const own = client.own(space);
     const part = (isHeld: boolean) => own.filter((request) => request.isHeld === isHeld).map((request) => shown(request));

@@ -40,7 +40,13 @@ for (const Manager of managers) {
     const broken = [
       ['is missing', missing, /setTimeout/],
       ['throws', throws, /setTimeout threw RangeError: no timers here/],
-      ['throws what has no text', () => { throw bad; }, /setTimeout threw what has no text/],
+      [
+        'throws what has no text',
+        () => {
+          throw bad;
+        },
+        /setTimeout threw what has no text/,
+      ],
       ['calls back at once', (callback) => (callback(), 1), /setTimeout called back at once/],
       ...[undefined, null, 'soon', true, Symbol('odd')].map((value) => [`returns ${shown(value)}`, returns(value), /setTimeout returned/]),
     ];
@@ -77,16 +83,21 @@ for (const Manager of managers) {
     test('a timer that came too late, or twice, ends no other wait', async () => {
       const key = freshKey('late');
       const callbacks = [];
-      await replaced(globalThis, 'setTimeout', (callback) => callbacks.push(callback), async () => {
-        const guard = await locks.lock(key, { timeout: 0 });
-        const first = locks.lock(key, { timeout: 1000 });
-        await guard.release();
-        const held = await first;
-        const second = locks.lock(key, { timeout: 1000 }).then((guard) => guard.release());
-        for (const callback of callbacks.splice(0, 1)) (callback(), callback());
-        await held.release();
-        await second;
-      });
+      await replaced(
+        globalThis,
+        'setTimeout',
+        (callback) => callbacks.push(callback),
+        async () => {
+          const guard = await locks.lock(key, { timeout: 0 });
+          const first = locks.lock(key, { timeout: 1000 });
+          await guard.release();
+          const held = await first;
+          const second = locks.lock(key, { timeout: 1000 }).then((guard) => guard.release());
+          for (const callback of callbacks.splice(0, 1)) callback(), callback();
+          await held.release();
+          await second;
+        },
+      );
       for (const callback of callbacks) callback();
       await (await locks.lock(key, { timeout: 10_000 })).release();
     });
@@ -115,7 +126,16 @@ for (const Manager of managers) {
 
     const nows = [
       ['throws', throws],
-      ['uses locks', () => (void locks.tryLock(freshKey('now')).then((guard) => guard?.release(), () => {}), 5)],
+      [
+        'uses locks',
+        () => (
+          void locks.tryLock(freshKey('now')).then(
+            (guard) => guard?.release(),
+            () => {},
+          ),
+          5
+        ),
+      ],
       ...oddValues.map((value) => [`returns ${shown(value)}`, returns(value)]),
     ];
     for (const [what, now] of nows) {
@@ -172,7 +192,13 @@ test('the first call of all needs no timer', async () => {
 describe('what Node is asked for while somebody waits', { skip: !hasWebLocks, timeout: 60_000 }, () => {
   const odd = {
     'AbortSignal.timeout': ['undefined', '() => { throw new Error() }', '() => undefined', '() => null', '() => 7', '() => ({})'],
-    'globalThis.MessageChannel': ['undefined', '() => 7', 'class {}', 'class { get port1() { throw new Error() } }', 'class { port1 = {} }'],
+    'globalThis.MessageChannel': [
+      'undefined',
+      '() => 7',
+      'class {}',
+      'class { get port1() { throw new Error() } }',
+      'class { port1 = {} }',
+    ],
   };
   for (const [name, values] of Object.entries(odd)) {
     for (const value of values) {

@@ -7,10 +7,24 @@ import FakeTimers from '@sinonjs/fake-timers';
 import { MemoryLockManager, WebLockManager } from '../../pkg/index.js';
 import { deferred, freshKey, hasWebLocks, nothing, packageUrl, requestsFor, runNode } from './support.mjs';
 
-const outcome = (wait) => wait.then(async (guard) => (await guard.release(), 'granted'), (error) => error.code ?? error);
+const outcome = (wait) =>
+  wait.then(
+    async (guard) => (await guard.release(), 'granted'),
+    (error) => error.code ?? error,
+  );
 
 /** But for `process.nextTick`, which the test runner itself needs. */
-const all = ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate', 'setInterval', 'clearInterval', 'Date', 'performance', 'queueMicrotask'];
+const all = [
+  'setTimeout',
+  'clearTimeout',
+  'setImmediate',
+  'clearImmediate',
+  'setInterval',
+  'clearInterval',
+  'Date',
+  'performance',
+  'queueMicrotask',
+];
 
 /** Which part of the world is faked, and how it is moved. */
 const sinon = (toFake) => () => {

@@ -49,7 +49,10 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
     test('shares among readers, and lets no reader past a writer that waits', async () => {
       const key = freshKey();
       const readers = [await locks.lock(key, { timeout: 0, mode: 'shared' }), await locks.tryLock(key, { mode: 'shared' })];
-      assert.deepEqual(readers.map(({ mode }) => mode), ['shared', 'shared']);
+      assert.deepEqual(
+        readers.map(({ mode }) => mode),
+        ['shared', 'shared'],
+      );
       const writer = locks.lock(key, { timeout: Infinity });
       await untilPending(locks, key, 1);
       assert.equal(await locks.tryLock(key, { mode: 'shared' }), null);
@@ -70,7 +73,10 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
       await untilPending(locks, key, 20);
       await first.release();
       await Promise.all(waits);
-      assert.deepEqual(order, Array.from({ length: 20 }, (_, i) => i));
+      assert.deepEqual(
+        order,
+        Array.from({ length: 20 }, (_, i) => i),
+      );
     });
 
     test('times out with an error that helps, and leaves nothing in the queue', async () => {
@@ -124,7 +130,11 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
       const key = freshKey();
       for (const timeout of [undefined, null, NaN, -1, -Infinity, '100', {}]) {
         const messages = await Promise.all(
-          [locks.lock(key, { timeout }), locks.lockMany([key], { timeout }), ...(timeout === undefined ? [] : [locks.request(key, { timeout }, () => {})])].map(async (attempt) => {
+          [
+            locks.lock(key, { timeout }),
+            locks.lockMany([key], { timeout }),
+            ...(timeout === undefined ? [] : [locks.request(key, { timeout }, () => {})]),
+          ].map(async (attempt) => {
             const error = await rejection(attempt);
             assert.ok(error instanceof TypeError, String(timeout));
             return error.message;
@@ -173,7 +183,11 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
     test('asks for nothing when the signal is aborted already', async () => {
       const key = freshKey();
       const signal = AbortSignal.abort();
-      for (const attempt of [locks.lock(key, { timeout: 0, signal }), locks.lockMany([key], { timeout: 0, signal }), locks.request(key, { signal }, assert.fail)]) {
+      for (const attempt of [
+        locks.lock(key, { timeout: 0, signal }),
+        locks.lockMany([key], { timeout: 0, signal }),
+        locks.request(key, { signal }, assert.fail),
+      ]) {
         const error = await rejection(attempt);
         assert.equal(error, signal.reason);
         assert.equal(error.name, 'AbortError');
@@ -254,7 +268,10 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
       const [a, b, c] = [freshKey('a'), freshKey('b'), freshKey('c')];
       const guards = await locks.lockMany(new Set([c, a, b]), { timeout: 0 });
       assert.ok(Array.isArray(guards));
-      assert.deepEqual(guards.map(({ key, mode }) => [key, mode]), [a, b, c].map((key) => [key, 'exclusive']));
+      assert.deepEqual(
+        guards.map(({ key, mode }) => [key, mode]),
+        [a, b, c].map((key) => [key, 'exclusive']),
+      );
       assert.deepEqual(Object.keys(guards), ['0', '1', '2']);
 
       const error = await rejection(locks.lockMany([b, freshKey('a')], { timeout: 20 }));
@@ -306,7 +323,10 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
       const [holder] = held.filter((request) => request.key === key);
       assert.deepEqual([holder.name, holder.mode], [key, 'exclusive']);
       assert.ok(holder.age >= 0 && holder.age < 60_000, `${holder.age}`);
-      assert.deepEqual(pending.filter((request) => request.key === key).map(({ mode }) => mode), ['shared', 'exclusive']);
+      assert.deepEqual(
+        pending.filter((request) => request.key === key).map(({ mode }) => mode),
+        ['shared', 'exclusive'],
+      );
       await guard.release();
       for (const wait of waits) await (await wait).release();
     });

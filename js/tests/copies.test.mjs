@@ -140,9 +140,17 @@ describe('where the copies cannot meet, each has locks of its own', { timeout: 6
     'a frozen state': 'globalThis[name] = Object.freeze({ loading: undefined, awaiting: 0, clientId: undefined });',
     'a getter that throws': "Object.defineProperty(globalThis, name, { get() { throw new Error('no'); } });",
     ...Object.fromEntries(
-      ['null', '42', '{}', "{ awaiting: 'many' }", '{ awaiting: 0, loading: 42 }', '{ awaiting: 0, loading: Promise.resolve({}) }', "{ awaiting: 0, loading: Promise.reject(new Error('no')) }", '{ awaiting: 0, loading: Promise.resolve({ Manager: { memory() {} } }) }', '() => {}'].map(
-        (planted) => [`nonsense: ${planted}`, `globalThis[name] = ${planted};`],
-      ),
+      [
+        'null',
+        '42',
+        '{}',
+        "{ awaiting: 'many' }",
+        '{ awaiting: 0, loading: 42 }',
+        '{ awaiting: 0, loading: Promise.resolve({}) }',
+        "{ awaiting: 0, loading: Promise.reject(new Error('no')) }",
+        '{ awaiting: 0, loading: Promise.resolve({ Manager: { memory() {} } }) }',
+        '() => {}',
+      ].map((planted) => [`nonsense: ${planted}`, `globalThis[name] = ${planted};`]),
     ),
   };
   for (const [world, plant] of Object.entries(worlds)) {

@@ -74,7 +74,16 @@ test('from() gives this copy its own class, and takes nothing else for a LockErr
   const ours = LockError.from(foreign);
   assert.ok(ours instanceof LockError);
   assert.deepEqual([ours.code, ours.key, ours.message, ours.cause], ['IO', 'k', 'm', cause]);
-  for (const value of [null, undefined, 'LockError', 42, {}, new Error('x'), { name: 'LockError' }, { name: 'LockError', code: 1, message: 'm' }]) {
+  for (const value of [
+    null,
+    undefined,
+    'LockError',
+    42,
+    {},
+    new Error('x'),
+    { name: 'LockError' },
+    { name: 'LockError', code: 1, message: 'm' },
+  ]) {
     assert.equal(LockError.from(value), undefined);
   }
 });

@@ -52,7 +52,10 @@ describe('warnings', { timeout: 60_000 }, () => {
     assert.equal(warnings.length, 2);
     for (const key of [forgotten, watched]) {
       const start = `crosslock: the guard of lock "${key}" (the sync task) was garbage-collected without release()`;
-      assert.ok(warnings.some((warning) => warning.startsWith(start)), warnings.join());
+      assert.ok(
+        warnings.some((warning) => warning.startsWith(start)),
+        warnings.join(),
+      );
       assert.equal(await locks.tryLock(key), null);
     }
   }
@@ -71,7 +74,11 @@ describe('warnings', { timeout: 60_000 }, () => {
       await setImmediate();
       collectGarbage();
     }
-    for (const key of keys) assert.ok(warnings.some((warning) => warning.includes(`"${key}"`)), warnings.join());
+    for (const key of keys)
+      assert.ok(
+        warnings.some((warning) => warning.includes(`"${key}"`)),
+        warnings.join(),
+      );
   });
 
   test('a hold that exceeds warnAfter warns with its key', async () => {

@@ -37,8 +37,11 @@ const alone = { timeout: 120_000, concurrency: 4, skip: !hasWebLocks && 'this No
 
 describe('a thread that dies holding a lock', alone, () => {
   const deaths = {
-    'by terminate()': { death: "setInterval(() => {}, 60_000)", end: 'worker.terminate()' },
-    'by terminate() in an endless loop': { death: "parentPort.postMessage('loops'); for (;;);", end: "await once(worker, 'message'); worker.terminate()" },
+    'by terminate()': { death: 'setInterval(() => {}, 60_000)', end: 'worker.terminate()' },
+    'by terminate() in an endless loop': {
+      death: "parentPort.postMessage('loops'); for (;;);",
+      end: "await once(worker, 'message'); worker.terminate()",
+    },
     'by process.exit()': { death: 'process.exit(0)' },
     'by an uncaught exception': { death: "setImmediate(() => { throw new Error('uncaught') })" },
     'by an unhandled rejection': { death: "Promise.reject(new Error('unhandled'))" },
@@ -156,7 +159,7 @@ describe('a Node process', { timeout: 120_000 }, () => {
     const source = `
       import { Worker } from 'node:worker_threads';
       import { WebLockManager } from 'crosslock';
-      const worker = new Worker(${holder("setTimeout(() => guard.release(), 50);")}, { workerData: 'k' });
+      const worker = new Worker(${holder('setTimeout(() => guard.release(), 50);')}, { workerData: 'k' });
       worker.once('message', async () => {
         const wait = new WebLockManager().lock('k', { timeout: Infinity });
         worker.postMessage('release');

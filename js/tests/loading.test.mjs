@@ -158,7 +158,17 @@ function loading(runNode) {
 }
 
 describe('where globals are missing', { timeout: 60_000 }, () => {
-  const everything = ['TextDecoder', 'TextEncoder', 'FinalizationRegistry', 'performance', 'DOMException', 'AbortController', 'setTimeout', 'navigator', 'WebAssembly'];
+  const everything = [
+    'TextDecoder',
+    'TextEncoder',
+    'FinalizationRegistry',
+    'performance',
+    'DOMException',
+    'AbortController',
+    'setTimeout',
+    'navigator',
+    'WebAssembly',
+  ];
   for (const [entry, crosslock] of Object.entries(entries)) {
     for (const names of [...everything.map((name) => [name]), everything]) {
       test(`${entry} can be imported without ${names}`, async () => {

@@ -98,7 +98,10 @@ export function lossContract(locks, name) {
 
     const lock = locks.lock(key, { timeout: Infinity });
     await locks.request(key, { steal: true }, () => {});
-    const reason = await lock.then((guard) => guard.release().then(() => guard.lost.reason), (thrown) => thrown);
+    const reason = await lock.then(
+      (guard) => guard.release().then(() => guard.lost.reason),
+      (thrown) => thrown,
+    );
     assert.ok(reason instanceof LockError, String(reason));
     assert.deepEqual([reason.code, reason.key], ['LOST', key]);
     assert.deepEqual(await requestsFor(locks, key), nothing);

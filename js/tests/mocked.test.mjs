@@ -42,7 +42,10 @@ async function worksFor(locks, key) {
   await (await locks.tryLock(key)).release();
   assert.deepEqual(await requestsFor(locks, key), nothing);
   const { held } = await real.query();
-  assert.deepEqual(held.filter(({ name }) => name.endsWith(key)), []);
+  assert.deepEqual(
+    held.filter(({ name }) => name.endsWith(key)),
+    [],
+  );
   assert.deepEqual(noise.splice(0), []);
 }
 
@@ -57,18 +60,47 @@ const odd = {
   'returns a number': { request: () => 42, says: /request\(\) returned 42, and no promise/ },
   'returns an object that is no promise': { request: () => ({}), says: /request\(\) returned no promise \(TypeError: / },
   'returns a symbol': { request: () => Symbol('s'), says: /returned Symbol\(s\), and no promise/ },
-  'throws': { request: thrower('broken'), says: /failed with Error: broken/ },
-  'throws null': { request: () => { throw null; }, says: /failed with a non-error: null/ },
-  'throws what has no text': { request: () => { throw Object.create(null); }, says: /has no text/ },
+  throws: { request: thrower('broken'), says: /failed with Error: broken/ },
+  'throws null': {
+    request: () => {
+      throw null;
+    },
+    says: /failed with a non-error: null/,
+  },
+  'throws what has no text': {
+    request: () => {
+      throw Object.create(null);
+    },
+    says: /has no text/,
+  },
   'returns a promise that ends at once': { request: async () => {}, says: /ended without calling back/ },
   'rejects with nothing': { request: () => Promise.reject(), says: /failed with a non-error: undefined/ },
   'rejects with an error whose name throws': {
-    request: () => Promise.reject({ get name() { throw 1; } }),
+    request: () =>
+      Promise.reject({
+        get name() {
+          throw 1;
+        },
+      }),
     says: /failed with a non-error/,
   },
-  'returns something whose then throws': { request: () => ({ get then() { throw new Error('then'); } }), says: /returned no promise \(Error: then\)/ },
+  'returns something whose then throws': {
+    request: () => ({
+      get then() {
+        throw new Error('then');
+      },
+    }),
+    says: /returned no promise \(Error: then\)/,
+  },
   'returns something that calls both and throws': {
-    request: () => ({ then(yes, no) { no(new Error('no')); yes(); no(); throw new Error('then'); } }),
+    request: () => ({
+      then(yes, no) {
+        no(new Error('no'));
+        yes();
+        no();
+        throw new Error('then');
+      },
+    }),
     says: /failed with Error: no/,
   },
   'is not there': { request: undefined, says: /is not a function/ },
@@ -117,13 +149,20 @@ describe('navigator.locks.request()', options, () => {
 
   test('that rejects with an AbortError before it calls back: the lock was stolen', async () => {
     const key = freshKey();
-    await withLocks({ request: async () => { throw new DOMException('stolen', 'AbortError'); } }, async () => {
-      for (const attempt of [() => locks.lock(key, { timeout: 5_000 }), () => locks.tryLock(key)]) {
-        const error = await rejection(attempt());
-        assert.deepEqual([error.code, error.key], ['LOST', key]);
-        assert.match(error.message, /it was stolen/);
-      }
-    });
+    await withLocks(
+      {
+        request: async () => {
+          throw new DOMException('stolen', 'AbortError');
+        },
+      },
+      async () => {
+        for (const attempt of [() => locks.lock(key, { timeout: 5_000 }), () => locks.tryLock(key)]) {
+          const error = await rejection(attempt());
+          assert.deepEqual([error.code, error.key], ['LOST', key]);
+          assert.match(error.message, /it was stolen/);
+        }
+      },
+    );
     await worksFor(locks, key);
   });
 
@@ -256,7 +295,15 @@ describe('navigator.locks.query()', options, () => {
     ['resolves to null', async () => null, nonsense],
     ['resolves to strings', async () => ({ held: 'held', pending: 'pending' }), nonsense],
     ['has no pending', async () => ({ held: [] }), nonsense],
-    ['has a getter that throws', async () => ({ get held() { throw new Error('held'); } }), nonsense],
+    [
+      'has a getter that throws',
+      async () => ({
+        get held() {
+          throw new Error('held');
+        },
+      }),
+      nonsense,
+    ],
     ['rejects', () => Promise.reject(new Error('broken')), /failed with Error: broken/],
     ['rejects with nothing', () => Promise.reject(), /failed with a non-error: undefined/],
     ['returns undefined', () => undefined, /query\(\) returned undefined, and no promise/],
@@ -282,11 +329,27 @@ describe('navigator.locks.query()', options, () => {
   test('that lists nonsense beside locks', async () => {
     const key = freshKey();
     const name = `crosslock::${key}`;
-    const odd = [null, undefined, 7, 'lock', {}, { name: 7 }, { name, mode: 7 }, { get name() { throw 1; } }];
+    const odd = [
+      null,
+      undefined,
+      7,
+      'lock',
+      {},
+      { name: 7 },
+      { name, mode: 7 },
+      {
+        get name() {
+          throw 1;
+        },
+      },
+    ];
     const held = [...odd, { name, mode: 'shared', clientId: {} }];
     await withLocks({ query: async () => ({ held, pending: odd }) }, async () => {
       const snapshot = await locks.query();
-      assert.deepEqual(snapshot.held.map((info) => [info.key, info.mode, info.client]), [[key, 'shared', undefined]]);
+      assert.deepEqual(
+        snapshot.held.map((info) => [info.key, info.mode, info.client]),
+        [[key, 'shared', undefined]],
+      );
       assert.deepEqual(snapshot.pending, []);
     });
     await worksFor(locks, key);
@@ -306,14 +369,11 @@ describe('what it takes beside navigator.locks', options, () => {
   }
 
   const broken = { get: thrower('broken') };
-  test('a navigator that throws', () =>
-    fails((body) => replaced(globalThis, 'navigator', broken, body), /failed with Error: broken/));
+  test('a navigator that throws', () => fails((body) => replaced(globalThis, 'navigator', broken, body), /failed with Error: broken/));
   test('a navigator that is null', () =>
     fails((body) => replaced(globalThis, 'navigator', { value: null }, body), /has no navigator.locks/));
-  test('a navigator whose locks throw', () =>
-    fails((body) => replaced(navigator, 'locks', broken, body), /failed with Error: broken/));
-  test('locks that are no object', () =>
-    fails((body) => replaced(navigator, 'locks', { value: 'locks' }, body), /has no navigator.locks/));
+  test('a navigator whose locks throw', () => fails((body) => replaced(navigator, 'locks', broken, body), /failed with Error: broken/));
+  test('locks that are no object', () => fails((body) => replaced(navigator, 'locks', { value: 'locks' }, body), /has no navigator.locks/));
   test('no Function.prototype.bind, which it does without', async () => {
     const key = freshKey();
     await replaced(Function.prototype, 'bind', { value: undefined }, async () => (await locks.lock(key, { timeout: 5_000 })).release());
@@ -356,7 +416,7 @@ describe('what it takes beside navigator.locks', options, () => {
     });
   }
 
-  test('an abort() that throws: the wait is over, and what comes of it later is nobody\'s', async () => {
+  test("an abort() that throws: the wait is over, and what comes of it later is nobody's", async () => {
     const { stdout } = await runNode(`
       import { WebLockManager } from 'crosslock';
       const { abort } = AbortController.prototype;

@@ -76,7 +76,10 @@ describe('passing on in Node', options, () => {
     }
     await first.release();
     await Promise.all(waits);
-    assert.deepEqual(order, Array.from({ length: 100 }, (_, i) => i));
+    assert.deepEqual(
+      order,
+      Array.from({ length: 100 }, (_, i) => i),
+    );
     assert.deepEqual(disturbed, []);
     assert.deepEqual(await requestsFor(locks, key), nothing);
   });

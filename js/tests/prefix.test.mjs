@@ -32,7 +32,10 @@ test('old tabs and new ones exclude each other', { skip: !hasWebLocks, timeout: 
   assert.equal(guard.key, 'send');
   assert.equal(await navigator.locks.request('bark.01abcdef.send', { ifAvailable: true }, (lock) => lock), null);
   const seen = await locks.query();
-  assert.deepEqual(seen.held.map(({ key }) => key), ['send']);
+  assert.deepEqual(
+    seen.held.map(({ key }) => key),
+    ['send'],
+  );
   await guard.release();
 });
 
@@ -41,9 +44,15 @@ test('what no key can be is nobody of ours', { skip: !hasWebLocks, timeout: 60_0
   const wallet = make('prefix-test.');
   const guard = await wallet.lock('k', { timeout: 0 });
   await navigator.locks.request('prefix-test.not a key', async () => {
-    assert.deepEqual((await wallet.query()).held.map(({ key }) => key), ['k']);
+    assert.deepEqual(
+      (await wallet.query()).held.map(({ key }) => key),
+      ['k'],
+    );
     const keys = (await everything.query()).held.map(({ key }) => key);
-    assert.deepEqual(keys.filter((key) => key.startsWith('prefix-test')), ['prefix-test.k']);
+    assert.deepEqual(
+      keys.filter((key) => key.startsWith('prefix-test')),
+      ['prefix-test.k'],
+    );
   });
   await guard.release();
 });

@@ -103,7 +103,14 @@ export function signalContract(locks) {
   }
 
   test('a signal that throws ends the call with what it throws, and leaves no lock behind', async () => {
-    for (const overrides of [{ get aborted() { return thrower(); } }, { addEventListener: thrower }]) {
+    for (const overrides of [
+      {
+        get aborted() {
+          return thrower();
+        },
+      },
+      { addEventListener: thrower },
+    ]) {
       const key = freshKey();
       for (const wait of Object.values(waits)) assert.equal(await rejection(wait(locks, key, foreignSignal(overrides))), oops);
       await isFree(key);
@@ -114,7 +121,11 @@ export function signalContract(locks) {
     const key = freshKey();
     let looks = 0;
     // The check looks once, and so does the call before it asks.
-    const moody = foreignSignal({ get aborted() { return ++looks > 2 ? thrower() : false; } });
+    const moody = foreignSignal({
+      get aborted() {
+        return ++looks > 2 ? thrower() : false;
+      },
+    });
     assert.equal(await rejection(locks.lock(key, { timeout: 0, signal: moody })), oops);
     await isFree(key);
 
@@ -122,7 +133,11 @@ export function signalContract(locks) {
     await (await locks.lock(key, { timeout: 0, signal: clinging })).release();
     await isFree(key);
 
-    const unreadable = foreignSignal({ get reason() { return thrower(); } });
+    const unreadable = foreignSignal({
+      get reason() {
+        return thrower();
+      },
+    });
     const guard = await locks.lock(key, { timeout: 0 });
     const doomed = rejection(locks.lock(key, { timeout: Infinity, signal: unreadable }));
     await untilPending(locks, key, 1);
@@ -167,7 +182,15 @@ export function signalContract(locks) {
 
   test('what is no signal is a TypeError that shows it', async () => {
     const unspeakable = { toString: thrower };
-    for (const signal of [{}, null, 'abort', { aborted: false }, { aborted: false, addEventListener() {} }, Object.create(null), unspeakable]) {
+    for (const signal of [
+      {},
+      null,
+      'abort',
+      { aborted: false },
+      { aborted: false, addEventListener() {} },
+      Object.create(null),
+      unspeakable,
+    ]) {
       const error = await rejection(locks.lock(freshKey(), { timeout: 0, signal }));
       assert.ok(error instanceof TypeError);
       assert.match(error.message, /signal must be an AbortSignal; got ./);

@@ -90,7 +90,10 @@ function inNode() {
     await rejection(locks.lock(key, { timeout: 10 }));
     await guard.release();
     const { held, pending } = await navigator.locks.query();
-    assert.deepEqual([...held, ...pending].filter(({ name }) => name.endsWith(key)), []);
+    assert.deepEqual(
+      [...held, ...pending].filter(({ name }) => name.endsWith(key)),
+      [],
+    );
   });
 
   test('another thread waits, and gets the lock when it is released', async () => {

@@ -69,7 +69,9 @@ function pack() {
 
 /** Leaves the copies of a project that were used last. */
 function removeOld(name) {
-  const copies = readdirSync(projects).filter((entry) => entry.startsWith(`${name}-`)).map((entry) => join(projects, entry));
+  const copies = readdirSync(projects)
+    .filter((entry) => entry.startsWith(`${name}-`))
+    .map((entry) => join(projects, entry));
   const age = (path) => Date.now() - statSync(path).mtimeMs;
   copies.sort((a, b) => age(a) - age(b));
   for (const path of copies.slice(KEPT)) rmSync(path, { recursive: true, force: true });

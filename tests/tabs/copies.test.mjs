@@ -27,7 +27,14 @@ describe('copies', { timeout: 120_000 }, () => {
     const page = await tab('/blank');
     const globals = () => page.evaluate(() => Object.getOwnPropertyNames(globalThis));
     const before = await globals();
-    const bundle = await build({ entryPoints: [join(pkg, 'index.js')], bundle: true, minify: true, format: 'iife', globalName: 'bundled', write: false });
+    const bundle = await build({
+      entryPoints: [join(pkg, 'index.js')],
+      bundle: true,
+      minify: true,
+      format: 'iife',
+      globalName: 'bundled',
+      write: false,
+    });
     await page.evaluate((content) => {
       const script = document.createElement('script');
       script.textContent = content;
@@ -59,7 +66,10 @@ describe('copies', { timeout: 120_000 }, () => {
       return order;
     });
     // The copies of one version stand in one line. The other version is next unless they hand the lock on in it.
-    assert.deepEqual(order.filter((i) => i !== 4), [0, 1, 2, 3]);
+    assert.deepEqual(
+      order.filter((i) => i !== 4),
+      [0, 1, 2, 3],
+    );
     assert.equal(order.length, 5);
   });
 

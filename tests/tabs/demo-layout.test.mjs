@@ -22,7 +22,10 @@ describe("the demo's layout", { timeout: 120_000 }, () => {
   test('what waits is hatched all over', async () => {
     const page = await open();
     await page.evaluate(() => {
-      const bar = Object.assign(document.createElement('div'), { className: 'waits', style: 'position: fixed; inset: 0 auto auto 0; z-index: 2; width: 400px; height: 20px; background-color: white' });
+      const bar = Object.assign(document.createElement('div'), {
+        className: 'waits',
+        style: 'position: fixed; inset: 0 auto auto 0; z-index: 2; width: 400px; height: 20px; background-color: white',
+      });
       document.body.append(bar);
     });
     await page.bringToFront();

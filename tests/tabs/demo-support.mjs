@@ -33,9 +33,8 @@ export async function ready(page, frames = 0) {
   await page.waitForSelector('html[data-ready]', { state: 'attached' });
   await page.waitForFunction(
     (count) =>
-      [...document.querySelectorAll('#tabs iframe')].filter(({ contentDocument }) =>
-        contentDocument?.querySelector('html[data-ready]'),
-      ).length === count,
+      [...document.querySelectorAll('#tabs iframe')].filter(({ contentDocument }) => contentDocument?.querySelector('html[data-ready]'))
+        .length === count,
     frames,
   );
 }
@@ -53,8 +52,7 @@ export async function act(page, action) {
 const toFront = (page) => (page.page?.() ?? page).bringToFront();
 
 /** Resolves when the tab's card says this. */
-export const says = (page, text, part = '.message') =>
-  page.waitForSelector(`#own-controls ${part}:has-text(${JSON.stringify(text)})`);
+export const says = (page, text, part = '.message') => page.waitForSelector(`#own-controls ${part}:has-text(${JSON.stringify(text)})`);
 
 /** Resolves when the board of the page shows these holders and this queue for the key. */
 export const boardShows = async (page, key, holders, queue = []) => {
@@ -62,9 +60,7 @@ export const boardShows = async (page, key, holders, queue = []) => {
   await page.waitForFunction(
     ([key, ...expected]) => {
       const names = (part) =>
-        [...document.querySelectorAll(`#board [data-key="${key}"] ${part} .person`)].map(
-          ({ dataset }) => dataset.tab,
-        );
+        [...document.querySelectorAll(`#board [data-key="${key}"] ${part} .person`)].map(({ dataset }) => dataset.tab);
       return [names('.holders'), names('.queue')].every((names, i) => names.join() === expected[i].join());
     },
     [key, holders, queue],
@@ -72,12 +68,10 @@ export const boardShows = async (page, key, holders, queue = []) => {
 };
 
 /** Resolves when the timeline of the page has this in the lane of the tab. */
-export const timelineShows = (page, name, what) =>
-  page.waitForSelector(`#timeline [data-tab="${name}"] ${what}`, { state: 'attached' });
+export const timelineShows = (page, name, what) => page.waitForSelector(`#timeline [data-tab="${name}"] ${what}`, { state: 'attached' });
 
 /** Resolves when the list of the page has such a line. */
-export const logged = (page, name, text) =>
-  page.waitForSelector(`#log li[data-by="${name}"]:has-text(${JSON.stringify(text)})`);
+export const logged = (page, name, text) => page.waitForSelector(`#log li[data-by="${name}"]:has-text(${JSON.stringify(text)})`);
 
 /** Switches the locks of the payments on or off, in all tabs. */
 export const payUnderLock = (page, locked) => page.setChecked('#locked', locked, { force: true });
@@ -87,10 +81,7 @@ export async function payFromEveryTab(page) {
   await toFront(page);
   const before = await page.getAttribute('#result', 'data-round');
   await page.click('#pay');
-  await page.waitForFunction(
-    (before) => (document.querySelector('#result').dataset.round ?? null) !== before,
-    before,
-  );
+  await page.waitForFunction((before) => (document.querySelector('#result').dataset.round ?? null) !== before, before);
   return page.$eval('#result', ({ dataset, textContent }) => ({
     lost: Number(dataset.lost),
     text: textContent,

@@ -9,9 +9,7 @@ const books = (page) =>
   page.evaluate(async () => {
     const opened = indexedDB.open('crosslock-demo');
     const result = (request) =>
-      new Promise((resolve, reject) =>
-        Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }),
-      );
+      new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
     const database = await result(opened);
     const stores = database.transaction(['wallet', 'payments']);
     const [balance, payments] = await Promise.all([
@@ -63,8 +61,7 @@ describe("the demo's wallet", { timeout: 600_000 }, () => {
         bars.map((bar) => bar.getBoundingClientRect()).map(({ left, right }) => ({ left, right })),
       );
       // A bar is wide enough to be seen, if only by a pixel or two.
-      for (const [i, { left }] of bars.slice(1).entries())
-        assert.ok(left > bars[i].right - 3, JSON.stringify(bars));
+      for (const [i, { left }] of bars.slice(1).entries()) assert.ok(left > bars[i].right - 3, JSON.stringify(bars));
     }
   });
 

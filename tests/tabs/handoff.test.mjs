@@ -79,7 +79,10 @@ describe('hand-off', { timeout: 120_000 }, () => {
     }
     await release(one);
     for (const page of [one, two]) await page.evaluate(() => Promise.all(waits));
-    assert.deepEqual(order, queue.map(([, , name]) => name));
+    assert.deepEqual(
+      order,
+      queue.map(([, , name]) => name),
+    );
     assert.deepEqual(await known(one, 'k'), { held: 0, pending: 0 });
   });
 

@@ -30,7 +30,10 @@ describe('loading by URL', { timeout: 120_000 }, () => {
         const original = WebAssembly[name];
         WebAssembly[name] = (source) => (compiled.push(name), original(source));
       }
-      const failure = await locks.tryLock('k').then((guard) => guard.release(), (error) => error);
+      const failure = await locks.tryLock('k').then(
+        (guard) => guard.release(),
+        (error) => error,
+      );
       return { code: failure?.code ?? 'none', message: failure?.message ?? '', compiled };
     });
 
@@ -67,8 +70,16 @@ describe('loading by URL', { timeout: 120_000 }, () => {
 
   for (const [what, respond, why] of [
     ['is missing', (response) => response.writeHead(404).end(), /crosslock_bg\.wasm could not be loaded: the server answered 404$/],
-    ['is answered with a page', (response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html>'), /could not be loaded: what the server sent is no WebAssembly$/],
-    ['cannot be reached', (response) => response.destroy(), /could not be loaded: (Failed to fetch|NetworkError when attempting to fetch resource\.|Load failed);/],
+    [
+      'is answered with a page',
+      (response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html>'),
+      /could not be loaded: what the server sent is no WebAssembly$/,
+    ],
+    [
+      'cannot be reached',
+      (response) => response.destroy(),
+      /could not be loaded: (Failed to fetch|NetworkError when attempting to fetch resource\.|Load failed);/,
+    ],
   ]) {
     test(`a file that ${what} is UNAVAILABLE with the reason, and may come`, async () => {
       let broken = true;

@@ -107,7 +107,10 @@ describe('passing on', { timeout: 120_000 }, () => {
       await Promise.all(waits);
       return { order, disturbed };
     });
-    assert.deepEqual(order, Array.from({ length: 100 }, (_, i) => i));
+    assert.deepEqual(
+      order,
+      Array.from({ length: 100 }, (_, i) => i),
+    );
     assert.deepEqual(disturbed, []);
     assert.deepEqual(await known(page, 'k'), nothing);
   });
@@ -273,8 +276,14 @@ describe('a line of tasks', { timeout: 120_000 }, () => {
     const { held } = await page.evaluate(() => navigator.locks.query());
     const { clientId } = held.find(({ name }) => name === 'crosslock::k');
     for (const { held, pending } of [early, late]) {
-      assert.deepEqual(held.map(({ mode }) => mode), ['exclusive']);
-      assert.deepEqual(pending.map(({ mode }) => mode), asked);
+      assert.deepEqual(
+        held.map(({ mode }) => mode),
+        ['exclusive'],
+      );
+      assert.deepEqual(
+        pending.map(({ mode }) => mode),
+        asked,
+      );
       const all = [...held, ...pending];
       assert.deepEqual(new Set(all.map((request) => request.clientId)), new Set([clientId]));
       const ages = all.map(({ age }) => age);
@@ -282,8 +291,14 @@ describe('a line of tasks', { timeout: 120_000 }, () => {
     }
 
     const seen = await shown(other);
-    assert.deepEqual(seen.held.map(({ mode }) => mode), ['exclusive']);
-    assert.deepEqual(seen.pending.map(({ mode }) => mode), ['exclusive']);
+    assert.deepEqual(
+      seen.held.map(({ mode }) => mode),
+      ['exclusive'],
+    );
+    assert.deepEqual(
+      seen.pending.map(({ mode }) => mode),
+      ['exclusive'],
+    );
     for (const request of [...seen.held, ...seen.pending]) {
       assert.equal(request.clientId, clientId);
       assert.equal(request.age, undefined);
@@ -293,7 +308,10 @@ describe('a line of tasks', { timeout: 120_000 }, () => {
     await untilPending(page, 'k', asked.length + 1);
     const { pending } = await shown(page);
     const theirs = pending.filter((request) => request.clientId !== clientId);
-    assert.deepEqual(theirs.map(({ mode, age }) => ({ mode, age })), [{ mode: 'exclusive', age: undefined }]);
+    assert.deepEqual(
+      theirs.map(({ mode, age }) => ({ mode, age })),
+      [{ mode: 'exclusive', age: undefined }],
+    );
     await release(page);
     await granted;
     await release(other);

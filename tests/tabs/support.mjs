@@ -127,6 +127,9 @@ export const known = (page, key) =>
 export const failure = (page, expression) =>
   page.evaluate(async (expression) => {
     const start = performance.now();
-    const error = await (0, eval)(expression).then(() => ({ code: 'none' }), (error) => error);
+    const error = await (0, eval)(expression).then(
+      () => ({ code: 'none' }),
+      (error) => error,
+    );
     return { code: error.code, name: error.name, message: error.message, milliseconds: performance.now() - start };
   }, expression);

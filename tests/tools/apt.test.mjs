@@ -41,7 +41,10 @@ describe('what is installed by apt', { skip: !isHere && 'needs `script` of util-
       const machine = new Machine(t);
       const { output, code } = await machine.run(SUITE, { answer });
       assert.equal(machine.log(), '');
-      assert.match(output, /the C compiler that Rust links with is missing, and was not to be installed\. Install it yourself: sudo apt-get install .* gcc libc6-dev/);
+      assert.match(
+        output,
+        /the C compiler that Rust links with is missing, and was not to be installed\. Install it yourself: sudo apt-get install .* gcc libc6-dev/,
+      );
       assert.equal(code, 1, output);
     });
   }

@@ -34,7 +34,12 @@ describe('papers', () => {
     const { stderr } = spawnSync(process.execPath, ['tools/test.mjs', '--only', 'nothing'], { cwd: root, encoding: 'utf8' });
     const suites = stderr.match(/with suites out of (.*)/)[1].split(', ');
     const [, table] = read('CONTRIBUTING.md').match(/^\| suite \|.*?\n\| ---.*?\n(.*?)\n\n/ms);
-    const named = table.split('\n').flatMap((row) => row.split('|')[1].match(/`\w+`/g).map((name) => name.slice(1, -1)));
+    const named = table.split('\n').flatMap((row) =>
+      row
+        .split('|')[1]
+        .match(/`\w+`/g)
+        .map((name) => name.slice(1, -1)),
+    );
     assert.deepEqual(named.sort(), suites.sort());
   });
 
@@ -42,6 +47,9 @@ describe('papers', () => {
     const { scripts } = JSON.parse(read('package.json'));
     const named = papers.flatMap((paper) => [...read(paper).matchAll(/npm run (\w+)/g)].map(([, name]) => name));
     assert.ok(named.includes('fmt'));
-    assert.deepEqual([...new Set(named)].filter((name) => !scripts[name]), []);
+    assert.deepEqual(
+      [...new Set(named)].filter((name) => !scripts[name]),
+      [],
+    );
   });
 });

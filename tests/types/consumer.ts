@@ -71,7 +71,10 @@ export async function locking(locks: LockManager): Promise<void> {
   {
     await using guards = await locks.lockMany(new Set(['a', 'b']), { timeout: 1000 });
     expectType<LockGuards>()(guards, true);
-    expectType<string[]>()(guards.map(({ key }) => key), true);
+    expectType<string[]>()(
+      guards.map(({ key }) => key),
+      true,
+    );
     await guards.release();
     // @ts-expect-error: read-only
     guards.push();

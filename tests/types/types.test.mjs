@@ -47,7 +47,14 @@ describe('types', { timeout: 300_000 }, () => {
     for (const [where, { files, ...platform }] of Object.entries(consumers)) {
       for (const skipLibCheck of compiler === 'TypeScript 7' ? [false, true] : [false]) {
         test(`${compiler}, strict, for ${where}, ${skipLibCheck ? 'without' : 'with'} a check of all declarations`, () => {
-          const compilerOptions = { target: 'es2022', strict: true, exactOptionalPropertyTypes: true, noEmit: true, skipLibCheck, ...platform };
+          const compilerOptions = {
+            target: 'es2022',
+            strict: true,
+            exactOptionalPropertyTypes: true,
+            noEmit: true,
+            skipLibCheck,
+            ...platform,
+          };
           writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
           run(tsc, ['--project', '.'], { cwd: project });
         });
@@ -62,8 +69,18 @@ describe('types', { timeout: 300_000 }, () => {
     });
     assert.ok(files.length >= 6);
     // What the page comes from is installed here, not in the project.
-    const paths = Object.fromEntries(['async-mutex', '@types/proper-lockfile'].map((name) => [name.replace('@types/', ''), [join(root, 'node_modules', name)]]));
-    const options = { target: 'es2022', strict: true, noEmit: true, moduleDetection: 'force', module: 'esnext', moduleResolution: 'bundler', paths };
+    const paths = Object.fromEntries(
+      ['async-mutex', '@types/proper-lockfile'].map((name) => [name.replace('@types/', ''), [join(root, 'node_modules', name)]]),
+    );
+    const options = {
+      target: 'es2022',
+      strict: true,
+      noEmit: true,
+      moduleDetection: 'force',
+      module: 'esnext',
+      moduleResolution: 'bundler',
+      paths,
+    };
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, ...browser }, files }));
     run(compilers['TypeScript 7'], ['--project', '.'], { cwd: project });
   });
@@ -90,7 +107,8 @@ describe('types', { timeout: 300_000 }, () => {
       for (const member of checker.getDeclaredTypeOfSymbol(symbol).getProperties()) {
         // Not what is inherited from others, such as `Array`, nor private names.
         const [declaration] = member.declarations;
-        if (!declaration.getSourceFile().fileName.startsWith(installed) || declaration.name.kind === ts.SyntaxKind.PrivateIdentifier) continue;
+        if (!declaration.getSourceFile().fileName.startsWith(installed) || declaration.name.kind === ts.SyntaxKind.PrivateIdentifier)
+          continue;
         look(member, `${symbol.name}.${member.name}`);
       }
     }
@@ -110,7 +128,11 @@ describe('types', { timeout: 300_000 }, () => {
 
   function declarationsOf(entry) {
     const file = join(installed, `${entry}.d.ts`);
-    const program = ts.createProgram([file], { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler });
+    const program = ts.createProgram([file], {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      moduleResolution: ts.ModuleResolutionKind.Bundler,
+    });
     const checker = program.getTypeChecker();
     return { checker, exported: checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file))) };
   }

@@ -19,7 +19,12 @@ test("the reason of jsdom's own AbortController is what is caught", async () => 
       locks.lockMany(['k'], { timeout: 60_000, signal }),
       locks.request('k', { signal }, () => {}),
     ];
-    const caught = waits.map((wait) => wait.then(() => 'not aborted', (reason) => reason));
+    const caught = waits.map((wait) =>
+      wait.then(
+        () => 'not aborted',
+        (reason) => reason,
+      ),
+    );
     controller.abort(...given);
     for (const reason of await Promise.all(caught)) {
       if (given.length) expect(reason).toBe(given[0]);

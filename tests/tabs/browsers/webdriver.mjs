@@ -74,14 +74,24 @@ function byEnvironment(httpProxy, noProxy) {
 
 /** Its driver asks it not to throttle what is hidden, which is what the tests of hidden tabs are about. */
 function chromiumCapabilities() {
-  const excludeSwitches = ['disable-background-timer-throttling', 'disable-backgrounding-occluded-windows', 'disable-renderer-backgrounding'];
+  const excludeSwitches = [
+    'disable-background-timer-throttling',
+    'disable-backgrounding-occluded-windows',
+    'disable-renderer-backgrounding',
+  ];
   return { browserName: 'chrome', 'goog:chromeOptions': { binary: executablePath, args: [...args, '--headless'], excludeSwitches } };
 }
 
 async function startDriver(program, capabilities, env) {
   if (!program) throw new Error('there is no driver for the browser: run the tests by `npm test -- --only tabs,engines`');
   const port = await findFreePort();
-  const service = new DriverService(program, { loopback: true, port, args: [`--port=${port}`], env: { ...process.env, ...env }, stdio: 'ignore' });
+  const service = new DriverService(program, {
+    loopback: true,
+    port,
+    args: [`--port=${port}`],
+    env: { ...process.env, ...env },
+    stdio: 'ignore',
+  });
   try {
     const client = new HttpClient(await service.start());
     const driver = WebDriver.createSession(new Executor(client), new Capabilities(capabilities));

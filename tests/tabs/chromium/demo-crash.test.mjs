@@ -34,10 +34,7 @@ describe('the demo, when a tab crashes', { timeout: 120_000 }, () => {
     const held = await nameOf(holder);
     await boardShows(others[0], KEY, [held]);
     const paid = payFromEveryTab(others[0]);
-    await others[1].waitForFunction(
-      (names) => names.every((name) => document.querySelector(`#board .queue [data-tab="${name}"]`)),
-      names,
-    );
+    await others[1].waitForFunction((names) => names.every((name) => document.querySelector(`#board .queue [data-tab="${name}"]`)), names);
     await crash(holder);
     const { lost, text } = await paid;
     assert.equal(lost, 0);

@@ -37,9 +37,7 @@ const frameOf = async (page, name) => {
 async function stage(page) {
   await payFromEveryTab(page);
   const [amber, teal, plum, sky] = ['amber', 'teal', 'plum', 'sky'];
-  const frames = Object.fromEntries(
-    await Promise.all([teal, plum, sky].map(async (name) => [name, await frameOf(page, name)])),
-  );
+  const frames = Object.fromEntries(await Promise.all([teal, plum, sky].map(async (name) => [name, await frameOf(page, name)])));
   await act(page, 'hold');
   await boardShows(page, KEY, [amber]);
   await act(frames.sky, 'wait');
@@ -105,10 +103,8 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
 
   test('everything can be done by keyboard', async () => {
     const page = await open({ frames: 1 });
-    const focused = () =>
-      page.evaluate(() => document.activeElement.id || document.activeElement.dataset.action);
-    const inFrame = () =>
-      page.frames()[1].evaluate(() => document.hasFocus() && document.activeElement.dataset.action);
+    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.dataset.action);
+    const inFrame = () => page.frames()[1].evaluate(() => document.hasFocus() && document.activeElement.dataset.action);
     const tabTo = async (what, where = focused) => {
       for (let i = 0; i < 60; i++) {
         await page.keyboard.press('Tab');
@@ -137,21 +133,14 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
     await page.keyboard.press('Enter');
     await ready(page, 0);
     await boardShows(page, KEY, ['amber']);
-    assert.notEqual(
-      await page.evaluate(() => document.activeElement.tagName),
-      'BODY',
-      'the focus goes on beside it',
-    );
+    assert.notEqual(await page.evaluate(() => document.activeElement.tagName), 'BODY', 'the focus goes on beside it');
     const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
     assert.notEqual(outline, 'none', 'the focus can be seen');
   });
 
   test('the code beside a button is that of the button, and of a file that is compiled', async () => {
     const page = await open({ frames: 1 });
-    const code = (place) =>
-      page.$$eval(`${place} pre`, (all) =>
-        all.filter((pre) => pre.checkVisibility()).map((pre) => pre.textContent),
-      );
+    const code = (place) => page.$$eval(`${place} pre`, (all) => all.filter((pre) => pre.checkVisibility()).map((pre) => pre.textContent));
     const source = {
       typescript: readFileSync(join(root, 'www/actions.ts'), 'utf8'),
       rust: readFileSync(join(root, 'examples/race.rs'), 'utf8'),
@@ -221,10 +210,7 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
         await stage(page);
         mkdirSync(screenshots, { recursive: true });
         await page.screenshot({ path: join(screenshots, `demo-${size}-${colorScheme}.png`), fullPage: true });
-        const end = await page.$eval(
-          '.problem',
-          (panel) => Math.ceil(panel.getBoundingClientRect().bottom + scrollY) + 16,
-        );
+        const end = await page.$eval('.problem', (panel) => Math.ceil(panel.getBoundingClientRect().bottom + scrollY) + 16);
         const clip = { x: 0, y: 0, width: viewport.width, height: end };
         await page.screenshot({
           path: join(screenshots, `top-${size}-${colorScheme}.png`),
@@ -242,14 +228,13 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
               iframes: false,
               rules: { region: { enabled: true }, 'color-contrast': { enabled: true } },
             });
-            return violations.flatMap(({ id, nodes }) =>
-              nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`),
-            );
+            return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`));
           });
           assert.deepEqual(faults, []);
           // A text that is too long for its button is as bad: it would be under the next.
           assert.deepEqual(await broken(frame, '.tab button'), []);
-          const overflowing = (buttons) => buttons.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map(({ textContent }) => textContent);
+          const overflowing = (buttons) =>
+            buttons.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map(({ textContent }) => textContent);
           assert.deepEqual(await frame.$$eval('.tab button', overflowing), []);
         }
         await page.setViewportSize({ width: 320, height: 640 });
@@ -260,10 +245,7 @@ describe('the demo as a page', { timeout: 180_000 }, () => {
 
   test('nothing glides for those who want no motion', async () => {
     const page = await open();
-    const durations = () =>
-      page.$$eval('button', (buttons) =>
-        buttons.map((button) => getComputedStyle(button).transitionDuration),
-      );
+    const durations = () => page.$$eval('button', (buttons) => buttons.map((button) => getComputedStyle(button).transitionDuration));
     assert.ok((await durations()).some((duration) => duration !== '0s'));
     await page.emulateMedia({ reducedMotion: 'reduce' });
     assert.ok((await durations()).every((duration) => duration === '0s'));

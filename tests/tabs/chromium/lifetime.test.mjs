@@ -27,9 +27,10 @@ describe('lifetime, in Chromium', { timeout: 120_000 }, () => {
     });
     while (errors.length === 0) await page.requestGC();
     for (let i = 0; i < 3; i++) await page.requestGC();
-    assert.deepEqual(errors.splice(0).map(({ message }) => message.split(' without release()')[0]), [
-      'console: crosslock: the guard of lock "forgotten" was garbage-collected',
-    ]);
+    assert.deepEqual(
+      errors.splice(0).map(({ message }) => message.split(' without release()')[0]),
+      ['console: crosslock: the guard of lock "forgotten" was garbage-collected'],
+    );
     assert.equal(await page.evaluate(() => locks.tryLock('forgotten')), null);
   });
 });
