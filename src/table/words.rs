@@ -101,8 +101,11 @@ impl Words {
     pub(super) fn free(&self, entry: Place, serial: Serial) -> bool {
         let alone = Word::held(serial).0;
         self.at(entry).is_some_and(|word| {
-            // Not at once by the exchange, which costs as much when it fails.
-            word.load(Relaxed) == alone && word.compare_exchange(alone, 0, Release, Relaxed).is_ok()
+            // Not at once by the exchange, which costs as much when it fails. But loom (0.7)
+            // remembers only the last who touched an atomic: behind a look of our own, it would
+            // not try what happens between a look of another thread and the exchange.
+            (cfg!(loom) || word.load(Relaxed) == alone)
+                && word.compare_exchange(alone, 0, Release, Relaxed).is_ok()
         })
     }
 
