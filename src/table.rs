@@ -30,8 +30,7 @@ use std::num::NonZeroU64;
 use slab::Slab;
 
 use crate::guard::LockMode;
-use crate::hash::BuildHasher;
-use crate::key::{self, LockKey, Probe};
+use crate::key;
 
 mod acquire;
 mod answer;
@@ -40,6 +39,9 @@ pub(crate) mod guard;
 pub(crate) mod locks;
 mod queue;
 pub(crate) mod shared;
+mod sought;
+mod view;
+mod watchers;
 pub(crate) mod words;
 
 #[cfg(all(test, loom))]
@@ -50,6 +52,11 @@ mod model_tests;
 use crate::core::list::{NOWHERE, Place, place, slot};
 use entries::Entries;
 use queue::{Promoted, Request};
+use sought::Named;
+pub(crate) use sought::Sought;
+pub(crate) use view::RequestInfo;
+pub(crate) use watchers::WatcherId;
+use watchers::Watchers;
 use words::{Word, Words};
 
 /// Whom to wake after a change. Nearly always nobody or one, so on the stack; in wasm
@@ -58,38 +65,6 @@ use words::{Word, Words};
 pub(crate) type Wakes<W> = smallvec::SmallVec<[W; 1]>;
 #[cfg(target_family = "wasm")]
 pub(crate) type Wakes<W> = Vec<W>;
-
-/// A key that is asked for, with its hash. Whether it keeps the rules is found out when it
-/// needs an entry.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sought<'a> {
-    key: Probe<'a>,
-    hash: u64,
-}
-
-impl<'a> Sought<'a> {
-    #[inline(always)]
-    pub(crate) fn new(key: &'a str, hasher: &BuildHasher) -> Self {
-        let key = Probe::new(key);
-        let hash = key.hash_one(hasher);
-        Self { key, hash }
-    }
-
-    /// For what is seldom done, and then by a call: whatever a call is given a reference to
-    /// has to be in memory, and this is to stay in registers.
-    #[inline(always)]
-    fn named(&self) -> Named<'a> {
-        let (text, hash) = (self.key.text, self.hash);
-        Named { text, hash }
-    }
-}
-
-/// What is left of a [`Sought`] without what it is compared by.
-#[derive(Debug, Clone, Copy)]
-struct Named<'a> {
-    text: &'a str,
-    hash: u64,
-}
 
 /// Names one request for as long as anybody may ask about it: by its serial number,
 /// which is never used again. The rest says where to look for it.
@@ -118,13 +93,6 @@ impl RequestId {
 ///
 /// Not zero, so that `None` takes no room beside it.
 type Serial = NonZeroU64;
-
-/// Names one who watches, by a serial number and where to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WatcherId {
-    serial: Serial,
-    slot: usize,
-}
 
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,25 +124,8 @@ pub(crate) struct Table<W, M> {
     others: Slab<Request<W, M>>,
     last_serial: u64,
     step: u64,
-    /// Those who watch a held lock for its loss. A loss is rare and wakes all of
-    /// them; each looks for itself.
-    watchers: Slab<Watcher<W>>,
+    watchers: Watchers<W>,
     closed: Option<String>,
-}
-
-#[derive(Debug)]
-struct Watcher<W> {
-    serial: Serial,
-    waker: W,
-}
-
-/// A request as [`Table::for_each`] shows it.
-#[derive(Debug)]
-pub(crate) struct RequestInfo<'a, M> {
-    pub(crate) key: &'a LockKey,
-    pub(crate) mode: LockMode,
-    pub(crate) status: Status,
-    pub(crate) meta: &'a M,
 }
 
 /// What becomes of a request that cannot be granted at once.
@@ -196,7 +147,7 @@ impl<W, M> Table<W, M> {
             others: Slab::new(),
             last_serial: first,
             step,
-            watchers: Slab::new(),
+            watchers: Watchers::new(),
             closed: None,
         }
     }
@@ -331,7 +282,7 @@ impl<W, M> Table<W, M> {
         }
         entry.name(words, at, serial);
         if was_held {
-            wakes.extend(self.all_watchers());
+            wakes.extend(self.watchers.take_all());
         }
         Ok((RequestId::of_first(serial, at), wakes))
     }
@@ -410,7 +361,7 @@ impl<W, M> Table<W, M> {
             .into_iter()
             .filter_map(|(_, request)| request.waker);
         let mut wakes: Wakes<W> = wakers.collect();
-        wakes.extend(self.all_watchers());
+        wakes.extend(self.watchers.take_all());
         wakes
     }
 
@@ -426,85 +377,12 @@ impl<W, M> Table<W, M> {
             return Err(waker);
         }
         let serial = self.next_serial();
-        let slot = self.watchers.insert(Watcher { serial, waker });
-        Ok(WatcherId { serial, slot })
+        Ok(self.watchers.add(serial, waker))
     }
 
     /// Takes back what [`watch`](Self::watch) left, unless a loss has used it up.
     pub(crate) fn unwatch(&mut self, id: WatcherId) -> Option<W> {
-        let watcher = self.watchers.get(id.slot)?;
-        if watcher.serial != id.serial {
-            return None;
-        }
-        let waker = self.watchers.remove(id.slot).waker;
-        give_slots_back(&mut self.watchers);
-        Some(waker)
-    }
-
-    /// Takes out those who watch, to be woken.
-    fn all_watchers(&mut self) -> impl Iterator<Item = W> + use<W, M> {
-        let watchers = std::mem::take(&mut self.watchers);
-        watchers.into_iter().map(|(_, watcher)| watcher.waker)
-    }
-
-    /// The first holder of `key`, and how many requests wait for it before
-    /// `own` (or in all), counted up to `most`.
-    pub(crate) fn contention(
-        &mut self,
-        words: &Words,
-        key: &Sought<'_>,
-        own: Option<RequestId>,
-        most: usize,
-    ) -> Option<(&M, usize)> {
-        let (at, entry) = match own {
-            Some(own) => (own.entry, self.entries.get_mut(own.entry)?),
-            None => self.entries.find(key)?,
-        };
-        if entry.look(words, at).is_free() {
-            return None;
-        }
-        let own = own.and_then(|own| slot(own.slot));
-        let ahead = entry
-            .pending
-            .iter(&self.others)
-            .take(most)
-            .take_while(|&slot| Some(slot) != own)
-            .count();
-        Some((&entry.meta, ahead))
-    }
-
-    /// Has every holder that could leave without the mutex wait for it, so that what is
-    /// [shown](Self::for_each) of several tables is so at one moment.
-    pub(crate) fn hold_all_still(&self, words: &Words) {
-        for (at, entry) in self.entries.iter() {
-            entry.hold_still(words, at);
-        }
-    }
-
-    /// Shows every request; those of one key in the order of their queue.
-    pub(crate) fn for_each(&self, words: &Words, mut show: impl FnMut(RequestInfo<'_, M>)) {
-        for (at, entry) in self.entries.iter() {
-            if entry.look(words, at).is_free() {
-                continue;
-            }
-            let key = &entry.key;
-            show(RequestInfo {
-                key,
-                mode: entry.mode,
-                status: Status::Held,
-                meta: &entry.meta,
-            });
-            let further = entry.further.iter(&self.others);
-            for slot in further.chain(entry.pending.iter(&self.others)) {
-                let request = &self.others[slot];
-                show(RequestInfo {
-                    key,
-                    mode: request.mode,
-                    status: request.status,
-                    meta: &request.meta,
-                });
-            }
-        }
+        self.watchers.remove(id)
     }
 }
 
