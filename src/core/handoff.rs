@@ -46,7 +46,6 @@ mod scenarios;
 mod simulation;
 mod view;
 
-pub(crate) use answers::Settled;
 pub(crate) use grant::GrantId;
 use grant::{Grant, Grants, Phase};
 pub(crate) use reason::Reason;
@@ -54,7 +53,10 @@ pub(crate) use reason::Reason;
     unused_imports,
     reason = "the edges name them, and are not always there"
 )]
-pub(crate) use view::{Ahead, Asked, Own};
+pub(crate) use {
+    answers::Settled,
+    view::{Ahead, Asked, Own},
+};
 
 /// How many holders a grant may have one after the other, counting the first.
 pub(crate) const TURNS: u32 = 1000;
