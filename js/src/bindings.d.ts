@@ -22,8 +22,8 @@ declare module '#wasm-glue' {
   /** Three bits for the state and four for the reason, before the number of what was said. */
   export function state(request: RequestNumber): number;
   /**
-   * Frees a lock and forgets its request: 1, before the queue if nobody uses it any more, plus one; 0 if it
-   * takes time; 2 if it depends on the time, and that was negative.
+   * Frees a lock and forgets its request: two bits of `Freed`, before the queue if nobody uses it any more,
+   * plus one. Without a time, which is then negative, it may want to be told first.
    */
   export function free(request: RequestNumber, now: number): number;
   /** The queue if nobody uses it any more, plus one; or 0. */

@@ -1,7 +1,7 @@
 // A call that waits, until it has what it asked for, or is aborted, or has waited for too long.
 
 import type { RequestNumber } from '#wasm-glue';
-import type { Client, Queue } from './client.js';
+import { Freed, type Client, type Queue } from './client.js';
 import { timer } from './clock.js';
 import { asRequest, type LockError } from './errors.js';
 import { noAnswer } from './messages.js';
@@ -69,7 +69,7 @@ export class Call {
     const free = (request: RequestNumber) =>
       new NativePromise<void>((resolve) => {
         if (!this.#requests.delete(request)) return resolve();
-        if (this.client.free(request)) resolve();
+        if (this.client.free(request, true) !== Freed.Later) resolve();
         else this.client.whenFree(request, resolve);
         this.client.run();
       });

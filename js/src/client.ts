@@ -4,7 +4,7 @@
 
 import * as core from '#wasm-glue';
 import type { QueueNumber, RequestNumber } from '#wasm-glue';
-import { now, startTimer, timer } from './clock.js';
+import { about, now, startTimer, timer } from './clock.js';
 import { keyOf } from './keys.js';
 import { isNode } from './host.js';
 import { PlatformGrants } from './platform-grants.js';
@@ -40,6 +40,20 @@ const enum Effect {
   Forget,
   Confirm,
   Remind,
+}
+
+/** @internal What has become of a request that was to be freed. The wasm says the first four. */
+export const enum Freed {
+  /** It is free once the platform says so. */
+  Later = 0,
+  TellTheTime = 2,
+  TellAboutWhen = 4,
+  /** It was lost before. It is still there. */
+  Lost = 6,
+  /** It is free, and nothing follows. */
+  Now = 1,
+  /** It is free, and {@link Client.run} does what follows. */
+  NowAndMore = 3,
 }
 
 /** @internal Hears of a request that it has changed. */
@@ -133,10 +147,15 @@ export class Client {
 
   /** Makes a request. Returns its number before the three bits of its state. */
   ask(queue: Queue, what: number, label?: string): number {
-    const asked = core.request(queue.number, what, now());
+    const isLocal = queue.space.prefix === undefined;
+    const moment = isLocal ? about() : now();
+    // A clock that was replaced may have released the last lock of this queue, which then is closed.
+    if (this.#queues[queue.number] !== queue) queue = queue.space.queues.get(queue.key) ?? this.open(queue.space, queue.key);
+    const asked = core.request(queue.number, what, moment);
     const request = asked >>> 3;
     if (label !== undefined) this.#labels.set(request, label);
-    this.run();
+    // From a local lock that was free nothing follows, unlike from one that was stolen.
+    if (!isLocal || (asked & 7) !== State.Held || what & Ask.Steal) this.run();
     return (asked & 7) === State.Pending ? (request << 3) | (core.state(request) & 7) : asked;
   }
 
@@ -161,20 +180,22 @@ export class Client {
   }
 
   /**
-   * Frees a lock and forgets its request. Returns whether it is free by now; if not, {@link whenFree}
-   * tells. {@link run} is left to the caller.
+   * Frees a lock and forgets its request; with `isLossKnown` also one that was lost. If it is not free by
+   * then, {@link whenFree} tells. {@link run} is left to the caller.
    */
-  free(request: RequestNumber): boolean {
+  free(request: RequestNumber, isLossKnown = false): Freed {
     // To look at the clock takes as long as all the rest, and it matters to those alone who wait.
-    let freed = core.free(request, -1);
-    if (freed === 2) freed = core.free(request, now());
-    if (!freed) return false;
+    let freed = isLossKnown ? Freed.TellTheTime : core.free(request, -1);
+    if (freed === Freed.Lost) return freed;
+    if (freed === Freed.TellTheTime) freed = core.free(request, now());
+    else if (freed === Freed.TellAboutWhen) freed = core.free(request, about());
+    if (freed === Freed.Later) return freed;
     const watcher = this.#watchers[request];
     if (watcher) this.#watchers[request] = undefined;
     if (this.#labels.size) this.#labels.delete(request);
-    this.#unused(freed >>> 1);
+    this.#unused(freed >>> 2);
     watcher?.changed(State.Freed);
-    return true;
+    return freed & 3;
   }
 
   /** Calls back when the lock is free that {@link free} was called for, and forgets its request. */

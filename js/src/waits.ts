@@ -315,10 +315,10 @@ async function contention(client: Client, queue: Queue): Promise<Contention | un
 
 const named = (client: string | undefined) => (client === undefined ? undefined : `client ${client}`);
 
-/** @internal Takes a lock if it is free. */
-export async function ifFree(call: Call, { queue, what, label }: Wanted): Promise<RequestNumber | undefined> {
+/** @internal Takes a lock if it is free; `asked` if that was asked for already. */
+export async function ifFree(call: Call, { queue, what, label }: Wanted, asked?: number): Promise<RequestNumber | undefined> {
   const { client } = call;
-  const asked = call.ask(queue, what | Ask.OrRefuse, label);
+  asked = asked === undefined ? call.ask(queue, what | Ask.OrRefuse, label) : call.own(asked);
   const request = asked >>> 3;
   if ((asked & 7) === State.Pending) {
     // It may wait for what this context has released, but not for a platform that never says that it has
@@ -333,12 +333,25 @@ export async function ifFree(call: Call, { queue, what, label }: Wanted): Promis
   return undefined;
 }
 
-/** @internal Takes a lock if that is possible without waiting for a holder. */
-export async function tryAcquire(client: Client, wanted: Wanted): Promise<RequestNumber | undefined> {
+/**
+ * Takes a lock if that is possible without waiting for a holder. What is answered within the call, as by
+ * local locks and by Node, is answered without a promise.
+ *
+ * @internal
+ */
+export function tryAcquire(client: Client, wanted: Wanted): RequestNumber | undefined | Promise<RequestNumber | undefined> {
+  const asked = client.ask(wanted.queue, wanted.what | Ask.OrRefuse, wanted.label);
+  if ((asked & 7) === State.Held) return asked >>> 3;
+  if ((asked & 7) !== State.Busy) return tryWhenAnswered(client, wanted, asked);
+  client.remove(asked >>> 3);
+  return undefined;
+}
+
+async function tryWhenAnswered(client: Client, wanted: Wanted, asked: number): Promise<RequestNumber | undefined> {
   const call = new Call(client, undefined);
   let kept: RequestNumber | undefined;
   try {
-    return (kept = await call.do(() => ifFree(call, wanted), PATIENCE));
+    return (kept = await call.do(() => ifFree(call, wanted, asked), PATIENCE));
   } finally {
     call.end(kept);
   }

@@ -253,6 +253,12 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         self.wakes.pop_front()
     }
 
+    /// Whether anything follows from the last step: a command or a wake.
+    #[allow(dead_code, reason = "JavaScript's edge alone asks")]
+    pub(crate) fn is_anything_next(&self) -> bool {
+        self.taken < self.commands.len() || !self.wakes.is_empty()
+    }
+
     /// Asks the platform for those who still wait behind a grant that is no longer young.
     pub(crate) fn remind(&mut self, now: f64) {
         self.is_reminded = false;

@@ -149,24 +149,42 @@ fn reason_code(reason: &Reason<u32>) -> u32 {
     }
 }
 
-/// Frees a lock and forgets its request: 1, below the [queue that is unused](unused); 0 if
-/// that takes time; and [`TELL_THE_TIME`] if it depends on the time, and none was told.
+/// Frees a lock and forgets its request. Returns 1, below a bit that says whether anything
+/// [follows](next), below the [queue that is unused](unused); or [`LATER`].
+///
+/// Without a time (`now` is negative) it does nothing where one is needed
+/// ([`TELL_THE_TIME`], [`TELL_ABOUT_WHEN`]), nor where the lock was lost ([`LOST`]): the
+/// caller may want to know why before it is forgotten.
 #[wasm_bindgen]
 pub fn free(request: u32, now: f64) -> u32 {
     with(|edge| {
         let slot = request as usize;
-        if now < 0.0 && edge.rules.has_waiters(slot) {
-            return TELL_THE_TIME;
+        if now < 0.0 {
+            if matches!(edge.rules.state(slot), State::Lost(_)) {
+                return LOST;
+            }
+            if edge.rules.has_waiters(slot) {
+                return match edge.rules.is_local(slot) {
+                    true => TELL_ABOUT_WHEN,
+                    false => TELL_THE_TIME,
+                };
+            }
         }
         edge.rules.release(slot, now);
         if matches!(edge.rules.state(slot), State::Releasing) {
-            return 0;
+            return LATER;
         }
-        unused(edge.rules.remove(slot, now).1) << 1 | 1
+        let unused = unused(edge.rules.remove(slot, now).1);
+        unused << 2 | u32::from(edge.rules.is_anything_next()) << 1 | 1
     })
 }
 
+/// It is free once the platform says so.
+const LATER: u32 = 0;
 const TELL_THE_TIME: u32 = 2;
+/// The time is for those who look at the lock: a millisecond more or less does not matter.
+const TELL_ABOUT_WHEN: u32 = 4;
+const LOST: u32 = 6;
 
 /// Forgets a request, with what it holds or waits for. Returns the [queue that is
 /// unused](unused).

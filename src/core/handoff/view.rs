@@ -75,6 +75,12 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         !(queue.waiting.is_empty() && queue.deferred.is_empty())
     }
 
+    /// Whether `request` is for a lock that this context alone knows.
+    #[allow(dead_code, reason = "JavaScript's edge alone asks")]
+    pub(crate) fn is_local(&self, request: RequestSlot) -> bool {
+        self.queues[self.requests[request].queue].is_local
+    }
+
     /// Whether this context holds the lock of `queue` in any mode.
     pub(crate) fn holds(&self, queue: QueueSlot) -> bool {
         !self.queues[queue].active.is_empty()
