@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crosslock::memory::MemoryLockManager;
@@ -202,4 +203,21 @@ fn without_a_timer_a_timeout_is_an_error() {
     }
     let error = futures::executor::block_on(try_it());
     assert!(error.contains("there is no runtime here"), "{error}");
+}
+
+/// A future that ended in an error leaves the queue then, and not when it is dropped.
+#[test]
+fn a_wait_that_failed_is_not_queued_while_its_future_lives() {
+    let locks = MemoryLockManager::new();
+    let options = AcquireOptions::new(LONG);
+    let held = locks.try_acquire_unboxed("memory.failed", LockMode::Exclusive);
+    let mut wait = std::pin::pin!(locks.acquire_unboxed("memory.failed", options));
+    let mut cx = Context::from_waker(Waker::noop());
+    // There is no runtime here, and so no timer.
+    let Poll::Ready(Err(_)) = wait.as_mut().poll(&mut cx) else {
+        panic!("it needs a timer");
+    };
+    drop(held);
+    let free = locks.try_acquire_unboxed("memory.failed", LockMode::Exclusive);
+    assert!(free.unwrap().is_some(), "nobody is in the way");
 }

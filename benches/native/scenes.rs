@@ -1,15 +1,19 @@
 //! What is compared.
 
+use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crosslock::memory::MemoryLockManager;
 use crosslock::pid_fcntl::FcntlPidLockManager;
 use crosslock::pid_flock::FlockPidLockManager;
+use crosslock::{AcquireOptions, LockMode};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::harness::{Table, heap};
+use crate::peers::now;
 use crate::work::{self, KEY, Work, Zipfian};
 
 /// A way to lock a free key and free it.
@@ -20,6 +24,7 @@ type Scene = (&'static str, fn());
 
 const SCENES: &[Scene] = &[
     ("one", one_key),
+    ("lock", lock_with_timeout),
     ("datadir", datadir),
     ("many", many_keys),
     ("threads", two_threads),
@@ -60,6 +65,28 @@ fn one_key() {
             table.show();
         }
     }
+}
+
+/// What the future of `lock` adds to a lock that is free. The peers do not stand between: what
+/// wraps them in this benchmark copies what they return.
+fn lock_with_timeout() {
+    let locks = MemoryLockManager::new();
+    let options = AcquireOptions::new(Duration::from_secs(10));
+    let acquire = || locks.acquire_unboxed(black_box(KEY), options);
+    let title = "`try_lock`, and `lock` with a timeout, and drop, unboxed, one hot key";
+    let mut table = Table::new(title, 50_000, 31);
+    table.add("`lock`", || {
+        drop(black_box(now(acquire()).expect("it is free")));
+    });
+    table.add("`try_lock`", || {
+        let guard = locks.try_acquire_unboxed(black_box(KEY), LockMode::Exclusive);
+        drop(black_box(guard.expect("a valid key").expect("it is free")));
+    });
+    table.add("`lock` within another future", || {
+        let guard = now(async { acquire().await.expect("it is free") });
+        drop(black_box(guard));
+    });
+    table.show();
 }
 
 fn datadir() {

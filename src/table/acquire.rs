@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::guard::TableGuard;
-use super::shared::{Freshness, Meta, Owner, lost, release, wake, why};
+use super::shared::{self, Freshness, Meta, Owner, check, lost, release, wake, why};
 use super::{RequestId, Status};
 use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
 use crate::key::LockKey;
 
-/// Waits in turn for a key, which then is to be [taken](Self::into_guard). It joins the
+/// Waits in turn for a key, which then is to be [taken](Self::take_guard). It joins the
 /// queue when it is first polled.
 ///
 /// Dropping it leaves the queue. If the grant came before the drop, the lock goes
@@ -48,14 +48,14 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
     /// The lock, after it was granted. Not the output of the future, because everything
     /// that a guard passes through on its way up copies it.
     #[inline]
-    pub(crate) fn into_guard(mut self) -> TableGuard<O> {
+    pub(crate) fn take_guard(&mut self) -> TableGuard<O> {
         let id = self.queued.take().expect("it was granted");
         TableGuard::new(self.owner, LockKey::known(self.key), self.mode, id)
     }
 
     /// Ends the wait: with the guard, if it was granted at the last moment, or
     /// with who is in the way.
-    pub(crate) fn give_up(mut self) -> Result<TableGuard<O>, Option<Contention>> {
+    pub(crate) fn give_up(&mut self) -> Result<TableGuard<O>, Option<Contention>> {
         if self.owner.is_inherited() {
             return Err(None);
         }
@@ -68,7 +68,7 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
             && table.status(words, id) == Status::Held
         {
             drop(table);
-            return Ok(self.into_guard());
+            return Ok(self.take_guard());
         }
         let id = self.queued.take();
         let contention = table.contention(words, &key, id, Contention::MAX_AHEAD);
@@ -83,6 +83,40 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
             ahead: Some(ahead),
             no_answer: false,
         }))
+    }
+
+    /// Whether its request stands in the table.
+    #[inline]
+    pub(crate) fn is_queued(&self) -> bool {
+        self.queued.is_some()
+    }
+
+    /// Takes the key if it is free, and does not join the queue if it is not.
+    ///
+    /// `wrap` is as for [`shared::try_acquire`].
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    pub(crate) fn try_acquire<G>(
+        &self,
+        wrap: impl FnOnce(TableGuard<O>) -> G,
+    ) -> Result<Option<G>, LockError> {
+        check(self.owner, self.key)?;
+        shared::try_acquire(self.owner, self.key, self.mode, self.client, wrap)
+    }
+
+    /// Leaves the queue, or frees the key if it was granted.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        if let Some(id) = self.queued.take() {
+            release(self.owner, &id);
+        }
+    }
+
+    pub(crate) fn key(&self) -> &'k str {
+        self.key
+    }
+
+    pub(crate) fn owner(&self) -> &'l O {
+        self.owner
     }
 
     fn join(&mut self, cx: &Context<'_>) -> Poll<Result<(), LockError>> {
@@ -167,8 +201,6 @@ impl<O: Owner> Future for Acquire<'_, '_, O> {
 impl<O: Owner> Drop for Acquire<'_, '_, O> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(id) = self.queued.take() {
-            release(self.owner, &id);
-        }
+        self.leave();
     }
 }

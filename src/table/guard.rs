@@ -19,7 +19,39 @@ pub(crate) struct TableGuard<O: Owner> {
     owner: O,
     key: LockKey,
     id: RequestId,
-    mode: LockMode,
+    mode: WideMode,
+}
+
+/// A [`LockMode`] that fills a register.
+///
+/// A guard has no padding because of it. Whoever hands on a guard in a `Result` would copy
+/// the padding too, byte by byte through memory, and a processor stalls when it reads these
+/// bytes together.
+#[derive(Debug, Clone, Copy)]
+#[repr(usize)]
+enum WideMode {
+    Exclusive,
+    Shared,
+}
+
+impl From<LockMode> for WideMode {
+    #[inline]
+    fn from(mode: LockMode) -> Self {
+        match mode {
+            LockMode::Exclusive => Self::Exclusive,
+            LockMode::Shared => Self::Shared,
+        }
+    }
+}
+
+impl From<WideMode> for LockMode {
+    #[inline]
+    fn from(mode: WideMode) -> Self {
+        match mode {
+            WideMode::Exclusive => Self::Exclusive,
+            WideMode::Shared => Self::Shared,
+        }
+    }
 }
 
 impl<O: Owner> TableGuard<O> {
@@ -29,7 +61,7 @@ impl<O: Owner> TableGuard<O> {
             owner: owner.clone(),
             key,
             id,
-            mode,
+            mode: mode.into(),
         }
     }
 
@@ -58,7 +90,7 @@ impl<O: Owner> Drop for TableGuard<O> {
 
 impl<O: Owner> std::fmt::Debug for TableGuard<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LockGuard({}, {})", self.key, self.mode)
+        write!(f, "LockGuard({}, {})", self.key, self.mode())
     }
 }
 
@@ -70,7 +102,7 @@ impl<O: Owner> LockGuard for TableGuard<O> {
     }
 
     fn mode(&self) -> LockMode {
-        self.mode
+        self.mode.into()
     }
 
     fn is_lost(&self) -> bool {

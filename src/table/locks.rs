@@ -12,7 +12,6 @@ use super::guard::TableGuard;
 use super::shared::{self, Freshness, Owner};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
-use crate::key::LockKey;
 use crate::manager::AcquireOptions;
 use crate::snapshot::{LockInfo, LockSnapshot};
 use crate::time::Limit;
@@ -50,15 +49,6 @@ impl<O: Owner> TableLocks<O> {
         Self { client, ..self }
     }
 
-    /// Whether anything may be asked of the table for `key`. A bad key comes before a loss.
-    #[inline]
-    fn check(&self, key: &str) -> Result<(), LockError> {
-        self.owner.check(Freshness::Recent).map_err(|error| {
-            let invalid = LockKey::new(key).err();
-            invalid.map_or(error, LockError::from)
-        })
-    }
-
     /// `wrap` makes of the guard what the caller is to have: see [`shared::try_acquire`].
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn try_acquire<G>(
@@ -67,7 +57,7 @@ impl<O: Owner> TableLocks<O> {
         mode: LockMode,
         wrap: impl FnOnce(TableGuard<O>) -> G,
     ) -> Result<Option<G>, LockError> {
-        self.check(key)?;
+        shared::check(&self.owner, key)?;
         shared::try_acquire(&self.owner, key, mode, self.client.as_ref(), wrap)
     }
 
@@ -83,17 +73,14 @@ impl<O: Owner> TableLocks<O> {
         F: FnOnce(TableGuard<O>) -> G + Copy,
     {
         Acquiring {
-            locks: self,
-            key,
-            mode: options.mode,
+            wait: Acquire::new(&self.owner, key, options.mode, self.client.as_ref()),
             limit: Limit::new(options.timeout),
-            wait: None,
             wrap,
         }
     }
 
     pub(crate) fn steal(&self, key: &str) -> Result<TableGuard<O>, LockError> {
-        self.check(key)?;
+        shared::check(&self.owner, key)?;
         shared::steal(&self.owner, key, self.client.as_ref())
     }
 
@@ -119,12 +106,9 @@ impl<O: Owner> TableLocks<O> {
 /// What [`TableLocks::acquire`] returns.
 #[derive(Debug)]
 pub(crate) struct Acquiring<'l, 'k, O: Owner, F> {
-    locks: &'l TableLocks<O>,
-    key: &'k str,
-    mode: LockMode,
+    /// Queued from when it had to wait until that is over.
+    wait: Acquire<'l, 'k, O>,
     limit: Limit,
-    /// From when it had to wait until that is over.
-    wait: Option<Acquire<'l, 'k, O>>,
     wrap: F,
 }
 
@@ -139,10 +123,9 @@ where
 
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.wait.is_none() {
+        if !self.wait.is_queued() {
             // Nearly always it is free, and nothing that waiting takes need be made ready.
-            let (key, mode, wrap) = (self.key, self.mode, self.wrap);
-            match self.locks.try_acquire(key, mode, wrap) {
+            match self.wait.try_acquire(self.wrap) {
                 Ok(None) => {}
                 Ok(Some(guard)) => return Poll::Ready(Ok(guard)),
                 Err(error) => return Poll::Ready(Err(error)),
@@ -158,19 +141,10 @@ where
 {
     #[inline(never)]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<G, LockError>> {
-        let Self {
-            locks,
-            key,
-            mode,
-            limit,
-            wait,
-            wrap,
-        } = self;
-        let client = locks.client.as_ref();
-        let waiting = wait.get_or_insert_with(|| Acquire::new(&locks.owner, key, *mode, client));
+        let Self { wait, limit, wrap } = self;
         let over = match limit.is_zero() {
             true => None,
-            false => match Pin::new(&mut *waiting).poll(cx) {
+            false => match Pin::new(&mut *wait).poll(cx) {
                 Poll::Ready(result) => Some(result),
                 // After the wait, so that what was granted together with the timer wins.
                 Poll::Pending => match limit.poll(cx) {
@@ -180,16 +154,20 @@ where
                 },
             },
         };
-        let wait = wait.take().expect("it was just polled");
         let result = match over {
-            Some(result) => result.map(|()| wait.into_guard()),
-            None => wait
-                .give_up()
-                .map_err(|contention| LockError::timed_out(key, limit.timeout(), contention)),
+            Some(Ok(())) => Ok(wait.take_guard()),
+            Some(Err(error)) => {
+                // It may still be queued, if there was no timer. Nobody polls it again.
+                wait.leave();
+                Err(error)
+            }
+            None => wait.give_up().map_err(|contention| {
+                LockError::timed_out(wait.key(), limit.timeout(), contention)
+            }),
         };
         Poll::Ready(result.and_then(|guard| {
             // Much may have happened while it waited.
-            locks.owner.check(Freshness::Recent)?;
+            wait.owner().check(Freshness::Recent)?;
             Ok(wrap(guard))
         }))
     }

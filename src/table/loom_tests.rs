@@ -51,7 +51,7 @@ fn held(table: &Arc<SharedTable>) -> Vec<String> {
 fn lock(table: &Arc<SharedTable>) -> Result<Guard, LockError> {
     let mut wait = exclusive(table);
     block_on(&mut wait)?;
-    Ok(wait.into_guard())
+    Ok(wait.take_guard())
 }
 
 fn is_free(table: &Arc<SharedTable>) -> bool {

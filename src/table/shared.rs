@@ -232,6 +232,15 @@ impl Owner for Arc<SharedTable> {
     }
 }
 
+/// Whether anything may be asked of the table for `key`. A bad key comes before a loss.
+#[inline]
+pub(super) fn check<O: Owner>(owner: &O, key: &str) -> Result<(), LockError> {
+    owner.check(Freshness::Recent).map_err(|error| {
+        let invalid = LockKey::new(key).err();
+        invalid.map_or(error, LockError::from)
+    })
+}
+
 /// Takes `key` if that is possible at once.
 ///
 /// `wrap` makes of the guard what the caller is to have: here, because every hand that a
