@@ -1,13 +1,20 @@
 //! [`FlockPidLockManager`]: locks on one datadir, which one process at a time may
 //! have open, by `flock(2)` or `LockFileEx`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+
+use crate::error::{LockError, PidLockError};
+use crate::guard::{LockGuard, LockMode};
+use crate::manager::{AcquireOptions, LockManager, only_if_granted};
 use crate::pid::Primitive;
-use crate::pid::datadir::{self, Datadir, open_datadir};
+use crate::pid::datadir::{self, Datadir};
 use crate::scope::LockScope;
-use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
+use crate::snapshot::LockSnapshot;
+use crate::table::locks::{TableLocks, boxed};
 
 /// The name of the lock file in a datadir, unless
 /// [`new_with_lock_file`](FlockPidLockManager::new_with_lock_file) is given another. While a manager has
@@ -70,6 +77,116 @@ pub struct FlockPidLockManager {
     locks: TableLocks<Arc<Datadir>>,
 }
 
-open_datadir!(FlockPidLockManager, Primitive::Flock);
+impl FlockPidLockManager {
+    /// Opens `datadir` for this process alone, or says who has it. Creates the
+    /// directory, with its parents, and `LOCK` in it if they are missing.
+    ///
+    /// # Errors
+    ///
+    /// - [`AlreadyHeld`] if another manager has the datadir, in this process or another.
+    /// - [`SetupFailed`] for everything that says nothing about others: no permission, no
+    ///   space, a `LOCK` that is no regular file, a file system without such locks.
+    ///
+    /// [`AlreadyHeld`]: PidLockError::AlreadyHeld
+    /// [`SetupFailed`]: PidLockError::SetupFailed
+    pub fn new(datadir: impl Into<PathBuf>) -> Result<Self, PidLockError> {
+        Self::open_timeout(datadir, Duration::ZERO)
+    }
 
-impl_lock_manager_on_table!(FlockPidLockManager, LockScope::Datadir);
+    /// As [`new`](Self::new), with another name for the lock file: for a datadir
+    /// in which `LOCK` belongs to something else. All instances must agree on it.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); [`SetupFailed`](PidLockError::SetupFailed) also if `name`
+    /// is not a plain file name.
+    pub fn new_with_lock_file(
+        datadir: impl Into<PathBuf>,
+        name: impl Into<PathBuf>,
+    ) -> Result<Self, PidLockError> {
+        Self::open(datadir.into(), &name.into(), Duration::ZERO)
+    }
+
+    /// As [`new`](Self::new), but waits up to `timeout` for another instance that
+    /// has the datadir, such as one that is just shutting down.
+    /// `Duration::MAX` waits for ever.
+    ///
+    /// It blocks the thread: in async code call it at the start, or from
+    /// `tokio::task::spawn_blocking`. It looks every 20 milliseconds at the
+    /// latest, because no system offers a wait for such a lock that ends after
+    /// a time. The instance that waits longest is not served first.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); [`AlreadyHeld`](PidLockError::AlreadyHeld) only after
+    /// `timeout`, everything else at once.
+    pub fn open_timeout(
+        datadir: impl Into<PathBuf>,
+        timeout: Duration,
+    ) -> Result<Self, PidLockError> {
+        Self::open(datadir.into(), Path::new(LOCK_FILE), timeout)
+    }
+
+    fn open(datadir: PathBuf, lock_file: &Path, timeout: Duration) -> Result<Self, PidLockError> {
+        let datadir = Datadir::open(datadir, lock_file, Primitive::Flock, timeout)?;
+        Ok(Self {
+            locks: TableLocks::new(Arc::new(datadir), None),
+        })
+    }
+
+    /// The same manager, whose requests carry `label`: in
+    /// [`query`](LockManager::query), and in the errors of those who time
+    /// out behind them.
+    #[must_use]
+    pub fn with_label(self, label: impl Into<Arc<str>>) -> Self {
+        Self {
+            locks: self.locks.in_the_name_of(label.into()),
+        }
+    }
+
+    /// The datadir, as it was given to the constructor.
+    pub fn datadir(&self) -> &Path {
+        self.locks.owner().path()
+    }
+}
+
+#[async_trait]
+impl LockManager for FlockPidLockManager {
+    async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
+        let answer = self.locks.try_acquire(key, LockMode::Exclusive, boxed);
+        only_if_granted(key, answer)
+    }
+
+    async fn lock(&self, key: &str, timeout: Duration) -> Result<Box<dyn LockGuard>, LockError> {
+        let options = AcquireOptions::new(timeout);
+        self.locks.acquire(key, options, boxed).await
+    }
+
+    async fn try_acquire(
+        &self,
+        key: &str,
+        mode: LockMode,
+    ) -> Result<Option<Box<dyn LockGuard>>, LockError> {
+        self.locks.try_acquire(key, mode, boxed)
+    }
+
+    async fn acquire(
+        &self,
+        key: &str,
+        options: AcquireOptions,
+    ) -> Result<Box<dyn LockGuard>, LockError> {
+        self.locks.acquire(key, options, boxed).await
+    }
+
+    async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
+        self.locks.steal(key).map(boxed)
+    }
+
+    async fn query(&self) -> Result<LockSnapshot, LockError> {
+        self.locks.query()
+    }
+
+    fn scope(&self) -> LockScope {
+        LockScope::Datadir
+    }
+}
