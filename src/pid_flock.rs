@@ -24,8 +24,8 @@ pub const LOCK_FILE: &str = datadir::LOCK;
 
 /// Named locks on one datadir. They exclude the tasks and threads of this process
 /// by key, and every other instance on the same datadir as a whole: `<datadir>/LOCK`
-/// stays locked by the kernel from `new` until the manager and its last guard are
-/// gone, in whichever way the process ends.
+/// stays locked by the kernel from `new` until the manager, its clones and its last
+/// guard are gone, in whichever way the process ends.
 ///
 /// On Linux, macOS and Android that is [`flock(2)`], on Windows `LockFileEx`. On
 /// network file systems it is up to the implementation what `flock` excludes:
@@ -34,8 +34,8 @@ pub const LOCK_FILE: &str = datadir::LOCK;
 /// # What callers must know
 ///
 /// - **One datadir is one datadir**, however its path is spelled: a symlink, `..`, a
-///   bind mount. A second manager on it is refused, in the same process too; use the
-///   first one, it can be shared.
+///   bind mount. A second manager on it is refused, in the same process too. Use the
+///   first one: a clone of it has the same datadir and the same keys.
 /// - **flock and fcntl exclude each other** for managers of this crate. A program
 ///   that locks `LOCK` in its own way is noticed too where the kernel tells.
 /// - **Nobody may delete or replace `LOCK`** while it is in use, for that lets a
@@ -72,7 +72,7 @@ pub const LOCK_FILE: &str = datadir::LOCK;
 /// ```
 ///
 /// [`flock(2)`]: https://man7.org/linux/man-pages/man2/flock.2.html
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FlockPidLockManager {
     locks: TableLocks<Arc<Datadir>>,
 }
