@@ -1,15 +1,17 @@
 //! [`MemoryLockManager`]: locks among the tasks and threads of one process.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
-use crate::manager::AcquireOptions;
+use crate::manager::{AcquireOptions, LockManager, only_if_granted};
 use crate::scope::LockScope;
+use crate::snapshot::LockSnapshot;
 use crate::table::guard::TableGuard;
-use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
+use crate::table::locks::{TableLocks, boxed};
 use crate::table::shared::{Owner, SharedTable};
 
 /// One keyspace for the whole process: two managers that did not exclude each
@@ -138,4 +140,44 @@ impl Default for MemoryLockManager {
     }
 }
 
-impl_lock_manager_on_table!(MemoryLockManager, LockScope::Process);
+#[cfg_attr(not(all(target_family = "wasm", target_os = "unknown")), async_trait)]
+#[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
+impl LockManager for MemoryLockManager {
+    async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
+        let answer = self.locks.try_acquire(key, LockMode::Exclusive, boxed);
+        only_if_granted(key, answer)
+    }
+
+    async fn lock(&self, key: &str, timeout: Duration) -> Result<Box<dyn LockGuard>, LockError> {
+        let options = AcquireOptions::new(timeout);
+        self.locks.acquire(key, options, boxed).await
+    }
+
+    async fn try_acquire(
+        &self,
+        key: &str,
+        mode: LockMode,
+    ) -> Result<Option<Box<dyn LockGuard>>, LockError> {
+        self.locks.try_acquire(key, mode, boxed)
+    }
+
+    async fn acquire(
+        &self,
+        key: &str,
+        options: AcquireOptions,
+    ) -> Result<Box<dyn LockGuard>, LockError> {
+        self.locks.acquire(key, options, boxed).await
+    }
+
+    async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
+        self.locks.steal(key).map(boxed)
+    }
+
+    async fn query(&self) -> Result<LockSnapshot, LockError> {
+        self.locks.query()
+    }
+
+    fn scope(&self) -> LockScope {
+        LockScope::Process
+    }
+}

@@ -1,13 +1,20 @@
 //! [`FcntlPidLockManager`]: locks on one datadir, which one process at a time may
 //! have open, by `fcntl(2)`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+
+use crate::error::{LockError, PidLockError};
+use crate::guard::{LockGuard, LockMode};
+use crate::manager::{AcquireOptions, LockManager, only_if_granted};
 use crate::pid::Primitive;
-use crate::pid::datadir::{self, Datadir, open_datadir};
+use crate::pid::datadir::{self, Datadir};
 use crate::scope::LockScope;
-use crate::table::locks::{TableLocks, impl_lock_manager_on_table};
+use crate::snapshot::LockSnapshot;
+use crate::table::locks::{TableLocks, boxed};
 
 /// The name of the lock file in a datadir, unless
 /// [`new_with_lock_file`](FcntlPidLockManager::new_with_lock_file) is given another. While a manager has
@@ -17,8 +24,8 @@ pub const LOCK_FILE: &str = datadir::LOCK;
 
 /// Named locks on one datadir. They exclude the tasks and threads of this process
 /// by key, and every other instance on the same datadir as a whole: `<datadir>/LOCK`
-/// stays locked by the kernel from `new` until the manager and its last guard are
-/// gone, in whichever way the process ends.
+/// stays locked by the kernel from `new` until the manager, its clones and its last
+/// guard are gone, in whichever way the process ends.
 ///
 /// The lock is one of [`fcntl(2)`] on the whole file, which also works over NFS
 /// where client and server do as POSIX says. It is an *open file description lock*
@@ -29,8 +36,8 @@ pub const LOCK_FILE: &str = datadir::LOCK;
 /// # What callers must know
 ///
 /// - **One datadir is one datadir**, however its path is spelled: a symlink, `..`, a
-///   bind mount. A second manager on it is refused, in the same process too; use the
-///   first one, it can be shared.
+///   bind mount. A second manager on it is refused, in the same process too. Use the
+///   first one: a clone of it has the same datadir and the same keys.
 /// - **flock and fcntl exclude each other** for managers of this crate. A program
 ///   that locks `LOCK` in its own way is noticed too where the kernel tells.
 /// - **Nobody may delete or replace `LOCK`** while it is in use, for that lets a
@@ -70,11 +77,121 @@ pub const LOCK_FILE: &str = datadir::LOCK;
 /// ```
 ///
 /// [`fcntl(2)`]: https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FcntlPidLockManager {
     locks: TableLocks<Arc<Datadir>>,
 }
 
-open_datadir!(FcntlPidLockManager, Primitive::Fcntl);
+impl FcntlPidLockManager {
+    /// Opens `datadir` for this process alone, or says who has it. Creates the
+    /// directory, with its parents, and `LOCK` in it if they are missing.
+    ///
+    /// # Errors
+    ///
+    /// - [`AlreadyHeld`] if another manager has the datadir, in this process or another.
+    /// - [`SetupFailed`] for everything that says nothing about others: no permission, no
+    ///   space, a `LOCK` that is no regular file, a file system without such locks.
+    ///
+    /// [`AlreadyHeld`]: PidLockError::AlreadyHeld
+    /// [`SetupFailed`]: PidLockError::SetupFailed
+    pub fn new(datadir: impl Into<PathBuf>) -> Result<Self, PidLockError> {
+        Self::open_timeout(datadir, Duration::ZERO)
+    }
 
-impl_lock_manager_on_table!(FcntlPidLockManager, LockScope::Datadir);
+    /// As [`new`](Self::new), with another name for the lock file: for a datadir
+    /// in which `LOCK` belongs to something else. All instances must agree on it.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); [`SetupFailed`](PidLockError::SetupFailed) also if `name`
+    /// is not a plain file name.
+    pub fn new_with_lock_file(
+        datadir: impl Into<PathBuf>,
+        name: impl Into<PathBuf>,
+    ) -> Result<Self, PidLockError> {
+        Self::open(datadir.into(), &name.into(), Duration::ZERO)
+    }
+
+    /// As [`new`](Self::new), but waits up to `timeout` for another instance that
+    /// has the datadir, such as one that is just shutting down.
+    /// `Duration::MAX` waits for ever.
+    ///
+    /// It blocks the thread: in async code call it at the start, or from
+    /// `tokio::task::spawn_blocking`. It looks every 20 milliseconds at the
+    /// latest, because no system offers a wait for such a lock that ends after
+    /// a time. The instance that waits longest is not served first.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); [`AlreadyHeld`](PidLockError::AlreadyHeld) only after
+    /// `timeout`, everything else at once.
+    pub fn open_timeout(
+        datadir: impl Into<PathBuf>,
+        timeout: Duration,
+    ) -> Result<Self, PidLockError> {
+        Self::open(datadir.into(), Path::new(LOCK_FILE), timeout)
+    }
+
+    fn open(datadir: PathBuf, lock_file: &Path, timeout: Duration) -> Result<Self, PidLockError> {
+        let datadir = Datadir::open(datadir, lock_file, Primitive::Fcntl, timeout)?;
+        Ok(Self {
+            locks: TableLocks::new(Arc::new(datadir), None),
+        })
+    }
+
+    /// The same manager, whose requests carry `label`: in
+    /// [`query`](LockManager::query), and in the errors of those who time
+    /// out behind them.
+    #[must_use]
+    pub fn with_label(self, label: impl Into<Arc<str>>) -> Self {
+        Self {
+            locks: self.locks.in_the_name_of(label.into()),
+        }
+    }
+
+    /// The datadir, as it was given to the constructor.
+    pub fn datadir(&self) -> &Path {
+        self.locks.owner().path()
+    }
+}
+
+#[async_trait]
+impl LockManager for FcntlPidLockManager {
+    async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
+        let answer = self.locks.try_acquire(key, LockMode::Exclusive, boxed);
+        only_if_granted(key, answer)
+    }
+
+    async fn lock(&self, key: &str, timeout: Duration) -> Result<Box<dyn LockGuard>, LockError> {
+        let options = AcquireOptions::new(timeout);
+        self.locks.acquire(key, options, boxed).await
+    }
+
+    async fn try_acquire(
+        &self,
+        key: &str,
+        mode: LockMode,
+    ) -> Result<Option<Box<dyn LockGuard>>, LockError> {
+        self.locks.try_acquire(key, mode, boxed)
+    }
+
+    async fn acquire(
+        &self,
+        key: &str,
+        options: AcquireOptions,
+    ) -> Result<Box<dyn LockGuard>, LockError> {
+        self.locks.acquire(key, options, boxed).await
+    }
+
+    async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
+        self.locks.steal(key).map(boxed)
+    }
+
+    async fn query(&self) -> Result<LockSnapshot, LockError> {
+        self.locks.query()
+    }
+
+    fn scope(&self) -> LockScope {
+        LockScope::Datadir
+    }
+}

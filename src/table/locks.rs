@@ -173,71 +173,8 @@ where
     }
 }
 
+/// The guard as a [`LockManager`](crate::LockManager) gives it.
 #[inline]
 pub(crate) fn boxed<O: Owner>(guard: TableGuard<O>) -> Box<dyn LockGuard> {
     Box::new(guard)
 }
-
-/// Implements [`LockManager`](crate::LockManager) for a manager with a field
-/// `locks: TableLocks<_>`: the one place that boxes its guards.
-macro_rules! impl_lock_manager_on_table {
-    ($manager:ty, $scope:expr) => {
-        #[cfg_attr(
-            not(all(target_family = "wasm", target_os = "unknown")),
-            async_trait::async_trait
-        )]
-        #[cfg_attr(
-                                            all(target_family = "wasm", target_os = "unknown"),
-                                            async_trait::async_trait(?Send)
-                                        )]
-        impl $crate::LockManager for $manager {
-            async fn try_lock(&self, key: &str) -> Option<Box<dyn $crate::LockGuard>> {
-                let mode = $crate::LockMode::Exclusive;
-                let answer = self.locks.try_acquire(key, mode, $crate::table::locks::boxed);
-                $crate::manager::only_if_granted(key, answer)
-            }
-
-            async fn lock(
-                &self,
-                key: &str,
-                timeout: std::time::Duration,
-            ) -> Result<Box<dyn $crate::LockGuard>, $crate::LockError> {
-                let options = $crate::AcquireOptions::new(timeout);
-                self.locks.acquire(key, options, $crate::table::locks::boxed).await
-            }
-
-            async fn try_acquire(
-                &self,
-                key: &str,
-                mode: $crate::LockMode,
-            ) -> Result<Option<Box<dyn $crate::LockGuard>>, $crate::LockError> {
-                self.locks.try_acquire(key, mode, $crate::table::locks::boxed)
-            }
-
-            async fn acquire(
-                &self,
-                key: &str,
-                options: $crate::AcquireOptions,
-            ) -> Result<Box<dyn $crate::LockGuard>, $crate::LockError> {
-                self.locks.acquire(key, options, $crate::table::locks::boxed).await
-            }
-
-            async fn steal(
-                &self,
-                key: &str,
-            ) -> Result<Box<dyn $crate::LockGuard>, $crate::LockError> {
-                self.locks.steal(key).map($crate::table::locks::boxed)
-            }
-
-            async fn query(&self) -> Result<$crate::LockSnapshot, $crate::LockError> {
-                self.locks.query()
-            }
-
-            fn scope(&self) -> $crate::LockScope {
-                $scope
-            }
-        }
-    };
-}
-
-pub(crate) use impl_lock_manager_on_table;

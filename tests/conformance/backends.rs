@@ -177,9 +177,7 @@ fn backends_in(folder: &std::path::Path) -> Vec<String> {
         }
         let source = std::fs::read_to_string(&path).expect("a source file");
         for line in source.lines() {
-            let by_hand = line.strip_prefix("impl LockManager for ");
-            let by_macro = line.strip_prefix("impl_lock_manager_on_table!(");
-            let rest = by_hand.or(by_macro);
+            let rest = line.strip_prefix("impl LockManager for ");
             let name = rest.and_then(|rest| rest.split(|c: char| !c.is_alphanumeric()).next());
             found.extend(name.map(str::to_owned));
         }

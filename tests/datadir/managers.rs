@@ -72,6 +72,22 @@ impl Kind {
             Self::Fcntl => FcntlPidLockManager::new_with_lock_file(datadir, name).map(Manager::new),
         }
     }
+
+    /// A manager and its clone.
+    pub(crate) fn open_cloned(
+        self,
+        datadir: impl Into<PathBuf>,
+    ) -> Result<(Manager, Manager), PidLockError> {
+        fn cloned(manager: impl LockManager + Clone + 'static) -> (Manager, Manager) {
+            (Manager::new(manager.clone()), Manager::new(manager))
+        }
+        match self {
+            #[cfg(not(target_os = "ios"))]
+            Self::Flock => FlockPidLockManager::new(datadir).map(cloned),
+            #[cfg(unix)]
+            Self::Fcntl => FcntlPidLockManager::new(datadir).map(cloned),
+        }
+    }
 }
 
 /// A manager for tests that have no runtime, and nothing to wait for.

@@ -18,6 +18,7 @@ with_each_manager! {
     whoever_reads_the_lock_file_frees_nothing
     two_datadirs_do_not_contend
     guards_keep_the_datadir
+    clones_keep_the_datadir_and_share_its_keys
     another_lock_file_is_another_lock
     platform_default_is_refused_and_says_by_whom
 }
@@ -170,6 +171,18 @@ fn guards_keep_the_datadir(kind: Kind) {
     assert_still_held(kind, folder.path(), std::process::id());
     assert!(!two.is_lost());
     drop(two);
+    assert_eq!(open_elsewhere(kind, folder.path()), Answer::Opened);
+}
+
+fn clones_keep_the_datadir_and_share_its_keys(kind: Kind) {
+    let folder = folder::new();
+    let (first, clone) = kind.open_cloned(folder.path()).unwrap();
+    let guard = first.try_lock("key").unwrap();
+    assert!(clone.try_lock("key").is_none());
+    drop((guard, first));
+    assert_still_held(kind, folder.path(), std::process::id());
+    drop(clone.try_lock("key").unwrap());
+    drop(clone);
     assert_eq!(open_elsewhere(kind, folder.path()), Answer::Opened);
 }
 
