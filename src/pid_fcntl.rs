@@ -43,7 +43,7 @@ pub const LOCK_FILE: &str = datadir::LOCK;
 /// - **Nobody may delete or replace `LOCK`** while it is in use, for that lets a
 ///   second process in. It is noticed within a second of use: every guard is then
 ///   [lost](crate::LockGuard::is_lost), and the manager refuses all else with
-///   [`LockError::Lost`](crate::LockError::Lost). To go on, drop them and open anew.
+///   [`LockError::Lost`]. To go on, drop them and open anew.
 ///   Nothing ever needs `LOCK` to be deleted: a file that is left over locks nothing.
 /// - **Who may open the datadir** is up to its permissions and the umask under which
 ///   `LOCK` was created, as for every other file: a group that shares a datadir needs
