@@ -17,13 +17,13 @@ declare module '#wasm-glue' {
   /** Forgets a queue, unless it is in use. */
   export function close(queue: QueueNumber): boolean;
 
-  /** The number of a new request and its state, three bits. */
+  /** The number of a new request, before a bit that says whether anything follows, before three of its state. */
   export function request(queue: QueueNumber, flags: number, now: number): number;
   /** Three bits for the state and four for the reason, before the number of what was said. */
   export function state(request: RequestNumber): number;
   /**
-   * Frees a lock and forgets its request: two bits of `Freed`, before the queue if nobody uses it any more,
-   * plus one. Without a time, which is then negative, it may want to be told first.
+   * Frees a lock and forgets its request, if that is told by an odd number: two bits of `Freed`, before the
+   * queue if nobody uses it any more, plus one. An even number is one of `Freed`. A negative time is none.
    */
   export function free(request: RequestNumber, now: number): number;
   /** The queue if nobody uses it any more, plus one; or 0. */

@@ -42,11 +42,13 @@ const enum Effect {
   Remind,
 }
 
-/** @internal What has become of a request that was to be freed. The wasm says the first four. */
+/** @internal What has become of a request that was to be freed. It is free where the number is odd. */
 export const enum Freed {
   /** It is free once the platform says so. */
   Later = 0,
+  /** Not without the time. */
   TellTheTime = 2,
+  /** Not without the time, up to a millisecond. */
   TellAboutWhen = 4,
   /** It was lost before. It is still there. */
   Lost = 6,
@@ -152,11 +154,15 @@ export class Client {
     // A clock that was replaced may have released the last lock of this queue, which then is closed.
     if (this.#queues[queue.number] !== queue) queue = queue.space.queues.get(queue.key) ?? this.open(queue.space, queue.key);
     const asked = core.request(queue.number, what, moment);
-    const request = asked >>> 3;
+    const request = asked >>> 4;
     if (label !== undefined) this.#labels.set(request, label);
-    // From a local lock that was free nothing follows, unlike from one that was stolen.
-    if (!isLocal || (asked & 7) !== State.Held || what & Ask.Steal) this.run();
-    return (asked & 7) === State.Pending ? (request << 3) | (core.state(request) & 7) : asked;
+    let state = asked & 7;
+    if (asked & 8) {
+      this.run();
+      // Node answers within the call, which may be what the run came to.
+      if (state === State.Pending) state = core.state(request) & 7;
+    }
+    return (request << 3) | state;
   }
 
   /** Returns who watched it before. */
@@ -180,12 +186,12 @@ export class Client {
   }
 
   /**
-   * Frees a lock and forgets its request; with `isLossKnown` also one that was lost. If it is not free by
+   * Frees a lock and forgets its request; only with `evenIfLost` one that was lost. If it is not free by
    * then, {@link whenFree} tells. {@link run} is left to the caller.
    */
-  free(request: RequestNumber, isLossKnown = false): Freed {
+  free(request: RequestNumber, evenIfLost = false): Freed {
     // To look at the clock takes as long as all the rest, and it matters to those alone who wait.
-    let freed = isLossKnown ? Freed.TellTheTime : core.free(request, -1);
+    let freed = evenIfLost ? Freed.TellTheTime : core.free(request, -1);
     if (freed === Freed.Lost) return freed;
     if (freed === Freed.TellTheTime) freed = core.free(request, now());
     else if (freed === Freed.TellAboutWhen) freed = core.free(request, about());

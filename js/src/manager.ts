@@ -228,10 +228,7 @@ export abstract class LockManager {
   }
 
   async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
-    const client = clientAtOnce();
-    const ask = (client: Client, space: Space) => tryAcquire(client, this.#wanted(client, space, key, mode));
-    const asked = client ? ask(client, this.#open(client)) : this.#ask(undefined, ask);
-    const held = typeof asked === 'object' ? await asked : asked;
+    const held = await this.#ask(undefined, (client, space) => tryAcquire(client, this.#wanted(client, space, key, mode)));
     return held === undefined ? null : this.#guard(held, key, mode);
   }
 

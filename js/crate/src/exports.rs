@@ -91,7 +91,8 @@ pub fn close(queue: u32) -> bool {
 }
 
 /// `flags`: 1 shared, 2 not to wait, 4 to steal, 8 not to be handed on. Returns the number
-/// of the request, above the three bits of its state.
+/// of the request, above a bit that says whether anything [follows](next), above the three
+/// bits of its state.
 #[wasm_bindgen]
 pub fn request(queue: u32, flags: u32, now: f64) -> u32 {
     let mode = match flags & 1 {
@@ -112,7 +113,8 @@ pub fn request(queue: u32, flags: u32, now: f64) -> u32 {
             .rules
             .request(queue as usize, mode, if_held, passing, now);
         *edge.rules.waker(slot) = Some(slot as u32);
-        (slot as u32) << 3 | state_code(edge.rules.state(slot)) & 7
+        let follows = u32::from(edge.rules.is_anything_next());
+        (slot as u32) << 4 | follows << 3 | state_code(edge.rules.state(slot)) & 7
     })
 }
 
@@ -152,9 +154,9 @@ fn reason_code(reason: &Reason<u32>) -> u32 {
 /// Frees a lock and forgets its request. Returns 1, below a bit that says whether anything
 /// [follows](next), below the [queue that is unused](unused); or [`LATER`].
 ///
-/// Without a time (`now` is negative) it does nothing where one is needed
-/// ([`TELL_THE_TIME`], [`TELL_ABOUT_WHEN`]), nor where the lock was lost ([`LOST`]): the
-/// caller may want to know why before it is forgotten.
+/// Without a time (`now` is negative) it does nothing where one is needed, and returns
+/// [`TELL_THE_TIME`] or [`TELL_ABOUT_WHEN`]. Nor does it where the lock was lost, and returns
+/// [`LOST`]: the caller may want to know why before it is forgotten.
 #[wasm_bindgen]
 pub fn free(request: u32, now: f64) -> u32 {
     with(|edge| {
