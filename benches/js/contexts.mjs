@@ -12,7 +12,7 @@ const WINDOW = 150;
 const START = 20;
 
 const contestants = web();
-let release, granted;
+let free, granted;
 
 /** What a page, worker or thread does when it is told to. */
 export const jobs = {
@@ -37,13 +37,16 @@ export const jobs = {
   },
 
   async hold({ contestant }) {
-    release = await contestants[contestant].lock(KEY);
+    const { lock, release } = contestants[contestant];
+    const held = await lock(KEY);
+    free = () => release(held);
   },
 
   /** Resolves when the platform's lock manager has the request. */
   async queue({ contestant }) {
-    granted = contestants[contestant].lock(KEY).then((free) => {
-      release = free;
+    const { lock, release } = contestants[contestant];
+    granted = lock(KEY).then((held) => {
+      free = () => release(held);
       return timestamp();
     });
     for (;;) {
@@ -55,7 +58,7 @@ export const jobs = {
   /** Frees the lock; when it began to. */
   release() {
     const now = timestamp();
-    void release();
+    void free();
     return now;
   },
 

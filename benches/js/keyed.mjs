@@ -11,7 +11,8 @@ import { MemoryLockManager } from '../../pkg/index.js';
 /**
  * @typedef {object} Keyed
  * @property {string} name
- * @property {(key: string) => Promise<() => unknown>} [lock]
+ * @property {(key: string) => Promise<unknown>} [lock] Gives what {@link release} takes.
+ * @property {(held: any) => unknown} [release] Left out where `lock` gives a function to call.
  * @property {(key: string, callback: () => unknown) => Promise<unknown>} [request]
  */
 
@@ -20,21 +21,19 @@ export function crosslock() {
   const locks = new MemoryLockManager();
   return {
     name: 'crosslock',
-    lock: byLock(locks, Infinity),
+    lock: (key) => locks.lock(key, { timeout: Infinity }),
+    release,
     request: (key, callback) => locks.request(key, callback),
   };
 }
 
 /** Ours, with a timeout for each wait, which the peers do without. @returns {Keyed} */
-export const crosslockWithTimeout = () => ({
-  name: 'crosslock, with a timeout',
-  lock: byLock(new MemoryLockManager(), 10_000),
-});
+export function crosslockWithTimeout() {
+  const locks = new MemoryLockManager();
+  return { name: 'crosslock, with a timeout', lock: (key) => locks.lock(key, { timeout: 10_000 }), release };
+}
 
-const byLock = (locks, timeout) => async (key) => {
-  const guard = await locks.lock(key, { timeout });
-  return () => guard.release();
-};
+const release = (guard) => guard.release();
 
 /** Everyone else's. Those that have no keys are kept in a map by key, for ever. @returns {Keyed[]} */
 export function peers() {

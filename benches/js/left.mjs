@@ -3,6 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { crosslock, peers } from './keyed.mjs';
 import { integer, printTable } from './report.mjs';
+import { turnOf } from './scenes.mjs';
 
 const KEYS = 100_000;
 
@@ -33,7 +34,7 @@ export async function printLeft() {
   printTable([title, 'locked one after the other', 'then others, all at once', 'and others again'], rows);
 }
 
-const use = async ({ lock, request }, key) => (lock ? (await lock(key))() : request(key, () => {}));
+const use = (keyed, key) => (keyed.lock ? turnOf(keyed, key)() : keyed.request(key, () => {}));
 
 async function left(prefix, work) {
   const keys = Array.from({ length: KEYS }, (_, i) => `${prefix}.send.${i}`);

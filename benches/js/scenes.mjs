@@ -67,9 +67,13 @@ const nothing = async () => {};
 
 const cycleRequest = ({ name, request }) => each(name, () => request(KEY, nothing));
 
-const cycleLock = ({ name, lock }) => each(name, async () => (await lock(KEY))());
+const cycleLock = (contestant) => each(contestant.name, turnOf(contestant));
 
-const cycleTry = ({ name, tryLock }) => each(name, async () => (await tryLock(KEY))());
+const cycleTry = ({ name, tryLock, release }) => each(name, turnOf({ lock: tryLock, release }));
+
+/** As whoever uses it writes it: what a wrapper takes would be its own. */
+export const turnOf = ({ lock, release }, key = KEY) =>
+  release ? async () => release(await lock(key)) : async () => (await lock(key))();
 
 /** So many tasks ask at once, so that all but the first queue: the time of each turn, with its queueing. */
 const queueRequests =
@@ -77,10 +81,7 @@ const queueRequests =
   ({ name, request }) =>
     inBatches(name, count, () => request(KEY, nothing));
 
-const queueLocks =
-  (count) =>
-  ({ name, lock }) =>
-    inBatches(name, count, async () => (await lock(KEY))());
+const queueLocks = (count) => (contestant) => inBatches(contestant.name, count, turnOf(contestant));
 
 /** A contestant that does so many operations at once, or all if it is asked for fewer. */
 function inBatches(name, count, operation) {

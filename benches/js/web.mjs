@@ -6,9 +6,9 @@ import { WebLockManager } from '../../pkg/index.js';
  * @typedef {object} Web
  * @property {string} name
  * @property {(key: string, callback: () => unknown) => Promise<unknown>} request
- * @property {(key: string) => Promise<() => Promise<unknown>>} lock Gives what releases, which resolves
- *   when it has.
- * @property {(key: string) => Promise<(() => Promise<unknown>) | null>} tryLock
+ * @property {(key: string) => Promise<any>} lock Gives what {@link release} takes.
+ * @property {(key: string) => Promise<any>} tryLock Gives the same, or `null`.
+ * @property {(held: any) => Promise<unknown>} release Resolves when it has.
  */
 
 /** @returns {Web[]} */
@@ -20,14 +20,9 @@ function ours(name, options) {
   return {
     name,
     request: (key, callback) => locks.request(key, callback),
-    async lock(key) {
-      const guard = await locks.lock(key, { timeout: Infinity });
-      return () => guard.release();
-    },
-    async tryLock(key) {
-      const guard = await locks.tryLock(key);
-      return guard && (() => guard.release());
-    },
+    lock: (key) => locks.lock(key, { timeout: Infinity }),
+    tryLock: (key) => locks.tryLock(key),
+    release: (guard) => guard.release(),
   };
 }
 
@@ -37,6 +32,7 @@ const raw = {
   request: (key, callback) => navigator.locks.request(key, callback),
   lock: (key) => guard(key, {}),
   tryLock: (key) => guard(key, { ifAvailable: true }),
+  release: (free) => free(),
 };
 
 /** What everyone writes who needs a guard of the platform's lock. */

@@ -4,7 +4,7 @@ import { Ask, State, type Client, type Queue, type Space } from './client.js';
 import { group, type LockGuards } from './group.js';
 import { LockGuard } from './guard.js';
 import { invalid } from './messages.js';
-import { done, NativePromise } from './native-promise.js';
+import { NativePromise } from './native-promise.js';
 import {
   checkKey,
   checkMode,
@@ -18,7 +18,7 @@ import {
 import { callWith, checkRequest, Hold, type LockCallback, type RequestOptions } from './request.js';
 import { checkSignal, readReason } from './signal.js';
 import { lockInfo, type LockSnapshot } from './snapshot.js';
-import { acquire, acquireMany, queryWithin, steal, tryAcquire, Wait, type Wanted } from './waits.js';
+import { acquire, acquireMany, queryWithin, steal, tryAcquire, Wait, type Waiter, type Wanted } from './waits.js';
 import { clientAtOnce, whenLoaded } from './wasm.js';
 
 /**
@@ -108,8 +108,14 @@ export abstract class LockManager {
     try {
       const { timeout, signal, mode } = checkOptions(options);
       checkKey(key);
-      const checked = [checkMode(mode), checkTimeout(timeout), checkSignal(signal)] as const;
-      return new NativePromise((resolve) => this.#wait(key, ...checked, resolve, (thrown) => resolve(throwLater(thrown, false))));
+      const [how, limit, checked] = [checkMode(mode), checkTimeout(timeout), checkSignal(signal)];
+      const asked = this.#askAtOnce(key, how, limit, checked);
+      // Most locks are free, and take no more than this.
+      if (isHeld(asked)) return NativePromise.resolve(this.#guard(asked >>> 3, key, how));
+      return new NativePromise((resolve) => {
+        const failed = (thrown: unknown) => resolve(throwLater(thrown, false));
+        this.#wait(key, how, limit, checked, asked, { granted: resolve, failed });
+      });
     } catch (mistake) {
       return NativePromise.reject(mistake);
     }
@@ -173,15 +179,21 @@ export abstract class LockManager {
   request<T>(...args: unknown[]): Promise<Awaited<T>> {
     return new NativePromise((resolve, reject) => {
       const { key, mode, ifAvailable, steal, signal, timeout, callback } = checkRequest<T>(...args);
-      const failed = (thrown: unknown) => resolve(throwLater(thrown, true));
-      // Never within the call, nor within the release of another: the callback may do anything.
-      const hold = (guard: LockGuard) => done.then(() => new Hold<T>(guard, resolve, reject).run(callback));
-      if (ifAvailable) {
-        this.#try(key, mode).then((guard) => (guard ? hold(guard) : resolve(callWith(callback, null))), failed);
-      } else if (steal) {
-        this.#steal(key).then(hold, failed);
-      } else {
-        this.#wait(key, mode, timeout, signal, hold, failed);
+      const hold = new Hold<T>(callback, resolve, reject);
+      if (ifAvailable || steal) {
+        const tried = steal ? this.#steal(key) : this.#try(key, mode);
+        tried.then(
+          (guard) => (guard ? hold.granted(guard) : resolve(callWith(callback, null))),
+          (thrown) => hold.failed(thrown),
+        );
+        return;
+      }
+      try {
+        const asked = this.#askAtOnce(key, mode, timeout, signal);
+        if (isHeld(asked)) hold.granted(this.#guard(asked >>> 3, key, mode));
+        else this.#wait(key, mode, timeout, signal, asked, hold);
+      } catch (mistake) {
+        hold.failed(mistake);
       }
     });
   }
@@ -200,31 +212,35 @@ export abstract class LockManager {
     };
   }
 
-  /** Within the call, where the rules are loaded: who calls first is first in the queue. */
-  #wait(
-    key: string,
-    mode: LockMode,
-    timeout: number,
-    signal: AbortSignal | undefined,
-    granted: (guard: LockGuard) => void,
-    failed: (thrown: unknown) => void,
-  ): void {
-    const client = signal ? undefined : clientAtOnce();
-    if (!client || !(timeout || this.#backend.name === undefined)) {
+  /**
+   * Asks within the call, where the rules are loaded: who calls first is first in the queue. Returns what
+   * {@link Client.ask} does; `undefined` where the answer takes more.
+   */
+  #askAtOnce(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined): number | undefined {
+    const client = this.#takesCall(timeout, signal) ? undefined : clientAtOnce();
+    return client?.ask(this.#queue(client, key), this.#what(mode), this.#shownLabel);
+  }
+
+  /** Whether a wait takes a {@link Call}: for a signal, or to ask the platform once and no more. */
+  #takesCall(timeout: number, signal: AbortSignal | undefined): boolean {
+    return signal !== undefined || !(timeout || this.#backend.name === undefined);
+  }
+
+  /** Waits for what {@link #askAtOnce} did not get. */
+  #wait(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined, asked: number | undefined, waiter: Waiter): void {
+    const what = this.#what(mode);
+    const failed = (thrown: unknown) => waiter.failed(thrown);
+    if (this.#takesCall(timeout, signal)) {
       const ask = (client: Client, space: Space) => acquire(client, this.#wanted(client, space, key, mode), timeout, signal);
-      this.#ask(signal, ask).then((request) => granted(this.#guard(request, key, mode)), failed);
+      this.#ask(signal, ask).then((request) => waiter.granted(this.#guard(request, key, mode)), failed);
       return;
     }
-    let queue: Queue;
-    try {
-      queue = queueFor(client, this.#open(client), key);
-    } catch (error) {
-      return failed(error);
-    }
-    const label = this.#backend.name === undefined ? this.#options.label : undefined;
-    const asked = client.ask(queue, this.#what(mode), label);
-    if ((asked & 7) === State.Held) granted(this.#guard(asked >>> 3, key, mode));
-    else new Wait(client, queue, asked, this.#what(mode), timeout, this.#options, granted, failed);
+    const wait = (client: Client) => {
+      const queue = this.#queue(client, key);
+      new Wait(client, queue, asked ?? client.ask(queue, what, this.#shownLabel), what, timeout, this.#options, waiter);
+    };
+    if (asked === undefined) void whenLoaded(wait).catch(failed);
+    else wait(clientAtOnce() as Client);
   }
 
   async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
@@ -242,12 +258,20 @@ export abstract class LockManager {
   }
 
   #wanted(client: Client, space: Space, key: string, mode: LockMode): Wanted {
-    const label = this.#backend.name === undefined ? this.#options.label : undefined;
-    return { queue: queueFor(client, space, key), what: this.#what(mode), label };
+    return { queue: queueFor(client, space, key), what: this.#what(mode), label: this.#shownLabel };
+  }
+
+  /** Platforms show none. */
+  get #shownLabel(): string | undefined {
+    return this.#backend.name === undefined ? this.#options.label : undefined;
   }
 
   #what(mode: LockMode): number {
     return (mode === 'shared' ? Ask.Shared : 0) | (this.#backend.isAlone ? Ask.Alone : 0);
+  }
+
+  #queue(client: Client, key: string): Queue {
+    return queueFor(client, this.#open(client), key);
   }
 
   #open(client: Client): Space {
@@ -273,6 +297,8 @@ export abstract class LockManager {
     return whenLoaded((client) => ask(client, this.#open(client)));
   }
 }
+
+const isHeld = (asked: number | undefined): asked is number => asked !== undefined && (asked & 7) === State.Held;
 
 /** The number of the rule for prefixes. */
 const BAD_PREFIX = 6;

@@ -1,12 +1,14 @@
 // `request()`: the conversions, the checks and the callback of `LockManager.request()` in the Web
 // Locks specification (https://w3c.github.io/web-locks/#api-lock-manager-request).
 
+import { throwLater } from './call.js';
 import { asRequest, domException } from './errors.js';
 import { State, type Watcher } from './client.js';
 import { errorOf, LockGuard } from './guard.js';
 import { done } from './native-promise.js';
 import { checkMode, checkTimeout, type LockMode } from './options.js';
 import { checkSignal } from './signal.js';
+import type { Waiter } from './waits.js';
 
 /** Options of {@link LockManager.request}: those of `navigator.locks.request()`, and `timeout`. */
 export interface RequestOptions {
@@ -83,35 +85,49 @@ function notSupported(message: string): Error {
  *
  * @internal
  */
-export class Hold<T> implements Watcher {
-  readonly #guard: LockGuard;
-  readonly #resolve: (value: Awaited<T>) => void;
+export class Hold<T> implements Waiter, Watcher {
+  readonly #callback: LockCallback<T>;
+  readonly #resolve: (value: Awaited<T> | Promise<never>) => void;
   readonly #reject: (thrown: unknown) => void;
+  #guard!: LockGuard;
 
-  constructor(guard: LockGuard, resolve: (value: Awaited<T>) => void, reject: (thrown: unknown) => void) {
-    this.#guard = guard;
+  constructor(callback: LockCallback<T>, resolve: (value: Awaited<T> | Promise<never>) => void, reject: (thrown: unknown) => void) {
+    this.#callback = callback;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
-  run(callback: LockCallback<T>): void {
+  granted(guard: LockGuard): void {
+    this.#guard = guard;
+    // Never within the call, nor within the release of another: the callback may do anything.
+    void done.then(() => this.#run());
+  }
+
+  /** The lock was not acquired. */
+  failed(thrown: unknown): void {
+    this.#resolve(throwLater(thrown, true));
+  }
+
+  #run(): void {
+    // Apart from us, who would be its `this`.
+    const callback = this.#callback;
     const loss = LockGuard.lossOf(this.#guard);
-    if (loss) return this.#failed(asRequest(loss));
+    if (loss) return this.#threw(asRequest(loss));
     let result: T;
     try {
       result = callback(this.#guard);
     } catch (thrown) {
-      return this.#failed(thrown);
+      return this.#threw(thrown);
     }
-    if (!canWait(result)) return this.#succeeded(result as Awaited<T>);
+    if (!canWait(result)) return this.#returned(result as Awaited<T>);
     LockGuard.watch(this.#guard, this);
     try {
       Promise.resolve(result).then(
-        (value) => this.#succeeded(value),
-        (thrown) => this.#failed(thrown),
+        (value) => this.#returned(value),
+        (thrown) => this.#threw(thrown),
       );
     } catch (thrown) {
-      this.#failed(thrown); // the promise of somebody's own class
+      this.#threw(thrown); // the promise of somebody's own class
     }
   }
 
@@ -120,13 +136,13 @@ export class Hold<T> implements Watcher {
     if ((state & 7) === State.Lost) void done.then(() => this.#reject(asRequest(errorOf(state, this.#guard.key))));
   }
 
-  #succeeded(value: Awaited<T>): void {
+  #returned(value: Awaited<T>): void {
     const released = this.#guard.release();
     if (released === done) this.#resolve(value);
     else void released.then(() => this.#resolve(value));
   }
 
-  #failed(thrown: unknown): void {
+  #threw(thrown: unknown): void {
     const released = this.#guard.release();
     if (released === done) this.#reject(thrown);
     else void released.then(() => this.#reject(thrown));

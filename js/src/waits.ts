@@ -26,6 +26,13 @@ export interface Wanted {
   label: string | undefined;
 }
 
+/** @internal Who waits for a lock. One of the two is called, at once or later. */
+export interface Waiter {
+  granted(guard: LockGuard): void;
+  /** With what is for `throwLater`. */
+  failed(thrown: unknown): void;
+}
+
 /**
  * A wait for a lock without a signal: no more than a watcher with a timer.
  *
@@ -38,29 +45,17 @@ export class Wait implements Watcher {
   readonly #what: number;
   readonly #timeout: number;
   readonly #options: LockManagerOptions;
-  readonly #granted: (guard: LockGuard) => void;
-  readonly #failed: (thrown: unknown) => void;
+  readonly #waiter: Waiter;
   #endTimer: (() => void) | undefined;
 
-  /** Calls one of the two back, at once or later. */
-  constructor(
-    client: Client,
-    queue: Queue,
-    asked: number,
-    what: number,
-    timeout: number,
-    options: LockManagerOptions,
-    granted: (guard: LockGuard) => void,
-    failed: (thrown: unknown) => void,
-  ) {
+  constructor(client: Client, queue: Queue, asked: number, what: number, timeout: number, options: LockManagerOptions, waiter: Waiter) {
     this.#client = client;
     this.#queue = queue;
     this.#request = asked >>> 3;
     this.#what = what;
     this.#timeout = timeout;
     this.#options = options;
-    this.#granted = granted;
-    this.#failed = failed;
+    this.#waiter = waiter;
     if ((asked & 7) !== State.Pending) this.changed(client.state(this.#request));
     else if (!timeout) this.#late();
     else this.#wait();
@@ -89,7 +84,7 @@ export class Wait implements Watcher {
   }
 
   #grant(request: RequestNumber): void {
-    this.#granted(LockGuard.create(request, this.#queue.key, this.#what & Ask.Shared ? 'shared' : 'exclusive', this.#options));
+    this.#waiter.granted(LockGuard.create(request, this.#queue.key, this.#what & Ask.Shared ? 'shared' : 'exclusive', this.#options));
   }
 
   #late(): void {
@@ -99,7 +94,10 @@ export class Wait implements Watcher {
     client.watch(request, undefined);
     if (queue.space.prefix !== undefined) {
       const wanted = { queue, what: this.#what, label: undefined };
-      acquire(client, wanted, this.#timeout, undefined, request).then((request) => this.#grant(request), this.#failed);
+      acquire(client, wanted, this.#timeout, undefined, request).then(
+        (request) => this.#grant(request),
+        (thrown) => this.#waiter.failed(thrown),
+      );
       return;
     }
     const contention = contentionHere(client, request);
@@ -109,7 +107,7 @@ export class Wait implements Watcher {
   #giveUp(why: unknown): void {
     this.#client.watch(this.#request, undefined);
     this.#client.remove(this.#request);
-    this.#failed(why);
+    this.#waiter.failed(why);
   }
 }
 

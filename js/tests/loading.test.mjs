@@ -50,11 +50,15 @@ function loading(runNode) {
   test('many first uses at once load one module', async () => {
     const source = `
       import { MemoryLockManager, WebLockManager } from 'crosslock';
-      let compiled = 0;
-      const { compile } = WebAssembly;
-      WebAssembly.compile = (bytes) => (compiled++, compile(bytes));
+      let started = 0;
+      WebAssembly.Instance = class extends WebAssembly.Instance {
+        constructor(...given) {
+          super(...given);
+          started++;
+        }
+      };
       const guards = await Promise.all(['a', 'b', 'c'].map((key) => new MemoryLockManager().lock(key, { timeout: 0 })));
-      if (compiled !== 1) throw new Error('compiled ' + compiled + ' times');
+      if (started !== 1) throw new Error('started ' + started + ' modules');
       console.log('done');
     `;
     assert.deepEqual(await runNode(source), ok);
@@ -257,12 +261,28 @@ describe('where globals are missing', { timeout: 60_000 }, () => {
     assert.deepEqual(await runWith(source, { flags: ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'] }), ok);
   });
 
+  test('a page that compiles on other threads alone does that', async () => {
+    const source = `
+      import { MemoryLockManager } from 'crosslock';
+      WebAssembly.Module = new Proxy(WebAssembly.Module, {
+        construct() {
+          throw new RangeError('WebAssembly.Module is disallowed on the main thread');
+        },
+      });
+      await (await new MemoryLockManager().lock('k', { timeout: 0 })).release();
+      console.log('done');
+    `;
+    assert.deepEqual(await runWith(source), ok);
+  });
+
   test('Cloudflare Workers are told what they need, and nothing of a policy', async () => {
     const source = `
       import assert from 'node:assert/strict';
       import { MemoryLockManager } from 'crosslock';
       Object.defineProperty(globalThis, 'navigator', { value: { userAgent: 'Cloudflare-Workers' } });
-      WebAssembly.compile = () => Promise.reject(new WebAssembly.CompileError('WebAssembly.compile(): Wasm code generation disallowed by embedder'));
+      const disallowed = () => new WebAssembly.CompileError('WebAssembly.compile(): Wasm code generation disallowed by embedder');
+      WebAssembly.compile = () => Promise.reject(disallowed());
+      WebAssembly.Module = function () { throw disallowed(); };
       await assert.rejects(new MemoryLockManager().tryLock('k'), (error) => {
         assert.equal(error.code, 'UNAVAILABLE');
         assert.match(error.message, /condition "workerd"/);

@@ -37,6 +37,15 @@ export function requestContract(name, make) {
       assert.deepEqual(await requestsFor(locks, key), nothing);
     });
 
+    test('calls the callback as a function, with no `this`', async () => {
+      assert.equal(
+        await locks.request(freshKey(), function () {
+          return this;
+        }),
+        undefined,
+      );
+    });
+
     test('calls back with null where ifAvailable finds the lock held', async () => {
       const key = freshKey();
       const asked = await locks.request(key, async () => [
