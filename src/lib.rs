@@ -64,14 +64,14 @@
 extern crate alloc;
 
 mod core;
+#[cfg(any(unix, windows))]
+mod datadir_lock;
 mod error;
 mod guard;
 mod hash;
 mod key;
 mod manager;
 pub mod memory;
-#[cfg(any(unix, windows))]
-mod pid;
 #[cfg(unix)]
 pub mod pid_fcntl;
 #[cfg(any(windows, all(unix, not(target_os = "ios"))))]

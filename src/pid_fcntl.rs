@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::datadir_lock::Primitive;
+use crate::datadir_lock::datadir::{self, LockedDatadir};
 use crate::error::{LockError, PidLockError};
 use crate::guard::{LockGuard, LockMode};
 use crate::manager::{AcquireOptions, LockManager, only_if_granted};
-use crate::pid::Primitive;
-use crate::pid::datadir::{self, Datadir};
 use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
 use crate::table::locks::{TableLocks, boxed};
@@ -79,7 +79,7 @@ pub const LOCK_FILE: &str = datadir::LOCK;
 /// [`fcntl(2)`]: https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
 #[derive(Debug, Clone)]
 pub struct FcntlPidLockManager {
-    locks: TableLocks<Arc<Datadir>>,
+    locks: TableLocks<Arc<LockedDatadir>>,
 }
 
 impl FcntlPidLockManager {
@@ -133,7 +133,7 @@ impl FcntlPidLockManager {
     }
 
     fn open(datadir: PathBuf, lock_file: &Path, timeout: Duration) -> Result<Self, PidLockError> {
-        let datadir = Datadir::open(datadir, lock_file, Primitive::Fcntl, timeout)?;
+        let datadir = LockedDatadir::open(datadir, lock_file, Primitive::Fcntl, timeout)?;
         Ok(Self {
             locks: TableLocks::new(Arc::new(datadir), None),
         })

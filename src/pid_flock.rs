@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::datadir_lock::Primitive;
+use crate::datadir_lock::datadir::{self, LockedDatadir};
 use crate::error::{LockError, PidLockError};
 use crate::guard::{LockGuard, LockMode};
 use crate::manager::{AcquireOptions, LockManager, only_if_granted};
-use crate::pid::Primitive;
-use crate::pid::datadir::{self, Datadir};
 use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
 use crate::table::locks::{TableLocks, boxed};
@@ -74,7 +74,7 @@ pub const LOCK_FILE: &str = datadir::LOCK;
 /// [`flock(2)`]: https://man7.org/linux/man-pages/man2/flock.2.html
 #[derive(Debug, Clone)]
 pub struct FlockPidLockManager {
-    locks: TableLocks<Arc<Datadir>>,
+    locks: TableLocks<Arc<LockedDatadir>>,
 }
 
 impl FlockPidLockManager {
@@ -128,7 +128,7 @@ impl FlockPidLockManager {
     }
 
     fn open(datadir: PathBuf, lock_file: &Path, timeout: Duration) -> Result<Self, PidLockError> {
-        let datadir = Datadir::open(datadir, lock_file, Primitive::Flock, timeout)?;
+        let datadir = LockedDatadir::open(datadir, lock_file, Primitive::Flock, timeout)?;
         Ok(Self {
             locks: TableLocks::new(Arc::new(datadir), None),
         })

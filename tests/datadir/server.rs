@@ -108,7 +108,7 @@ fn a_server_that_refuses_a_write_has_forgotten_the_lock(kind: Kind) {
         |manager, guard, datadir| {
             let error = use_until_lost(manager).to_string();
             let lock = datadir.join("LOCK");
-            let expected = format!("the server of {} does not know our lock", lock.display());
+            let expected = format!("the server of {} no longer knows our lock", lock.display());
             assert!(error.contains(&expected), "{error}");
             assert!(guard.is_lost());
             let error = guard.ensure_held().unwrap_err();

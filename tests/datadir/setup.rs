@@ -73,7 +73,7 @@ fn a_file_in_the_way_is_named(kind: Kind) {
     match kind.open(PathBuf::new()) {
         Err(PidLockError::SetupFailed { source, .. }) => {
             assert!(
-                source.to_string().contains("is no path to a directory"),
+                source.to_string().contains("is not a path to a directory"),
                 "{source}"
             );
         }

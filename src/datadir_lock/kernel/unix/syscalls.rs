@@ -1,10 +1,10 @@
-//! The system calls that the standard library has no safe form of.
+//! The system calls for which the standard library has no safe form.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::platform::RecordLock;
+use super::os::LockDescription;
 
 /// What to do with a lock. Nothing here ever waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub(super) enum Request {
     Unlock,
 }
 
-/// Locks the whole file exclusively with `flock(2)`, or unlocks it. `false` if
-/// somebody else holds a conflicting lock.
+/// Locks the whole file exclusively with `flock(2)`, or unlocks it. `false` if a
+/// conflicting lock is held.
 pub(super) fn flock(file: &File, request: Request) -> io::Result<bool> {
     let operation = match request {
         Request::TryLock => libc::LOCK_EX | libc::LOCK_NB,
@@ -27,22 +27,23 @@ pub(super) fn flock(file: &File, request: Request) -> io::Result<bool> {
     })
 }
 
-/// Locks the whole file exclusively with a record lock, or unlocks it. `command`
-/// is `F_SETLK` or `F_OFD_SETLK`. `false` if somebody else holds a conflicting lock.
-pub(super) fn record_lock(file: &File, command: libc::c_int, request: Request) -> io::Result<bool> {
+/// Locks the whole file exclusively with `fcntl(2)`, or unlocks it. `command` is `F_SETLK`
+/// or `F_OFD_SETLK`. `false` if a conflicting lock is held.
+pub(super) fn fcntl_lock(file: &File, command: libc::c_int, request: Request) -> io::Result<bool> {
     let kind = match request {
         Request::TryLock => libc::F_WRLCK,
         Request::Unlock => libc::F_UNLCK,
     };
-    // SAFETY: the structure consists of integers, for all of which zero is a valid
-    // value. Zero is also what is meant: `l_start` and `l_len` of zero are the whole
-    // file, however long it grows, and `F_OFD_SETLK` demands an `l_pid` of zero.
-    let mut lock: RecordLock = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure consists of integers, and zero is a valid value of each.
+    //
+    // Zero is also what is wanted: `l_start` and `l_len` of zero are the whole file, however
+    // long it grows, and `F_OFD_SETLK` demands an `l_pid` of zero.
+    let mut lock: LockDescription = unsafe { std::mem::zeroed() };
     lock.l_type = kind as _;
     lock.l_whence = libc::SEEK_SET as _;
     answer(|| {
         // SAFETY: for both commands `fcntl` reads a lock structure, of the kind that
-        // `RecordLock` explains, through its third argument; it writes none. `lock`
+        // `LockDescription` explains, through its third argument; it writes none. `lock`
         // lives on this frame until the call is over, and the descriptor is open,
         // because `file` is borrowed for the call.
         unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const lock) }
@@ -56,17 +57,18 @@ pub(super) fn file_size_limit() -> Option<u64> {
         rlim_max: 0,
     };
     // SAFETY: the call writes a structure of this kind through its second argument.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
+    let succeeded = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
     #[allow(
         clippy::unnecessary_cast,
         clippy::useless_conversion,
         reason = "the type differs between platforms"
     )]
-    let limit = (known && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as u64);
+    let limit =
+        (succeeded && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as u64);
     limit
 }
 
-/// Repeats a call that a signal interrupts, and tells "held" from failure.
+/// Repeats a call that a signal interrupted, and tells "held" from failure.
 fn answer(mut call: impl FnMut() -> libc::c_int) -> io::Result<bool> {
     loop {
         if call() != -1 {
@@ -75,8 +77,7 @@ fn answer(mut call: impl FnMut() -> libc::c_int) -> io::Result<bool> {
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
             Some(libc::EINTR) => {}
-            // POSIX leaves it open which of the two `fcntl` says; `flock` says
-            // EWOULDBLOCK, which is EAGAIN.
+            // POSIX allows `fcntl` either of the two. `flock` gives EWOULDBLOCK, which is EAGAIN.
             Some(libc::EAGAIN | libc::EACCES) => return Ok(false),
             _ => return Err(error),
         }

@@ -1,12 +1,12 @@
-//! What stands in `LOCK`: the holder's process id, for people and for the message
-//! of [`AlreadyHeld`](crate::PidLockError::AlreadyHeld).
+//! The holder's process id (PID) in `LOCK`, for people and for the message of
+//! [`AlreadyHeld`](crate::PidLockError::AlreadyHeld).
 //!
-//! It is the bare decimal number, with nothing behind it: `4242`. Other programs on the
-//! same datadir write and compare just that. It is written over what was there, and the
-//! file is shortened only where it is longer: truncating it at every opening would cost
+//! The file has the bare decimal number, with nothing behind it: `4242`. Other programs on
+//! the same datadir write and compare just that. The number is written over what was there,
+//! and the file is shortened only if it is longer: to truncate it at every open would cost
 //! fifty times as much on a disk, and leave a moment in which it is empty.
 //!
-//! Nothing of this is needed for the lock, so nothing of it may cost the process: see
+//! The lock does not need the number, so a write must never end the process: see
 //! [`kernel::may_write`].
 
 use std::fs::File;
@@ -14,29 +14,29 @@ use std::io;
 
 use super::kernel;
 
-/// Any spelling of a number fits, and whatever the file holds, no more of it is read.
+/// How many bytes are read. Every spelling of a PID fits.
 const READ: usize = 32;
 
 pub(super) fn write(file: &File, pid: u32) -> io::Result<()> {
     replace(file, &pid.to_string())
 }
 
-/// Blanks the record of `pid`, so that nobody reports a process that holds nothing any
-/// more. In place, so that the next one, which is most likely as long, need not make the
-/// file grow.
+/// Overwrites `pid` with blanks, so that nobody reports a process that no longer holds
+/// anything. The file keeps its size, so the next PID, which is most likely as long, need
+/// not make it grow.
 pub(super) fn clear(file: &File, pid: u32) -> io::Result<()> {
     let digits = pid.to_string().len();
     overwrite(file, &[b' '; READ][..digits])
 }
 
-/// Makes `text` all that the file holds.
+/// Makes `text` the whole content of the file.
 fn replace(file: &File, text: &str) -> io::Result<()> {
     let found = file.metadata()?.len();
     if found <= text.len() as u64 {
         return overwrite(file, text.as_bytes());
     }
-    // First as far as anyone reads, so that nobody sees the new number with the end of
-    // the old one behind it. Then the rest goes.
+    // The part that is read first, in one write: nobody may see the new number with the end
+    // of the old one behind it. Then the rest is cut off.
     let seen = found.min(READ as u64) as usize;
     overwrite(file, format!("{text:<seen$}").as_bytes())?;
     file.set_len(text.len() as u64)
@@ -49,11 +49,11 @@ fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
     kernel::write_at_start(file, bytes)
 }
 
-/// The process id that `file` names, if it names one. Whether that process lives,
-/// and holds the datadir, is for the caller to find out.
+/// The PID in `file`, if there is one. Whether that process is alive and holds the datadir
+/// is for the caller to find out.
 pub(super) fn read(file: &File) -> Option<u32> {
-    // Twice, because a write may be under way: what is read in the middle of it is
-    // neither the old number nor the new one.
+    // Twice, because a write may be under way: a read in the middle of it may give neither the
+    // old number nor the new one.
     let (first, second) = (read_once(file)?, read_once(file)?);
     (first == second).then_some(first)
 }
@@ -64,12 +64,13 @@ fn read_once(file: &File) -> Option<u32> {
     parse(&bytes[..length])
 }
 
-/// A number alone on the first line, which need not end: with or without blanks around it.
+/// The number that stands alone on the first line, with or without blanks around it. The
+/// line need not end.
 fn parse(bytes: &[u8]) -> Option<u32> {
     let line = bytes.split(|&byte| byte == b'\n').next()?;
     let digits = line.trim_ascii();
     let digits_only = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    // Zero is no process, and nobody writes leading zeros.
+    // Zero is not a process, and nobody writes leading zeros.
     if !digits_only || digits[0] == b'0' {
         return None;
     }
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn every_record_replaces_every_other() {
+    fn every_number_replaces_every_other() {
         let mut file = tempfile::tempfile().unwrap();
         let content = |file: &mut File| {
             use std::io::{Read, Seek};

@@ -1,13 +1,12 @@
 //! Windows: [`LockFileEx`] on one byte of `LOCK`.
 //!
-//! Locks there are mandatory: what is locked cannot be read by others. So the byte
-//! lies far behind the end of the file, and the record at its start stays readable.
-//! Someone who locks the whole file conflicts with us all the same, as he should.
+//! Locks on Windows are mandatory: nobody else can read a locked byte. So the byte is far
+//! behind the end of the file, and the PID at its start stays readable. A program that locks
+//! the whole file still conflicts with us, as it should.
 //!
-//! The lock belongs to the open file: a second open conflicts in the same process
-//! too. Handles are not inherited by child processes (the standard library opens
-//! them so), and the system frees the lock when the last handle is closed, also by
-//! the end of the process.
+//! The lock belongs to the open file, so a second open conflicts in the same process too.
+//! Child processes do not inherit the handle, because the standard library opens it so. The
+//! system frees the lock when the last handle is closed, also by the end of the process.
 //!
 //! [`LockFileEx`]: https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfileex
 
@@ -19,7 +18,7 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 
 use super::Taken;
-pub(in crate::pid) use std::process::id as process_id;
+pub(in crate::datadir_lock) use std::process::id as process_id;
 
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INVALID_FUNCTION, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION,
@@ -34,10 +33,10 @@ use windows_sys::Win32::System::Threading::{
     OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
 };
 
-/// Which byte is locked: number 2^62. Its upper half, the lower being zero.
+/// The upper half of the offset of the locked byte, which is 2^62. The lower half is zero.
 const BYTE_HIGH: u32 = 1 << 30;
 
-/// Which of the kernel's locks a manager stands on: there is one.
+/// Which of the kernel's locks a manager uses. Windows has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Primitive {
     Flock,
@@ -49,9 +48,9 @@ impl fmt::Display for Primitive {
     }
 }
 
-/// Nothing here needs to know one file from another.
+/// The identity of a file, which is not needed on Windows.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::pid) struct FileId;
+pub(in crate::datadir_lock) struct FileId;
 
 impl From<&std::fs::Metadata> for FileId {
     fn from(_metadata: &std::fs::Metadata) -> Self {
@@ -59,36 +58,40 @@ impl From<&std::fs::Metadata> for FileId {
     }
 }
 
-/// Files may be opened by several threads at once, so this stands for nothing.
+/// The permission to open lock files. On Windows every thread has it.
 #[derive(Debug)]
-pub(in crate::pid) struct Opening;
+pub(in crate::datadir_lock) struct OpenPermit;
 
-impl Opening {
-    pub(in crate::pid) fn begin() -> Self {
+impl OpenPermit {
+    pub(in crate::datadir_lock) fn begin() -> Self {
         Self
     }
 
-    pub(in crate::pid) fn must_not_open(&self, _path: &Path) -> bool {
+    pub(in crate::datadir_lock) fn must_not_open(&self, _path: &Path) -> bool {
         false
     }
 
-    pub(in crate::pid) fn keep_if_held(&mut self, file: File, _id: FileId) -> Option<File> {
+    pub(in crate::datadir_lock) fn keep_if_held(
+        &mut self,
+        file: File,
+        _id: FileId,
+    ) -> Option<File> {
         Some(file)
     }
 }
 
-/// Opens `path`, and neither follows a link there nor creates nor truncates.
-pub(in crate::pid) fn open(path: &Path) -> io::Result<File> {
+/// Opens `path`. A symbolic link is not followed, and nothing is created or truncated.
+pub(in crate::datadir_lock) fn open(path: &Path) -> io::Result<File> {
     options().open(path)
 }
 
 /// Creates `path`.
-pub(in crate::pid) fn create(path: &Path) -> io::Result<File> {
+pub(in crate::datadir_lock) fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
 
-/// Others may read and write the file, but as long as it is open nobody can delete it or
-/// rename it or its directory: there is no `FILE_SHARE_DELETE`.
+/// Others may read and write the file. While it is open, nobody can delete or rename it or
+/// its directory, because `FILE_SHARE_DELETE` is absent.
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
@@ -99,29 +102,29 @@ fn options() -> OpenOptions {
     options
 }
 
-/// No write costs the process here.
-pub(in crate::pid) fn may_write(_end: u64) -> bool {
+/// No write ends a process on Windows.
+pub(in crate::datadir_lock) fn may_write(_end: u64) -> bool {
     true
 }
 
-pub(in crate::pid) fn write_at_start(file: &File, bytes: &[u8]) -> io::Result<()> {
+pub(in crate::datadir_lock) fn write_at_start(file: &File, bytes: &[u8]) -> io::Result<()> {
     match file.seek_write(bytes, 0)? {
         written if written == bytes.len() => Ok(()),
         _ => Err(io::ErrorKind::WriteZero.into()),
     }
 }
 
-pub(in crate::pid) fn read_at_start(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+pub(in crate::datadir_lock) fn read_at_start(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
     file.seek_read(bytes, 0)
 }
 
-/// Always: see [`options`] for why the file cannot be replaced.
-pub(in crate::pid) fn is_still_at(_file: FileId, _path: &Path) -> io::Result<bool> {
+/// Always true: [`options`] says why the file cannot be replaced.
+pub(in crate::datadir_lock) fn is_still_at(_file: FileId, _path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
 /// Whether `error`, from taking a lock, means that there are no such locks here.
-pub(in crate::pid) fn is_unsupported(error: &io::Error) -> bool {
+pub(in crate::datadir_lock) fn is_unsupported(error: &io::Error) -> bool {
     is_code(error, ERROR_NOT_SUPPORTED) || is_code(error, ERROR_INVALID_FUNCTION)
 }
 
@@ -131,15 +134,15 @@ fn is_code(error: &io::Error, code: u32) -> bool {
 
 /// The kernel lock that a manager holds on its file.
 #[derive(Debug)]
-pub(in crate::pid) struct Locks;
+pub(in crate::datadir_lock) struct Locks;
 
 impl Locks {
     /// Locks `file`.
-    pub(in crate::pid) fn take(
+    pub(in crate::datadir_lock) fn take(
         file: &File,
         _id: FileId,
         _own: Primitive,
-        _opening: &mut Opening,
+        _opening: &mut OpenPermit,
     ) -> io::Result<Taken<Self>> {
         let mut range = OVERLAPPED {
             Anonymous: OVERLAPPED_0 {
@@ -163,36 +166,35 @@ impl Locks {
         if held { Ok(Taken::Held) } else { Err(error) }
     }
 
-    /// Not looked into: what is known about locks that a server takes away was
-    /// measured with the NFS client of Linux.
-    pub(in crate::pid) fn are_remote(&self) -> bool {
+    /// Not examined here: how a server takes locks away was measured with the NFS client of
+    /// Linux alone.
+    pub(in crate::datadir_lock) fn are_remote(&self) -> bool {
         false
     }
 
-    /// Unlocks explicitly before it closes `file`: "the time it takes for the operating system to unlock" a
-    /// file that was only closed "depends upon available system resources", says the
-    /// documentation of `LockFileEx`. There is nothing to do about an error; the
-    /// close comes next.
-    pub(in crate::pid) fn free(self, file: File) {
+    /// Unlocks `file`, and then closes it. After a close alone, "the time it takes for the
+    /// operating system to unlock" the file "depends upon available system resources", says
+    /// the documentation of `LockFileEx`. An error is ignored: the close comes next.
+    pub(in crate::datadir_lock) fn free(self, file: File) {
         // SAFETY: the call takes a handle, which is open because `file` is borrowed,
         // and numbers; it touches no memory of ours.
         let _ = unsafe { UnlockFile(file.as_raw_handle(), 0, BYTE_HIGH, 1, 0) };
     }
 }
 
-/// Whether process `pid` can be the one that holds the file: it exists.
-pub(in crate::pid) fn holds(pid: u32, _file: FileId) -> bool {
+/// Whether process `pid` can be the one that holds the file, that is whether it exists.
+pub(in crate::datadir_lock) fn holds(pid: u32, _file: FileId) -> bool {
     // SAFETY: the call takes numbers and gives a handle or null.
     let process = unsafe { OpenProcess(PROCESS_SYNCHRONIZE, 0, pid) };
     if process.is_null() {
         // A process that we may not open exists.
         return is_code(&io::Error::last_os_error(), ERROR_ACCESS_DENIED);
     }
-    // SAFETY: `process` is an open handle that nobody else has, so it may be owned.
+    // SAFETY: `process` is an open handle that nothing else owns.
     let process = unsafe { OwnedHandle::from_raw_handle(process) };
-    // A process that has ended can still be opened as long as somebody has a handle
-    // of it. Its handle is signalled; that of a running one is not.
-    // SAFETY: the handle is open, because `process` owns it. A timeout of zero only
-    // looks.
+    // A process that has ended can be opened as long as another handle to it is open. The
+    // handle of such a process is signalled, that of a running one is not.
+    // SAFETY: the handle is open, because `process` owns it. With a timeout of zero the call
+    // does not wait.
     unsafe { WaitForSingleObject(process.as_raw_handle(), 0) == WAIT_TIMEOUT }
 }

@@ -1,5 +1,5 @@
-//! [`Datadir`]: a locked datadir with the lock table for its keys, and the watch
-//! over what the table stands on.
+//! [`LockedDatadir`]: a locked datadir with the lock table for its keys. It checks that
+//! the kernel's lock, on which the table relies, is still ours.
 
 use std::fmt;
 use std::io;
@@ -18,39 +18,39 @@ use crate::time::Since;
 /// The name of the lock file unless the application gives another.
 pub(crate) const LOCK: &str = "LOCK";
 
-/// For how long a look at the lock file stays good enough for one who asks for a
-/// lock. Well below the second within which a loss has to be noticed.
-const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How long a check of the lock file stays recent enough for a request. A loss has to be
+/// noticed within a second of use, and this is well below.
+const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 
-/// A datadir that this process has locked. Its manager shares it with all guards,
-/// so it stays locked until the last of them is gone.
-pub(crate) struct Datadir {
+/// A datadir that this process has locked. The manager shares it with all guards, so it
+/// stays locked until the last of them is gone.
+pub(crate) struct LockedDatadir {
     table: ManuallyDrop<SharedTable>,
     file: LockedFile,
     /// As the application spelled it.
     path: PathBuf,
-    /// Set once: what took the datadir away from us.
+    /// Set once: why the datadir is lost.
     lost: OnceLock<String>,
     opened: Since,
-    /// When the next look is due, in milliseconds since `opened`.
-    next_look: AtomicU64,
+    /// When the next check is due, in milliseconds since `opened`.
+    next_check: AtomicU64,
 }
 
-impl Datadir {
+impl LockedDatadir {
     pub(crate) fn open(
         path: PathBuf,
         lock_file: &Path,
         primitive: Primitive,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self, PidLockError> {
-        let file = LockedFile::new(&path, lock_file, primitive, patience)?;
+        let file = LockedFile::new(&path, lock_file, primitive, timeout)?;
         Ok(Self {
             table: ManuallyDrop::new(SharedTable::new()),
             file,
             path,
             lost: OnceLock::new(),
             opened: Since::now(),
-            next_look: AtomicU64::new(LOOK_EVERY.as_millis() as u64),
+            next_check: AtomicU64::new(CHECK_INTERVAL.as_millis() as u64),
         })
     }
 
@@ -58,22 +58,23 @@ impl Datadir {
         &self.path
     }
 
-    /// Whether a look is due, and if so, that nobody else need take it. Two threads
-    /// may come to look at the same time; that does no harm, so nothing has to be
-    /// ordered.
-    fn look_is_due(&self) -> bool {
+    /// Whether a check is due. If so, the caller makes it, and the next one is put off.
+    ///
+    /// Two threads may both be told to check. That does no harm, so the loads and stores
+    /// need no order.
+    fn check_is_due(&self) -> bool {
         let now = self.opened.elapsed().as_millis() as u64;
-        if now < self.next_look.load(Ordering::Relaxed) {
+        if now < self.next_check.load(Ordering::Relaxed) {
             return false;
         }
-        let next = now + LOOK_EVERY.as_millis() as u64;
-        self.next_look.store(next, Ordering::Relaxed);
+        let next = now + CHECK_INTERVAL.as_millis() as u64;
+        self.next_check.store(next, Ordering::Relaxed);
         true
     }
 
-    /// What took the datadir away from us, if something did; `Err` if that cannot be
-    /// found out.
-    fn look(&self, ask_the_server: bool) -> io::Result<Option<String>> {
+    /// Checks the file, and returns why the datadir is lost, if it is. `Err` if that cannot
+    /// be found out.
+    fn find_loss(&self, ask_the_server: bool) -> io::Result<Option<String>> {
         let path = self.file.path().display();
         if !self.file.is_in_place()? {
             return Ok(Some(format!(
@@ -85,25 +86,25 @@ impl Datadir {
             return Ok(None);
         }
         match self.file.write_through() {
-            // The lock went with the lease, or the file with its handle.
+            // The server let our lease expire, and the lock with it; or it removed the file.
             Err(error) if is_io_failure(&error) => Ok(Some(format!(
-                "the server of {path} does not know our lock any more ({error}), so \
-                 another machine may have opened the datadir"
+                "the server of {path} no longer knows our lock ({error}), so another \
+                 machine may have opened the datadir"
             ))),
-            // A full disk says nothing about the lock.
+            // Any other error, such as a full disk, says nothing about the lock.
             _ => Ok(None),
         }
     }
 
-    fn lose(&self, reason: String) -> LockError {
-        // The first reason stays. It is set before the table is closed: whoever finds
+    fn mark_lost(&self, reason: String) -> LockError {
+        // The first reason stays. It is set before the table is closed, so whoever finds
         // the table closed finds the reason too.
         let is_first = self.lost.set(reason).is_ok();
-        let reason = self.lost.get().expect("it was set, by us or before");
+        let reason = self.lost.get().expect("it was set here or before");
         self.table.close(reason);
         if is_first {
-            // Once, and here: whoever only asks `try_lock` is never told. Not in a forked
-            // child, where the logger's mutexes may be locked for ever.
+            // Logged once, because a caller that uses `try_lock` alone never sees the error. A
+            // forked child does not come here: the logger's mutexes may be locked there for ever.
             log::warn!(
                 target: "crosslock",
                 "datadir {} is lost, and no lock on it is granted any more: {reason}",
@@ -114,7 +115,7 @@ impl Datadir {
     }
 }
 
-/// EIO, which has no kind of its own, and ESTALE.
+/// `EIO`, which has no [`io::ErrorKind`], or `ESTALE`.
 fn is_io_failure(error: &io::Error) -> bool {
     const EIO: i32 = 5;
     error.raw_os_error() == Some(EIO) || error.kind() == io::ErrorKind::StaleNetworkFileHandle
@@ -124,8 +125,8 @@ fn lost(reason: String) -> LockError {
     LockError::Lost { key: None, reason }
 }
 
-impl Owner for Arc<Datadir> {
-    const CHECK_EVERY: Option<Duration> = Some(LOOK_EVERY);
+impl Owner for Arc<LockedDatadir> {
+    const CHECK_EVERY: Option<Duration> = Some(CHECK_INTERVAL);
 
     fn table(&self) -> &SharedTable {
         &self.table
@@ -138,12 +139,12 @@ impl Owner for Arc<Datadir> {
 
     #[inline]
     fn check(&self, freshness: Freshness) -> Result<(), LockError> {
-        // A child that was forked off without an `exec` has a copy of the table, and
-        // would grant what the parent grants.
+        // A child of a fork without `exec` has a copy of the table, and would grant what the
+        // parent grants.
         if self.file.is_inherited() {
             return Err(lost(format!(
-                "{} is held by process {}, from which this process {} was forked; locks do \
-                 not cross a fork",
+                "{} is held by process {}, from which this process {} was forked; a forked \
+                 process does not inherit locks",
                 self.file.path().display(),
                 self.file.owner(),
                 std::process::id(),
@@ -152,39 +153,39 @@ impl Owner for Arc<Datadir> {
         if let Some(reason) = self.lost.get() {
             return Err(lost(reason.clone()));
         }
-        let due = self.look_is_due();
+        let due = self.check_is_due();
         if !due && freshness == Freshness::Recent {
             return Ok(());
         }
-        match self.look(due && self.file.is_remote()) {
+        match self.find_loss(due && self.file.is_remote()) {
             Ok(None) => Ok(()),
-            Ok(Some(reason)) => Err(self.lose(reason)),
+            Ok(Some(reason)) => Err(self.mark_lost(reason)),
             Err(source) => {
-                // What was not seen must not count as seen: the next one looks again.
-                self.next_look.store(0, Ordering::Relaxed);
+                // A check that failed does not count: the next request checks again.
+                self.next_check.store(0, Ordering::Relaxed);
                 let path = self.file.path().display();
-                let context = format!("cannot look whether {path} is still ours");
+                let context = format!("cannot check whether {path} is still ours");
                 Err(LockError::Io { context, source })
             }
         }
     }
 }
 
-impl Drop for Datadir {
+impl Drop for LockedDatadir {
     fn drop(&mut self) {
-        // In a forked child, what another thread was just changing is half changed for
-        // ever; and who waits there belongs to the parent. The child ends soon.
+        // In a forked child, what another thread was changing at the fork stays half changed
+        // for ever, and the waiters in the table belong to the parent. So the table is leaked.
         if self.file.is_inherited() {
             return;
         }
-        // SAFETY: it is dropped here alone, and a value is dropped once.
+        // SAFETY: the table is dropped here alone, and `drop` of a value runs once.
         unsafe { ManuallyDrop::drop(&mut self.table) };
     }
 }
 
-impl fmt::Debug for Datadir {
+impl fmt::Debug for LockedDatadir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Datadir")
+        f.debug_struct("LockedDatadir")
             .field("path", &self.path)
             .field("lost", &self.lost.get())
             .finish_non_exhaustive()

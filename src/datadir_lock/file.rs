@@ -6,47 +6,47 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::kernel::{self, FileId, Locks, Opening, Primitive, Taken};
-use super::{failure, record};
+use super::kernel::{self, FileId, Locks, OpenPermit, Primitive, Taken};
+use super::{failure, holder_pid};
 use crate::error::PidLockError;
 
-/// How often `LOCK` may be replaced between our opening and locking it before we
-/// say that something is wrong with that.
-const REPLACEMENTS: usize = 100;
+/// How often `LOCK` may be replaced between our opening and locking it, before that is
+/// reported as an error.
+const MAX_REPLACEMENTS: usize = 100;
 
-/// The pauses between two tries while another process has the datadir.
+/// The pauses between two tries while another instance has the datadir.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// `LOCK`, open and locked. Dropping it unlocks.
+/// `LOCK`, open and locked. Its drop unlocks it.
 #[derive(Debug)]
 pub(super) struct LockedFile {
-    /// Always there before the drop.
+    /// `None` only while it is dropped.
     open: Option<(File, Locks)>,
     id: FileId,
     path: PathBuf,
-    /// The process that locked it, which a forked child is not.
+    /// The PID of the process that locked it: in a forked child, that of its parent.
     owner: u32,
 }
 
-/// What one try ended in.
+/// The result of one try.
 enum Attempt {
     Locked(LockedFile),
     Held(Holder),
-    /// What we locked is not what stands at the path any more.
+    /// The path no longer leads to the file that was opened.
     Replaced,
-    /// See [`Taken::Again`]: this happens to a process once.
-    Again,
+    /// See [`Taken::NeedsExclusivePermit`]. This happens once in a process.
+    NeedsExclusivePermit,
 }
 
 impl LockedFile {
-    /// Locks `datadir/name`, and creates what is missing of it. While somebody else
-    /// has it, tries again for as long as `patience`.
+    /// Locks `datadir/name`, and creates what is missing of it. While another instance has
+    /// it, tries again until `timeout` is over.
     pub(super) fn new(
         datadir: &Path,
         name: &Path,
         primitive: Primitive,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self, PidLockError> {
         let setup_failed = |source| PidLockError::SetupFailed {
             datadir: datadir.to_owned(),
@@ -61,11 +61,11 @@ impl LockedFile {
             let holder = match Self::attempt(&path, primitive) {
                 Ok(Attempt::Locked(locked)) => return Ok(locked),
                 Ok(Attempt::Held(holder)) => holder,
-                Ok(Attempt::Replaced) if replacements < REPLACEMENTS => {
+                Ok(Attempt::Replaced) if replacements < MAX_REPLACEMENTS => {
                     replacements += 1;
                     continue;
                 }
-                // Nearly always the directory is there, so nobody looks before.
+                // The directory is nearly always there, so this does not check for it first.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && created.is_none() => {
                     created = Some(CreatedDirs::create(datadir).map_err(setup_failed)?);
                     continue;
@@ -74,19 +74,20 @@ impl LockedFile {
                     if let Some(created) = created {
                         created.undo();
                     }
-                    let never_stable = || failure::never_stable(&path);
-                    return Err(setup_failed(failed.err().unwrap_or_else(never_stable)));
+                    let keeps_being_replaced = || failure::keeps_being_replaced(&path);
+                    return Err(setup_failed(
+                        failed.err().unwrap_or_else(keeps_being_replaced),
+                    ));
                 }
             };
-            let remaining = patience.saturating_sub(start.elapsed());
+            let remaining = timeout.saturating_sub(start.elapsed());
             if remaining.is_zero() {
                 let datadir = datadir.to_owned();
                 let pid = holder.pid();
                 return Err(PidLockError::AlreadyHeld { datadir, pid });
             }
-            // No system has a wait for such a lock that ends after a time: the ones
-            // without end can only be broken off by a signal, which is the whole
-            // process's business and not a library's.
+            // No system has a wait for such a lock with a timeout. Their waits without one end
+            // early only by a signal, and signals belong to the application.
             thread::sleep(pause.min(remaining));
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -94,23 +95,23 @@ impl LockedFile {
 
     fn attempt(path: &Path, primitive: Primitive) -> io::Result<Attempt> {
         loop {
-            match Self::lock_what_is_there(path, primitive)? {
-                Attempt::Locked(locked) => return locked.settle(),
-                Attempt::Again => {}
+            match Self::lock_file_at(path, primitive)? {
+                Attempt::Locked(locked) => return locked.confirm(),
+                Attempt::NeedsExclusivePermit => {}
                 other => return Ok(other),
             }
         }
     }
 
-    /// Opens and locks whatever file stands at `path` at this moment.
-    fn lock_what_is_there(path: &Path, primitive: Primitive) -> io::Result<Attempt> {
-        let mut opening = Opening::begin();
-        if opening.must_not_open(path) {
+    /// Opens and locks the file that is at `path` at this moment.
+    fn lock_file_at(path: &Path, primitive: Primitive) -> io::Result<Attempt> {
+        let mut permit = OpenPermit::begin();
+        if permit.must_not_open(path) {
             return Ok(Attempt::Held(Holder::ThisProcess));
         }
         let file = match kernel::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => match kernel::create(path) {
-                // Another instance was quicker.
+                // Another instance has created it since.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Ok(Attempt::Replaced);
                 }
@@ -125,10 +126,10 @@ impl LockedFile {
             return Ok(Attempt::Replaced);
         }
         let id = FileId::from(&metadata);
-        let Some(file) = opening.keep_if_held(file, id) else {
+        let Some(file) = permit.keep_if_held(file, id) else {
             return Ok(Attempt::Held(Holder::ThisProcess));
         };
-        match Locks::take(&file, id, primitive, &mut opening) {
+        match Locks::take(&file, id, primitive, &mut permit) {
             Ok(Taken::Locked(locks)) => Ok(Attempt::Locked(Self {
                 open: Some((file, locks)),
                 id,
@@ -136,32 +137,29 @@ impl LockedFile {
                 owner: kernel::process_id(),
             })),
             Ok(Taken::Held) => {
-                let named = record::read(&file);
-                Ok(Attempt::Held(Holder::Somebody { named, id }))
+                let recorded = holder_pid::read(&file);
+                Ok(Attempt::Held(Holder::Unverified { recorded, id }))
             }
-            Ok(Taken::Again) => Ok(Attempt::Again),
+            Ok(Taken::NeedsExclusivePermit) => Ok(Attempt::NeedsExclusivePermit),
             Err(error) => Err(failure::locking(path, primitive, error)),
         }
     }
 
-    /// Makes sure that what was locked is what others will find, and signs it.
-    fn settle(self) -> io::Result<Attempt> {
-        // Between the open and the lock, somebody may have deleted the file: then we
-        // hold what nobody else will ever find, and another process may hold what
-        // stands there now. Once the path leads to what we hold, whoever comes later
-        // finds it locked.
+    /// Makes sure that others will find the file that was locked, and writes our PID into it.
+    fn confirm(self) -> io::Result<Attempt> {
+        // The file may have been deleted between the open and the lock. Then nobody else can
+        // find the file that we hold, and another process may hold a new one at the path. But
+        // if the path leads to ours now that it is locked, whoever comes later finds it locked.
         if !self.is_in_place()? {
             return Ok(Attempt::Replaced);
         }
-        // The lock counts, not the number: a full disk is no reason to refuse.
-        let _ = record::write(self.file(), self.owner);
+        // The lock counts, not the PID: a full disk is no reason to refuse.
+        let _ = holder_pid::write(self.file(), self.owner);
         Ok(Attempt::Locked(self))
     }
 
     fn open(&self) -> &(File, Locks) {
-        self.open
-            .as_ref()
-            .expect("it is taken out by the drop alone")
+        self.open.as_ref().expect("only the drop takes it")
     }
 
     fn file(&self) -> &File {
@@ -172,12 +170,12 @@ impl LockedFile {
         &self.path
     }
 
-    /// The process that opened the file: in a forked child, its parent.
+    /// The PID of the process that opened the file: in a forked child, that of its parent.
     pub(super) fn owner(&self) -> u32 {
         self.owner
     }
 
-    /// Whether this process is another one, which has it by a fork.
+    /// Whether this process is a forked child of the one that opened the file.
     #[inline]
     pub(super) fn is_inherited(&self) -> bool {
         self.owner != kernel::process_id()
@@ -187,56 +185,56 @@ impl LockedFile {
         kernel::is_still_at(self.id, &self.path)
     }
 
-    /// Whether a server keeps the lock.
+    /// Whether the lock is kept by a file server.
     pub(super) fn is_remote(&self) -> bool {
         self.open().1.are_remote()
     }
 
-    /// Has the server that keeps the lock show that it still knows of us.
+    /// Writes the PID to the file server, which fails if the server no longer knows our lock.
     ///
     /// An NFS client that was cut off for longer than its lease has lost its locks
     /// to whoever asked next. It learns of that by the error of an operation on the
-    /// open file that reaches the server; what it has cached it reads without asking.
+    /// open file that reaches the server. A read may come from its cache, so this writes.
     pub(super) fn write_through(&self) -> io::Result<()> {
-        record::write(self.file(), self.owner)?;
+        holder_pid::write(self.file(), self.owner)?;
         self.file().sync_data()
     }
 }
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
-        let (file, locks) = self.open.take().expect("a value is dropped once");
-        // A forked child shares the open file with its parent, so an unlock here would
-        // be the parent's. Closing is harmless: the parent still has it open.
+        let (file, locks) = self.open.take().expect("only the drop takes it");
+        // A forked child shares the open file with its parent, so to unlock it here would
+        // unlock it for the parent. To close it is harmless: the parent still has it open.
         if self.is_inherited() {
             return;
         }
-        // While the lock is still ours: afterwards the record is somebody else's.
-        let _ = record::clear(&file, self.owner);
+        // Before the unlock: afterwards the PID in the file may be another process's.
+        let _ = holder_pid::clear(&file, self.owner);
         locks.free(file);
     }
 }
 
-/// Who refused us.
+/// Who holds the file.
 enum Holder {
-    /// By a lock that allows no look into the file.
+    /// This process, by a classic lock, so the file was not opened to read it.
     ThisProcess,
-    /// Perhaps the process that the file's record names.
-    Somebody { named: Option<u32>, id: FileId },
+    /// Perhaps the process whose PID is in the file.
+    Unverified { recorded: Option<u32>, id: FileId },
 }
 
 impl Holder {
-    /// The holder's process id, as far as it can be told for sure.
+    /// The holder's PID, if it is known for certain.
     fn pid(&self) -> Option<u32> {
         match *self {
             Self::ThisProcess => Some(kernel::process_id()),
-            Self::Somebody { named, id } => named.filter(|&pid| kernel::holds(pid, id)),
+            Self::Unverified { recorded, id } => recorded.filter(|&pid| kernel::holds(pid, id)),
         }
     }
 }
 
-/// The full path of the lock file. Made absolute once, so that it stays the same
-/// when the process changes its working directory.
+/// The absolute path of the lock file. It must stay the same when the process changes its
+/// working directory.
 fn lock_path(datadir: &Path, name: &Path) -> io::Result<PathBuf> {
     if name.file_name() != Some(name.as_os_str()) {
         return Err(failure::bad_name(name));
@@ -247,7 +245,7 @@ fn lock_path(datadir: &Path, name: &Path) -> io::Result<PathBuf> {
         .join(name))
 }
 
-/// The directories that had to be created, the outermost first.
+/// The directories that were created, the outermost first.
 #[derive(Default)]
 struct CreatedDirs<'a>(Vec<&'a Path>);
 
@@ -261,7 +259,7 @@ impl<'a> CreatedDirs<'a> {
         while let Some(dir) = missing.pop() {
             match fs::create_dir(dir) {
                 Ok(()) => created.0.push(dir),
-                // Another instance is doing the same.
+                // Another instance has created it since.
                 Err(_) if dir.is_dir() => {}
                 Err(error) => {
                     created.undo();
@@ -272,8 +270,7 @@ impl<'a> CreatedDirs<'a> {
         Ok(created)
     }
 
-    /// Leaves nothing behind of a setup that failed. A directory that somebody uses
-    /// meanwhile is not empty, and stays.
+    /// Removes them after a setup that failed. A directory that is no longer empty stays.
     fn undo(&self) {
         for dir in self.0.iter().rev() {
             let _ = fs::remove_dir(dir);
@@ -285,19 +282,19 @@ impl<'a> CreatedDirs<'a> {
 mod tests {
     use super::*;
 
-    /// The race that a test from outside cannot bring about at will.
+    /// A test from outside cannot bring this race about.
     #[test]
     fn a_file_that_was_deleted_before_it_was_locked_is_no_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("LOCK");
-        let lock = || match LockedFile::lock_what_is_there(&path, Primitive::Fcntl).unwrap() {
+        let lock = || match LockedFile::lock_file_at(&path, Primitive::Fcntl).unwrap() {
             Attempt::Locked(locked) => locked,
             _ => panic!("somebody else has it"),
         };
         let first = lock();
         fs::remove_file(&path).unwrap();
         let second = lock();
-        assert!(matches!(first.settle().unwrap(), Attempt::Replaced));
-        assert!(matches!(second.settle().unwrap(), Attempt::Locked(_)));
+        assert!(matches!(first.confirm().unwrap(), Attempt::Replaced));
+        assert!(matches!(second.confirm().unwrap(), Attempt::Locked(_)));
     }
 }

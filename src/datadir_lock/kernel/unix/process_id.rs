@@ -1,16 +1,15 @@
-//! [`process_id`]: this process's number, without asking the kernel every time.
+//! [`process_id`]: the PID of this process, without a system call every time.
 //!
-//! Every use of a datadir asks whether this process is still the one that opened it, and
-//! not a forked child. `getpid` is a system call, as the C libraries do not remember its
-//! answer any more; a page that the kernel wipes in every forked child remembers it, and
-//! forgets it when it has to.
+//! Every use of a datadir checks whether this process is a forked child of the one that
+//! opened it. `getpid` is a system call, because the C libraries no longer cache the PID. Here
+//! it is cached in a page that the kernel wipes in every forked child.
 
 use std::io;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// The number, or zero as long as nobody has asked. Never unmapped.
+/// The PID, or zero before the first call. It is never unmapped.
 struct Page(NonNull<AtomicU32>);
 
 // SAFETY: it is the address of an atomic that lives for as long as the process.
@@ -18,23 +17,22 @@ unsafe impl Send for Page {}
 // SAFETY: as above.
 unsafe impl Sync for Page {}
 
-/// The number of this process.
+/// The PID of this process.
 #[inline]
-pub(in crate::pid) fn process_id() -> u32 {
+pub(in crate::datadir_lock) fn process_id() -> u32 {
     static PAGE: OnceLock<Option<Page>> = OnceLock::new();
     let Some(page) = PAGE.get_or_init(|| Page::new().ok()) else {
         return std::process::id();
     };
-    // SAFETY: the page is never unmapped, and nothing but this atomic is made of it. A child
-    // that shares its memory with the parent until it calls `exec` finds the parent's number
-    // there; such a child has nothing to do here.
-    let remembered = unsafe { page.0.as_ref() };
-    // Nothing has to be ordered: every thread would write the same number, and a forked
-    // child begins with one thread alone.
-    match remembered.load(Relaxed) {
+    // SAFETY: the page is never unmapped, and is used as nothing but this atomic.
+    let cached = unsafe { page.0.as_ref() };
+    // Relaxed is enough: every thread would write the same number, and a forked child begins
+    // with one thread. (A child of `vfork` shares the page with its parent and finds the
+    // parent's PID, but all it may do is call `exec`.)
+    match cached.load(Relaxed) {
         0 => {
             let id = std::process::id();
-            remembered.store(id, Relaxed);
+            cached.store(id, Relaxed);
             id
         }
         id => id,
@@ -42,9 +40,9 @@ pub(in crate::pid) fn process_id() -> u32 {
 }
 
 impl Page {
-    /// An error where the kernel wipes no pages: Linux before 4.14.
+    /// Fails where the kernel cannot wipe pages in a child: Linux before 4.14.
     fn new() -> io::Result<Self> {
-        // The kernel rounds it up to a page.
+        // The kernel rounds this up to a page.
         const SIZE: usize = size_of::<AtomicU32>();
         let (access, kind) = (
             libc::PROT_READ | libc::PROT_WRITE,
@@ -56,10 +54,10 @@ impl Page {
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: it is the page that was mapped above, which nobody else knows of.
+        // SAFETY: this is the page that was mapped above, and no pointer to it exists elsewhere.
         if unsafe { libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) } == -1 {
             let error = io::Error::last_os_error();
-            // SAFETY: as above, and nobody will.
+            // SAFETY: as above, and `page` is not used after this.
             unsafe { libc::munmap(page, SIZE) };
             return Err(error);
         }
@@ -73,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_remembered() {
+    fn the_cached_pid_is_that_of_the_process() {
         assert_eq!(process_id(), std::process::id());
         assert_eq!(process_id(), std::process::id());
     }

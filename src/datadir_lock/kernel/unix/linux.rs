@@ -9,32 +9,32 @@ use super::FileId;
 
 mod process_id;
 
-pub(in crate::pid) use process_id::process_id;
+pub(in crate::datadir_lock) use process_id::process_id;
 
 pub(super) const OFD_SETLK: Option<libc::c_int> = Some(libc::F_OFD_SETLK);
 
-/// The structure that record locks are described with.
+/// The structure that describes a lock to `fcntl(2)`.
 ///
-/// Open file description locks take the one with 64-bit offsets, also on 32-bit
-/// systems, where classic locks take a smaller one, and where C libraries differ in
-/// what they convert. Both begin with the type and the origin, and all else is zero
-/// for a lock on a whole file, so the larger one reads as either.
-pub(super) type RecordLock = libc::flock64;
+/// Open file description locks take the one with 64-bit offsets, on 32-bit systems too.
+/// Classic locks take a smaller one there, and C libraries differ in what they convert. Both
+/// begin with the type and the origin. All else is zero for a lock on a whole file, so the
+/// larger structure can be read as either.
+pub(super) type LockDescription = libc::flock64;
 
 const CIFS: u32 = 0xff53_4d42;
 const SMB2: u32 = 0xfe53_4d42;
 
-/// Whether an `flock` lock and a record lock on one file do not see each other. On NFS
-/// and SMB they do, says flock(2), for there the kernel turns the one into the other;
-/// on SMB, taking both would be one too many.
+/// Whether an `flock` lock and an `fcntl` lock on one file do not exclude each other. On NFS
+/// and SMB they do, because the kernel turns the one into the other: see flock(2). On SMB,
+/// the second lock of one manager would therefore conflict with its first.
 ///
-/// On an NFS mount with `local_lock=flock` or `local_lock=posix` they are apart all the
-/// same, which cannot be seen from here.
-pub(super) fn keeps_primitives_apart(remote: bool) -> bool {
+/// On an NFS mount with `local_lock=flock` or `local_lock=posix` they do not, but that cannot
+/// be found out here.
+pub(super) fn primitives_are_independent(remote: bool) -> bool {
     !remote
 }
 
-/// Whether the file is on NFS or SMB, where the lock hangs on a server.
+/// Whether the file is on NFS or SMB, where a server keeps the lock.
 pub(super) fn is_remote(file: &File) -> io::Result<bool> {
     let kind = file_system(file)?;
     Ok([
@@ -46,8 +46,8 @@ pub(super) fn is_remote(file: &File) -> io::Result<bool> {
     .contains(&kind))
 }
 
-/// The magic number of the file system, as statfs(2) lists them: 32 bits, in a
-/// field whose type differs between platforms.
+/// The magic number of the file system, from the list in statfs(2). It has 32 bits, in a field
+/// whose type differs between platforms.
 #[allow(
     clippy::unnecessary_cast,
     reason = "the field is a u32 on some 32-bit platforms"
@@ -64,26 +64,29 @@ fn file_system(file: &File) -> io::Result<u32> {
     Ok(unsafe { found.assume_init() }.f_type as u32)
 }
 
-/// Whether process `pid` is the one that holds `file`. A number that was left by a killed
-/// process may long be somebody else's, and one from another container or another machine
-/// never was a process of ours: so it is the kernel's list of locks that counts, see
-/// proc_locks(5). Where there is none, as for applications on Android, nobody is named.
-pub(in crate::pid) fn holds(pid: u32, file: FileId) -> bool {
+/// Whether process `pid` is the one that holds `file`.
+///
+/// A PID that a killed process left may have been given to another process since, and one
+/// from another container or machine does not mean a process here. So only the kernel's list
+/// of locks counts: see proc_locks(5). Where there is no list, as for applications on Android,
+/// nobody is named.
+pub(in crate::datadir_lock) fn holds(pid: u32, file: FileId) -> bool {
     shows_our_processes() && is_listed(pid, file) && is_alive(pid)
 }
 
-/// Whether numbers of processes in `/proc` mean what they mean to this process. They do not
-/// in a container that was given the `/proc` of its host.
+/// Whether the PIDs in `/proc` are those that this process sees. They are not in a container
+/// that was given the `/proc` of its host.
 fn shows_our_processes() -> bool {
     let me = fs::read_link("/proc/self");
     me.is_ok_and(|me| me.to_str() == Some(&std::process::id().to_string()))
 }
 
-/// Whether the list says that process `pid` holds a lock on `file`. Processes of other
-/// containers are not in it, and open file description locks belong to no process: those
-/// stand alone where `flock` is not taken beside them, on NFS and SMB.
+/// Whether the list says that process `pid` holds a lock on `file`.
+///
+/// Processes of other containers are not in it. An open file description lock belongs to no
+/// process, so where `flock` is not taken beside it, on NFS and SMB, the list names nobody.
 fn is_listed(pid: u32, file: FileId) -> bool {
-    for _ in 0..LOOKS {
+    for _ in 0..LIST_READS {
         let Ok(locks) = File::open("/proc/locks") else {
             return false;
         };
@@ -98,28 +101,31 @@ fn is_listed(pid: u32, file: FileId) -> bool {
     false
 }
 
-/// How often to look for a lock that must be in the list. It is read page by page, and
-/// while others lock and unlock, lines move from a page that is yet to be read to one
-/// that has been.
-const LOOKS: usize = 10;
+/// How often the list is read to find a lock that must be in it. The kernel gives it page by
+/// page. While others lock and unlock, a line may move from a page that has not been read yet
+/// to one that has.
+const LIST_READS: usize = 10;
 
-/// Whether process `pid` has not ended. The list names the process that took a lock, also
-/// when it is dead and a forked child keeps the file open; and what has ended still exists
-/// until its parent asks for its status, in many containers for ever.
+/// Whether process `pid` has not ended.
+///
+/// The list names the process that took a lock even after its end, while a forked child keeps
+/// the file open. And a process that has ended exists until its parent reads its status, which
+/// in many containers never happens.
 fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !has_ended(&stat))
 }
 
-/// By proc_pid_stat(5): "4242 (name) S ...", where the name may contain anything.
+/// `stat` is as proc_pid_stat(5) describes it: "4242 (name) S ...". The name may contain
+/// anything.
 fn has_ended(stat: &str) -> bool {
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     after_name.trim_start().starts_with(['Z', 'X', 'x'])
 }
 
-/// The process that holds a lock on `inode` by this line of the list, `Some(None)` if
-/// some process does, and `None` if the line is about something else. The device is
-/// not compared: it is another one than stat(2) gives on some file systems.
+/// The process that holds a lock on `inode` by this line of the list. `Some(None)` if the
+/// line does not name it, and `None` if the line is about something else. The device is not
+/// compared: on some file systems it differs from the one that stat(2) gives.
 fn lock_holder(line: &str, inode: u64) -> Option<Option<u32>> {
     // "1: FLOCK  ADVISORY  WRITE 4242 fe:00:12345 0 EOF"; with "->" for one that waits.
     let mut fields = line.split_ascii_whitespace().skip(1);

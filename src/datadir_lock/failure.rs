@@ -1,6 +1,5 @@
-//! Why a datadir could not be opened, in words that name the path and say what to
-//! do. None of them says to delete `LOCK`: whoever does so while it is in use lets
-//! a second process in.
+//! Errors that say why a datadir could not be opened, with the path and what to do. None of
+//! them says to delete `LOCK`: that lets a second process in while the file is in use.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -8,9 +7,9 @@ use std::path::Path;
 
 use super::kernel::{self, Primitive};
 
-/// An error of the system with what it means here. It keeps the
-/// [kind](io::Error::kind), and the system's own error as its source: what that says,
-/// such as "Permission denied", is not said here again.
+/// An error of the system with what it means here. It keeps the [kind](io::Error::kind). The
+/// system's own error is its source, so a message does not repeat what that says, such as
+/// "Permission denied".
 #[derive(Debug)]
 struct Explained {
     message: String,
@@ -42,7 +41,7 @@ fn refused(kind: ErrorKind, message: String) -> io::Error {
 
 pub(super) fn bad_datadir(datadir: &Path, error: io::Error) -> io::Error {
     let datadir = datadir.display();
-    explained(error, format!("\"{datadir}\" is no path to a directory"))
+    explained(error, format!("\"{datadir}\" is not a path to a directory"))
 }
 
 pub(super) fn bad_name(name: &Path) -> io::Error {
@@ -86,8 +85,8 @@ pub(super) fn opening_file(path: &Path, error: io::Error) -> io::Error {
     explained(error, message)
 }
 
-/// Refuses what is no file of ours, by what stands at `path`. Nothing there, and
-/// nothing to be learnt, is no objection.
+/// Refuses anything at `path` but a regular file. If there is nothing, or it cannot be found
+/// out what is there, that is no error.
 pub(super) fn must_be_a_file(path: &Path) -> io::Result<()> {
     let Ok(metadata) = path.symlink_metadata() else {
         return Ok(());
@@ -109,7 +108,7 @@ pub(super) fn must_be_a_file(path: &Path) -> io::Result<()> {
     Err(refused(kind, message))
 }
 
-/// The kernel would not lock `path`, for a reason other than another holder.
+/// The kernel could not lock `path`, for a reason other than another holder.
 pub(super) fn locking(path: &Path, primitive: Primitive, error: io::Error) -> io::Error {
     let shown = path.display();
     let message = if kernel::is_unsupported(&error) {
@@ -123,12 +122,12 @@ pub(super) fn locking(path: &Path, primitive: Primitive, error: io::Error) -> io
     explained(error, message)
 }
 
-/// Somebody replaces `path` as quickly as we can open it.
-pub(super) fn never_stable(path: &Path) -> io::Error {
+/// Another program replaces `path` as quickly as it can be opened.
+pub(super) fn keeps_being_replaced(path: &Path) -> io::Error {
     let shown = path.display();
     let message = format!(
         "{shown} is being deleted or replaced over and over; find out which program does \
-         that, for nothing may touch this file"
+         that, because nothing may delete or replace this file"
     );
     refused(ErrorKind::Other, message)
 }

@@ -1,16 +1,15 @@
 //! Classic POSIX record locks, for kernels without open file description locks.
 //!
 //! They belong to the process, which has two consequences that [fcntl(2)] warns of.
-//! A second lock of the same file by the same process succeeds; and when the
-//! process closes *any* descriptor of the file, the lock is gone. So this process
-//! must know which files it has locked so, never open one of them again, and open and
-//! close lock files one at a time.
+//! A second lock of the same file by the same process succeeds. And when the process
+//! closes *any* descriptor of the file, the lock is gone. So this process keeps a list of
+//! the files that it has locked in this way, never opens one of them again, and opens and
+//! closes lock files one at a time.
 //!
-//! Where the kernel has the other locks, none of that is needed, and nobody waits for
-//! anybody: a file server that hangs would hold up those whose datadirs lie elsewhere.
+//! Where the kernel has open file description locks, none of that is needed, and no thread
+//! waits for another: a file server that hangs must not delay datadirs that are elsewhere.
 //!
-//! What stays beyond our reach is other code in the process that opens and closes
-//! `LOCK`.
+//! Nothing can be done about other code in the process that opens and closes `LOCK`.
 //!
 //! [fcntl(2)]: https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
 
@@ -22,28 +21,28 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::FileId;
-use super::syscalls::{Request, record_lock};
-use crate::pid::kernel::Taken;
+use super::syscalls::{Request, fcntl_lock};
+use crate::datadir_lock::kernel::Taken;
 
-/// The files that this process has locked, and descriptors of them which it
-/// opened by mistake and must not close before it unlocks.
+/// The files that this process has locked. With each, the descriptors of it that were
+/// opened by mistake: they must not be closed before the unlock.
 type Locked = BTreeMap<FileId, Vec<File>>;
 
 static LOCKED: RwLock<Locked> = RwLock::new(BTreeMap::new());
 
-/// Whether some file could be locked in no other way. From then on, this process opens
-/// lock files one at a time.
+/// Whether the kernel has refused any other lock. From then on, this process opens lock
+/// files one at a time.
 static NEEDED: AtomicBool = AtomicBool::new(false);
 
-/// The right to open lock files, and to close them unlocked.
+/// The permission to open lock files, and to close them unlocked.
 #[derive(Debug)]
-pub(in crate::pid) enum Opening {
-    /// Beside other threads. Nothing is locked classically meanwhile, for that takes the
-    /// other right.
+pub(in crate::datadir_lock) enum OpenPermit {
+    /// Other threads may have one too. Meanwhile no classic lock is taken, because that
+    /// needs the exclusive permit.
     Shared(
         #[expect(dead_code, reason = "it is there to be dropped")] RwLockReadGuard<'static, Locked>,
     ),
-    /// One thread has it at a time.
+    /// Only one thread has it at a time.
     Exclusive(RwLockWriteGuard<'static, Locked>),
 }
 
@@ -51,12 +50,12 @@ pub(in crate::pid) enum Opening {
 #[derive(Debug)]
 pub(super) struct Held(FileId);
 
-impl Opening {
-    pub(in crate::pid) fn begin() -> Self {
+impl OpenPermit {
+    pub(in crate::datadir_lock) fn begin() -> Self {
         if !NEEDED.load(Relaxed) {
             let locked = LOCKED.read().unwrap_or_else(PoisonError::into_inner);
-            // It may have become needed just before. Once we have the lock, what is empty
-            // stays so.
+            // A file may have been locked since the load of `NEEDED`. But while we have this
+            // read lock, an empty map stays empty.
             if locked.is_empty() {
                 return Self::Shared(locked);
             }
@@ -65,25 +64,25 @@ impl Opening {
     }
 
     pub(super) fn exclusive() -> Self {
-        // Between two changes of the map nothing can panic, so it is never half done.
+        // No panic can leave the map half changed, so a poisoned lock is sound.
         Self::Exclusive(LOCKED.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether this process holds the file at `path` by a lock that opening and
-    /// closing it would free.
-    pub(in crate::pid) fn must_not_open(&self, path: &Path) -> bool {
+    /// Whether this process holds a classic lock on the file at `path`. To open and close
+    /// the file would free it.
+    pub(in crate::datadir_lock) fn must_not_open(&self, path: &Path) -> bool {
         match self {
             Self::Shared(_) => false,
-            // The look costs a system call.
+            // `FileId::at` is a system call.
             Self::Exclusive(locked) => {
                 !locked.is_empty() && FileId::at(path).is_ok_and(|id| locked.contains_key(&id))
             }
         }
     }
 
-    /// Takes over a file that we hold after all: it was renamed to this path between
-    /// the look and the open. Gives back any other.
-    pub(in crate::pid) fn keep_if_held(&mut self, file: File, id: FileId) -> Option<File> {
+    /// Keeps `file` open if this process holds it after all, because it was renamed to this
+    /// path between the check and the open. Gives back any other file.
+    pub(in crate::datadir_lock) fn keep_if_held(&mut self, file: File, id: FileId) -> Option<File> {
         let Self::Exclusive(locked) = self else {
             return Some(file);
         };
@@ -99,9 +98,9 @@ impl Opening {
     pub(super) fn lock(&mut self, file: &File, id: FileId) -> io::Result<Taken<Held>> {
         let Self::Exclusive(locked) = self else {
             NEEDED.store(true, Relaxed);
-            return Ok(Taken::Again);
+            return Ok(Taken::NeedsExclusivePermit);
         };
-        if !record_lock(file, libc::F_SETLK, Request::TryLock)? {
+        if !fcntl_lock(file, libc::F_SETLK, Request::TryLock)? {
             return Ok(Taken::Held);
         }
         locked.insert(id, Vec::new());
@@ -109,7 +108,7 @@ impl Opening {
     }
 
     pub(super) fn unlock(&mut self, held: Held, file: &File) {
-        let _ = record_lock(file, libc::F_SETLK, Request::Unlock);
+        let _ = fcntl_lock(file, libc::F_SETLK, Request::Unlock);
         if let Self::Exclusive(locked) = self {
             locked.remove(&held.0);
         }

@@ -1,0 +1,21 @@
+//! The lock on a datadir: what [`pid_flock`](crate::pid_flock) and
+//! [`pid_fcntl`](crate::pid_fcntl) share, which is all but the primitive.
+//!
+//! The kernel locks `<datadir>/LOCK` for as long as a manager or one of its guards
+//! lives. That lock is the only authority; the process id (PID) in the file is there
+//! for people. Keys are locked in memory, in a table of the datadir's own, so two
+//! datadirs in one process do not contend on equal keys.
+//!
+//! - [`file`] opens `LOCK`, locks it, and makes sure that the path still leads to it.
+//! - [`holder_pid`] reads and writes the PID in it.
+//! - [`datadir`] joins the locked file and the lock table, and notices when the lock is lost.
+//! - [`failure`] explains why a datadir could not be opened.
+//! - [`kernel`] has the system calls, one file for each platform.
+
+pub(crate) mod datadir;
+mod failure;
+mod file;
+mod holder_pid;
+mod kernel;
+
+pub(crate) use kernel::Primitive;

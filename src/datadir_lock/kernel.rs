@@ -1,0 +1,32 @@
+//! The system calls behind a datadir lock, by the same names for every platform. All that
+//! differs between platforms is in the modules below, and so is all `unsafe`.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as family;
+#[cfg(windows)]
+use windows as family;
+
+pub(crate) use family::Primitive;
+pub(super) use family::{
+    FileId, Locks, OpenPermit, create, holds, is_still_at, is_unsupported, may_write, open,
+    process_id, read_at_start, write_at_start,
+};
+
+/// The result of taking a lock.
+pub(super) enum Taken<T> {
+    Locked(T),
+    /// Another open file or process holds it.
+    Held,
+    /// The kernel has only classic locks, which demand that files are opened one at a time.
+    /// Close the file, and open it again with the exclusive permit.
+    #[cfg_attr(
+        windows,
+        expect(dead_code, reason = "for kernels with classic locks alone")
+    )]
+    NeedsExclusivePermit,
+}
