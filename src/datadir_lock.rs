@@ -6,7 +6,7 @@
 //! for people. Keys are locked in memory, in a table of the datadir's own, so two
 //! datadirs in one process do not contend on equal keys.
 //!
-//! - [`file`] opens `LOCK`, locks it, and makes sure that the path still leads to it.
+//! - [`file`](mod@file) opens `LOCK`, locks it, and makes sure that the path still leads to it.
 //! - [`holder_pid`] reads and writes the PID in it.
 //! - [`datadir`] joins the locked file and the lock table, and notices when the lock is lost.
 //! - [`failure`] explains why a datadir could not be opened.
