@@ -10,6 +10,7 @@
 //! - [`holder_pid`] reads and writes the PID in it.
 //! - [`datadir`] joins the locked file and the lock table, and notices when the lock is lost.
 //! - [`failure`] explains why a datadir could not be opened.
+//! - [`options`] has what a caller can tell about all that.
 //! - [`kernel`] has the system calls, one file for each platform.
 
 pub(crate) mod datadir;
@@ -17,5 +18,10 @@ mod failure;
 mod file;
 mod holder_pid;
 mod kernel;
+mod options;
 
 pub(crate) use kernel::Primitive;
+pub use options::DatadirOptions;
+
+/// The name of the lock file in a datadir, unless the application gives another.
+pub(crate) const LOCK_FILE: &str = "LOCK";

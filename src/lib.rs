@@ -89,6 +89,8 @@ mod time;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 pub mod web_locks;
 
+#[cfg(any(unix, windows))]
+pub use datadir_lock::DatadirOptions;
 pub use error::{Contention, LockError, PidLockError};
 pub use guard::{LockGuard, LockMode};
 pub use key::{InvalidKey, KeyRule, LockKey};

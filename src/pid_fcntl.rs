@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::datadir_lock::Primitive;
 use crate::datadir_lock::datadir::{self, LockedDatadir};
+use crate::datadir_lock::{DatadirOptions, Primitive};
 use crate::error::{LockError, PidLockError};
 use crate::guard::{LockGuard, LockMode};
 use crate::manager::{AcquireOptions, LockManager, only_if_granted};
@@ -16,50 +16,24 @@ use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
 use crate::table::locks::{TableLocks, boxed};
 
-/// The name of the lock file in a datadir, unless
-/// [`new_with_lock_file`](FcntlPidLockManager::new_with_lock_file) is given another. While a manager has
-/// the datadir, it holds the process id in decimal digits and nothing else; after an end by
-/// a signal it may still do so, although nobody has the datadir any more.
-pub const LOCK_FILE: &str = datadir::LOCK;
+/// The name of the lock file in a datadir, unless [`DatadirOptions`] have another. While a
+/// manager has the datadir, the file contains the process id in decimal digits and nothing else.
+/// A process that was killed leaves its id there, although nobody has the datadir then.
+pub const LOCK_FILE: &str = crate::datadir_lock::LOCK_FILE;
 
-/// Named locks on one datadir. They exclude the tasks and threads of this process
-/// by key, and every other instance on the same datadir as a whole: `<datadir>/LOCK`
-/// stays locked by the kernel from `new` until the manager, its clones and its last
-/// guard are gone, in whichever way the process ends.
+/// Named locks on one datadir. They exclude the tasks and threads of this process by key, and
+/// every other instance on the same datadir as a whole: the kernel keeps `<datadir>/LOCK` locked
+/// from `open` until the manager, its clones and its last guard are gone, in whichever way the
+/// process ends.
 ///
-/// The lock is one of [`fcntl(2)`] on the whole file, which also works over NFS
-/// where client and server do as POSIX says. It is an *open file description lock*
-/// where the kernel has those (Linux since 3.15, macOS), so another part of the
-/// process may open and close `LOCK` without harm. On older kernels it is a classic
-/// record lock, which is gone when anybody in the process does that.
+/// The lock is one of [`fcntl(2)`] on the whole file. It also works over NFS where client and
+/// server follow POSIX. It is an *open file description lock* where the kernel has those (Linux
+/// since 3.15, macOS), so other code in the process may open and close `LOCK` without harm. On
+/// older kernels it is a classic record lock, which is gone as soon as other code does that.
 ///
-/// # What callers must know
+#[doc = include_str!("datadir_lock/what_callers_must_know.md")]
 ///
-/// - **One datadir is one datadir**, however its path is spelled: a symlink, `..`, a
-///   bind mount. A second manager on it is refused, in the same process too. Use the
-///   first one: a clone of it has the same datadir and the same keys.
-/// - **flock and fcntl exclude each other** for managers of this crate. A program
-///   that locks `LOCK` in its own way is noticed too where the kernel tells.
-/// - **Nobody may delete or replace `LOCK`** while it is in use, for that lets a
-///   second process in. It is noticed within a second of use: every guard is then
-///   [lost](crate::LockGuard::is_lost), and the manager refuses all else with
-///   [`LockError::Lost`]. To go on, drop them and open anew.
-///   Nothing ever needs `LOCK` to be deleted: a file that is left over locks nothing.
-/// - **Who may open the datadir** is up to its permissions and the umask under which
-///   `LOCK` was created, as for every other file: a group that shares a datadir needs
-///   umask 002. Every user of it must be able to write to `LOCK`.
-/// - **On NFS a lock can be lost to the network.** A client that is cut off for longer
-///   than its lease loses its locks to whoever asks next, and learns of it when the
-///   server is back. So there `LOCK` is also written to about twice a second while
-///   locks are asked for; if that fails, manager and guards are lost as above.
-/// - **Locks do not cross a `fork` without `exec`.** In the child, every guard of the
-///   parent is lost and the manager refuses all else; the parent keeps what it has. To
-///   drop them there is harmless, whatever other threads of the parent were doing.
-///   (Of a program with threads, such a child may do little but `exec`, says POSIX.)
-///   Commands started with `std::process::Command` are no concern: they do not
-///   inherit the file.
-/// - Opening a datadir and looking after `LOCK` are blocking calls to the file system:
-///   short on a local one, and as slow as the server on a network.
+/// # Example
 ///
 /// ```
 /// use std::time::Duration;
@@ -83,65 +57,49 @@ pub struct FcntlPidLockManager {
 }
 
 impl FcntlPidLockManager {
-    /// Opens `datadir` for this process alone, or says who has it. Creates the
-    /// directory, with its parents, and `LOCK` in it if they are missing.
+    /// Opens a datadir for this process alone.
     ///
-    /// # Errors
-    ///
-    /// - [`AlreadyHeld`] if another manager has the datadir, in this process or another.
-    /// - [`SetupFailed`] for everything that says nothing about others: no permission, no
-    ///   space, a `LOCK` that is no regular file, a file system without such locks.
-    ///
-    /// [`AlreadyHeld`]: PidLockError::AlreadyHeld
-    /// [`SetupFailed`]: PidLockError::SetupFailed
-    pub fn new(datadir: impl Into<PathBuf>) -> Result<Self, PidLockError> {
-        Self::open_timeout(datadir, Duration::ZERO)
+    #[doc = include_str!("datadir_lock/opening.md")]
+    pub fn open(options: DatadirOptions) -> Result<Self, PidLockError> {
+        let locks = datadir::open(options, Primitive::Fcntl)?;
+        Ok(Self { locks })
     }
 
-    /// As [`new`](Self::new), with another name for the lock file: for a datadir
-    /// in which `LOCK` belongs to something else. All instances must agree on it.
+    /// [`open`](Self::open) with the default options.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); [`SetupFailed`](PidLockError::SetupFailed) also if `name`
-    /// is not a plain file name.
+    /// As [`open`](Self::open).
+    pub fn new(datadir: impl Into<PathBuf>) -> Result<Self, PidLockError> {
+        Self::open(DatadirOptions::new(datadir))
+    }
+
+    /// [`open`](Self::open) with a [lock file](DatadirOptions::lock_file) of another name.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
     pub fn new_with_lock_file(
         datadir: impl Into<PathBuf>,
         name: impl Into<PathBuf>,
     ) -> Result<Self, PidLockError> {
-        Self::open(datadir.into(), &name.into(), Duration::ZERO)
+        Self::open(DatadirOptions::new(datadir).with_lock_file(name))
     }
 
-    /// As [`new`](Self::new), but waits up to `timeout` for another instance that
-    /// has the datadir, such as one that is just shutting down.
-    /// `Duration::MAX` waits for ever.
-    ///
-    /// It blocks the thread: in async code call it at the start, or from
-    /// `tokio::task::spawn_blocking`. It looks every 20 milliseconds at the
-    /// latest, because no system offers a wait for such a lock that ends after
-    /// a time. The instance that waits longest is not served first.
+    /// [`open`](Self::open) with a [timeout](DatadirOptions::timeout), for which it blocks the
+    /// thread.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); [`AlreadyHeld`](PidLockError::AlreadyHeld) only after
-    /// `timeout`, everything else at once.
+    /// As [`open`](Self::open).
     pub fn open_timeout(
         datadir: impl Into<PathBuf>,
         timeout: Duration,
     ) -> Result<Self, PidLockError> {
-        Self::open(datadir.into(), Path::new(LOCK_FILE), timeout)
+        Self::open(DatadirOptions::new(datadir).with_timeout(timeout))
     }
 
-    fn open(datadir: PathBuf, lock_file: &Path, timeout: Duration) -> Result<Self, PidLockError> {
-        let datadir = LockedDatadir::open(datadir, lock_file, Primitive::Fcntl, timeout)?;
-        Ok(Self {
-            locks: TableLocks::new(Arc::new(datadir), None),
-        })
-    }
-
-    /// The same manager, whose requests carry `label`: in
-    /// [`query`](LockManager::query), and in the errors of those who time
-    /// out behind them.
+    /// The same manager with another [label](DatadirOptions::label).
     #[must_use]
     pub fn with_label(self, label: impl Into<Arc<str>>) -> Self {
         Self {
@@ -149,7 +107,7 @@ impl FcntlPidLockManager {
         }
     }
 
-    /// The datadir, as it was given to the constructor.
+    /// The datadir, as it was given when it was opened.
     pub fn datadir(&self) -> &Path {
         self.locks.owner().path()
     }

@@ -9,14 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::Primitive;
 use super::file::LockedFile;
+use super::{DatadirOptions, Primitive};
 use crate::error::{LockError, PidLockError};
+use crate::table::locks::TableLocks;
 use crate::table::shared::{Freshness, Owner, SharedTable};
 use crate::time::Since;
-
-/// The name of the lock file unless the application gives another.
-pub(crate) const LOCK: &str = "LOCK";
 
 /// How long a check of the lock file stays recent enough for a request. A loss has to be
 /// noticed within a second of use, and this is well below.
@@ -36,24 +34,30 @@ pub(crate) struct LockedDatadir {
     next_check: AtomicU64,
 }
 
-impl LockedDatadir {
-    pub(crate) fn open(
-        path: PathBuf,
-        lock_file: &Path,
-        primitive: Primitive,
-        timeout: Duration,
-    ) -> Result<Self, PidLockError> {
-        let file = LockedFile::new(&path, lock_file, primitive, timeout)?;
-        Ok(Self {
-            table: ManuallyDrop::new(SharedTable::new()),
-            file,
-            path,
-            lost: OnceLock::new(),
-            opened: Since::now(),
-            next_check: AtomicU64::new(CHECK_INTERVAL.as_millis() as u64),
-        })
-    }
+/// Locks a datadir, for the keyed locks of a manager.
+pub(crate) fn open(
+    options: DatadirOptions,
+    primitive: Primitive,
+) -> Result<TableLocks<Arc<LockedDatadir>>, PidLockError> {
+    let DatadirOptions {
+        datadir: path,
+        lock_file,
+        timeout,
+        label,
+    } = options;
+    let file = LockedFile::new(&path, &lock_file, primitive, timeout)?;
+    let datadir = LockedDatadir {
+        table: ManuallyDrop::new(SharedTable::new()),
+        file,
+        path,
+        lost: OnceLock::new(),
+        opened: Since::now(),
+        next_check: AtomicU64::new(CHECK_INTERVAL.as_millis() as u64),
+    };
+    Ok(TableLocks::new(Arc::new(datadir), label.map(Arc::from)))
+}
 
+impl LockedDatadir {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -1,6 +1,7 @@
 //! Unix: a pid-lock on the datadir by `fcntl`, which also works on network storage.
 
 use super::{PlatformError, PlatformOptions, memory};
+use crate::datadir_lock::DatadirOptions;
 use crate::manager::LockManager;
 use crate::pid_fcntl::FcntlPidLockManager;
 
@@ -9,9 +10,7 @@ pub(super) fn manager(options: PlatformOptions) -> Result<Box<dyn LockManager>, 
     let Some(datadir) = datadir else {
         return Ok(memory::manager(label));
     };
-    let locks = FcntlPidLockManager::new(datadir)?;
-    Ok(Box::new(match label {
-        Some(label) => locks.with_label(label),
-        None => locks,
-    }))
+    let mut options = DatadirOptions::new(datadir);
+    options.label = label;
+    Ok(Box::new(FcntlPidLockManager::open(options)?))
 }

@@ -1,6 +1,7 @@
 //! Windows: a pid-lock on the datadir by `LockFileEx`.
 
 use super::{PlatformError, PlatformOptions, memory};
+use crate::datadir_lock::DatadirOptions;
 use crate::manager::LockManager;
 use crate::pid_flock::FlockPidLockManager;
 
@@ -9,9 +10,7 @@ pub(super) fn manager(options: PlatformOptions) -> Result<Box<dyn LockManager>, 
     let Some(datadir) = datadir else {
         return Ok(memory::manager(label));
     };
-    let locks = FlockPidLockManager::new(datadir)?;
-    Ok(Box::new(match label {
-        Some(label) => locks.with_label(label),
-        None => locks,
-    }))
+    let mut options = DatadirOptions::new(datadir);
+    options.label = label;
+    Ok(Box::new(FlockPidLockManager::open(options)?))
 }

@@ -8,6 +8,7 @@ mod managers;
 
 mod contents;
 mod death;
+mod options;
 mod refusal;
 mod setup;
 mod spawning;

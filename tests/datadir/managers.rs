@@ -7,7 +7,7 @@ use std::time::Duration;
 use crosslock::pid_fcntl::FcntlPidLockManager;
 #[cfg(not(target_os = "ios"))]
 use crosslock::pid_flock::FlockPidLockManager;
-use crosslock::{LockGuard, LockManager, PidLockError};
+use crosslock::{DatadirOptions, LockGuard, LockManager, PidLockError};
 use futures::executor::block_on;
 
 /// Longer than any test takes.
@@ -45,6 +45,15 @@ impl Kind {
 
     pub(crate) fn open(self, datadir: impl Into<PathBuf>) -> Result<Manager, PidLockError> {
         self.open_timeout(datadir, Duration::ZERO)
+    }
+
+    pub(crate) fn open_with(self, options: DatadirOptions) -> Result<Manager, PidLockError> {
+        match self {
+            #[cfg(not(target_os = "ios"))]
+            Self::Flock => FlockPidLockManager::open(options).map(Manager::new),
+            #[cfg(unix)]
+            Self::Fcntl => FcntlPidLockManager::open(options).map(Manager::new),
+        }
     }
 
     pub(crate) fn open_timeout(
