@@ -42,6 +42,8 @@
 //!
 //! # Features
 //!
+//! - `conformance` (off by default): the module `conformance`, for tests of a backend of your
+//!   own: how to write one, and the suite that shows whether it keeps the contract.
 //! - `serde` (off by default): `Serialize` and `Deserialize` for [`LockSnapshot`],
 //!   [`LockInfo`], [`LockMode`], [`LockScope`] and [`Contention`]. Modes and scopes are
 //!   written as the npm package writes them (`"exclusive"`, `"origin"`), times in
@@ -63,6 +65,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod core;
 #[cfg(any(unix, windows))]
 mod datadir_lock;

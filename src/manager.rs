@@ -71,7 +71,8 @@ impl AcquireOptions {
 
 /// Named locks with one reach: the [scope](Self::scope) that the backend covers.
 ///
-/// The backends of this crate promise, and `tests/conformance` shows for each of them:
+/// The backends of this crate promise, and the suite of the feature `conformance` shows for each
+/// of them:
 ///
 /// - **Exclusion.** A key has at most one exclusive holder in the backend's scope, or any
 ///   number of shared ones.
@@ -107,30 +108,8 @@ impl AcquireOptions {
 /// # Writing a backend
 ///
 /// [`try_lock`](Self::try_lock) is the only required method. The default bodies of the
-/// others are built on it. They are correct, but they poll and know only exclusive locks; a
-/// backend that can do better overrides them. It makes its errors by the functions of
-/// [`LockError`], of which [`LockError::backend`] takes the error of whatever the backend is
-/// built on. The trait is an `async_trait`, `?Send` on browser wasm
-/// (`all(target_family = "wasm", target_os = "unknown")`):
-///
-/// ```
-/// use async_trait::async_trait;
-/// use crosslock::{LockGuard, LockManager};
-///
-/// #[derive(Debug)]
-/// struct AlwaysFree;
-/// #[derive(Debug)]
-/// struct NoGuard;
-///
-/// impl LockGuard for NoGuard {}
-///
-/// #[async_trait]
-/// impl LockManager for AlwaysFree {
-///     async fn try_lock(&self, _key: &str) -> Option<Box<dyn LockGuard>> {
-///         Some(Box::new(NoGuard))
-///     }
-/// }
-/// ```
+/// others are built on it. The module `conformance`, which is there with the feature of that
+/// name, says how to write a backend, and has the suite that tests it.
 ///
 /// [Web Locks specification]: https://w3c.github.io/web-locks/#algorithms
 #[cfg_attr(not(all(target_family = "wasm", target_os = "unknown")), async_trait)]

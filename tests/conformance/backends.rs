@@ -1,53 +1,53 @@
 //! Which backends the suite runs against. A new backend is one line here; the last
 //! test goes red when one of the crate is missing.
 
-use crosslock::LockScope;
-
-use crate::suite::{Manager, Optional};
-
 /// Makes a module with one test for each promise. `$scope` is what the manager must say that
 /// it reaches, `$test` the attribute of a test in the runtime at hand, and `$manager` an
-/// expression for a fresh manager. `without $absent` names operations that the backend does not
-/// have.
+/// expression for a fresh manager. `without $absent` names what the backend does not have.
 macro_rules! conformance {
     ($module:ident, $scope:ident $(without $($absent:ident)*)?, #[$test:meta], $manager:expr) => {
         mod $module {
             use super::*;
 
-            const ABSENT: &[Optional] = &[$($(Optional::$absent),*)?];
-
-            crate::suite::for_each_promise!(conformance, #[$test], $manager);
-
-            #[$test]
-            async fn the_scope_is_named() {
-                crate::suite::the_scope_is_named(&$manager, LockScope::$scope);
+            crosslock::conformance! {
+                test: #[$test],
+                manager: $manager,
+                scope: $scope,
+                absent: [$($($absent),*)?],
+                finally: nothing_went_unhandled(),
             }
         }
     };
-    (#[$test:meta], $manager:expr, $($promise:ident)*) => {
-        $(
-            #[$test]
-            async fn $promise() {
-                let manager = Manager::new($manager, ABSENT);
-                crate::suite::$promise(manager).await;
-                nothing_went_unhandled().await;
-            }
-        )*
-    };
+}
+
+/// A scope that an application asserts must say in words what it reaches.
+#[cfg(not(target_family = "wasm"))]
+#[test]
+fn scopes_say_what_they_reach() {
+    use crosslock::LockScope;
+
+    for (scope, reach) in [
+        (LockScope::Process, "this process"),
+        (LockScope::Datadir, "this datadir"),
+        (LockScope::Origin, "same-origin"),
+    ] {
+        let words = scope.to_string();
+        assert!(words.contains(reach), "{words:?} does not say {reach:?}");
+    }
 }
 
 #[cfg(not(target_family = "wasm"))]
 mod native {
     use std::time::Duration;
 
-    use super::*;
     use async_trait::async_trait;
+    use crosslock::conformance::{self, ManagerUnderTest, Optional};
     use crosslock::memory::MemoryLockManager;
     #[cfg(unix)]
     use crosslock::pid_fcntl::FcntlPidLockManager;
     #[cfg(not(target_os = "ios"))]
     use crosslock::pid_flock::FlockPidLockManager;
-    use crosslock::{AcquireOptions, LockError, LockGuard, LockManager, LockMode};
+    use crosslock::{AcquireOptions, LockError, LockGuard, LockManager, LockMode, LockScope};
     use tempfile::TempDir;
 
     thread_local! {
@@ -99,8 +99,8 @@ mod native {
     #[tokio::test]
     #[should_panic(expected = "Query was declared absent")]
     async fn what_is_declared_absent_must_be_unsupported() {
-        let manager = Manager::new(MemoryLockManager::new(), &[Optional::Query]);
-        crate::suite::query_shows_held_and_pending(manager).await;
+        let manager = ManagerUnderTest::new(MemoryLockManager::new(), &[Optional::Query]);
+        conformance::query_shows_held_and_pending(manager).await;
     }
 
     conformance!(plain, Process without Query Steal, #[tokio::test], Plain(MemoryLockManager::new()));
@@ -114,7 +114,6 @@ mod native {
 
 #[cfg(target_family = "wasm")]
 mod browser {
-    use super::*;
     use crosslock::memory::MemoryLockManager;
     use crosslock::web_locks::WebLockManager;
     use wasm_bindgen::JsValue;
@@ -163,6 +162,28 @@ fn no_backend_is_left_out() {
             "the conformance suite does not run against {backend}"
         );
     }
+}
+
+/// A promise that the macro does not list would be checked for nobody.
+#[cfg(not(target_family = "wasm"))]
+#[test]
+fn no_promise_is_left_out() {
+    let list = include_str!("../../src/conformance.rs");
+    let mut promises = 0;
+    for file in std::fs::read_dir("src/conformance").expect("the suite's folder") {
+        let source = std::fs::read_to_string(file.expect("a readable folder").path());
+        let source = source.expect("a source file");
+        for line in source.lines() {
+            let Some(rest) = line.strip_prefix("pub async fn ") else {
+                continue;
+            };
+            let (name, _) = rest.split_once('(').expect("the arguments");
+            let listed = list.lines().any(|line| line.trim() == name);
+            assert!(listed, "the macro does not list {name}");
+            promises += 1;
+        }
+    }
+    assert!(promises > 20, "only {promises} were found");
 }
 
 /// The types that implement `LockManager` in the sources under `folder`.

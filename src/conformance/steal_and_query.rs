@@ -1,26 +1,30 @@
-//! What a backend need not have (stealing, a snapshot), and what its scope must say.
+//! What a backend need not have: stealing and a snapshot.
 
-use crosslock::{LockError, LockInfo, LockManager, LockMode, LockScope};
-use futures::future::join;
-use futures::poll;
+use crate::{LockError, LockGuard, LockInfo, LockMode};
+use futures_util::future::{join, join_all};
+use futures_util::poll;
 
-use super::{Manager, Optional, assert_shown, key, lock, query, shared};
+use super::{ManagerUnderTest, Optional, assert_shown, key, lock, lock_in, query, shared};
 
-pub(crate) async fn stealing_loses_the_victims(locks: Manager) {
+/// A steal is granted at once, ahead of all who wait, and all holders are told that they have
+/// lost the lock.
+pub async fn stealing_loses_the_victims(locks: ManagerUnderTest) {
     if !locks.has(Optional::Steal).await {
         return;
     }
     let key = key("stolen");
-    let (one, two) = join(shared(&locks, &key), shared(&locks, &key)).await;
+    let victims = match locks.weakest_mode().await {
+        LockMode::Exclusive => vec![lock(&locks, &key).await],
+        LockMode::Shared => vec![shared(&locks, &key).await, shared(&locks, &key).await],
+    };
     let mut waiting = Box::pin(lock(&locks, &key));
     assert!(poll!(&mut waiting).is_pending());
 
-    let mut loss = one.lost();
-    assert!(poll!(&mut loss).is_pending());
+    let mut losses = join_all(victims.iter().map(|victim| victim.lost()));
+    assert!(poll!(&mut losses).is_pending());
     let thief = locks.steal(&key).await.expect("it can steal");
-    loss.await;
-    two.lost().await;
-    for victim in [&one, &two] {
+    losses.await;
+    for victim in &victims {
         assert!(victim.is_lost());
         let error = victim.ensure_held().expect_err("it is lost");
         assert!(matches!(error, LockError::Lost { .. }), "{error}");
@@ -28,15 +32,16 @@ pub(crate) async fn stealing_loses_the_victims(locks: Manager) {
     }
     assert!(!thief.is_lost());
 
-    // A victim that lets go must not free what is the thief's by now.
-    join(one.release(), two.release()).await;
+    // To release a victim must not free the lock of the thief.
+    join_all(victims.into_iter().map(LockGuard::release)).await;
     assert!(poll!(&mut waiting).is_pending());
     assert_shown(&locks, &key, 1, 1).await;
     thief.release().await;
     waiting.await.release().await;
 }
 
-pub(crate) async fn a_loss_may_be_asked_for_again(locks: Manager) {
+/// [`lost`](LockGuard::lost) may be called several times, dropped, and called after the loss.
+pub async fn a_loss_may_be_asked_for_again(locks: ManagerUnderTest) {
     if !locks.has(Optional::Steal).await {
         return;
     }
@@ -52,47 +57,32 @@ pub(crate) async fn a_loss_may_be_asked_for_again(locks: Manager) {
     drop(one);
     let thief = locks.steal(&key).await.expect("it can steal");
     two.await;
-    // Also by those who ask afterwards, as often as they like.
+    // It also returns to those who ask afterwards, however often.
     guard.lost().await;
     guard.lost().await;
     assert!(poll!(&mut thief.lost()).is_pending());
     join(guard.release(), thief.release()).await;
 }
 
-pub(crate) async fn query_shows_held_and_pending(locks: Manager) {
+/// A snapshot has the held and the pending requests of a key, in the order of the queue.
+pub async fn query_shows_held_and_pending(locks: ManagerUnderTest) {
     if !locks.has(Optional::Query).await {
         return;
     }
     let key = key("query");
-    let held = shared(&locks, &key).await;
+    let weak = locks.weakest_mode().await;
+    let held = lock_in(&locks, &key, weak).await;
     let mut writer = Box::pin(lock(&locks, &key));
     assert!(poll!(&mut writer).is_pending());
-    let mut reader = Box::pin(shared(&locks, &key));
+    let mut reader = Box::pin(lock_in(&locks, &key, weak));
     assert!(poll!(&mut reader).is_pending());
 
     let modes = |infos: &[LockInfo]| infos.iter().map(|info| info.mode).collect::<Vec<_>>();
     let snapshot = query(&locks, &key).await;
-    assert_eq!(modes(&snapshot.held), [LockMode::Shared]);
-    assert_eq!(
-        modes(&snapshot.pending),
-        [LockMode::Exclusive, LockMode::Shared]
-    );
+    assert_eq!(modes(&snapshot.held), [weak]);
+    assert_eq!(modes(&snapshot.pending), [LockMode::Exclusive, weak]);
 
     drop((writer, reader));
     held.release().await;
     assert_shown(&locks, &key, 0, 0).await;
-}
-
-/// A backend that names a wider scope than its own has an application believe that it is
-/// safe; so it is compared with what the list of backends says.
-pub(crate) fn the_scope_is_named(locks: &dyn LockManager, scope: LockScope) {
-    assert_eq!(locks.scope(), scope);
-    let reach = match scope {
-        LockScope::Process => "this process",
-        LockScope::Datadir => "this datadir",
-        LockScope::Origin => "same-origin",
-        other => panic!("no backend of ours reaches {other:?}"),
-    };
-    let words = locks.scope().to_string();
-    assert!(words.contains(reach), "{words:?} does not say {reach:?}");
 }

@@ -1,12 +1,13 @@
 //! How a lock is freed, and that nothing of it is left.
 
-use crosslock::{LockGuard, LockMode};
-use futures::future::join_all;
-use futures::poll;
+use crate::LockGuard;
+use futures_util::future::join_all;
+use futures_util::poll;
 
-use super::{Manager, assert_shown, is_free, key, lock};
+use super::{ManagerUnderTest, assert_shown, is_free, key, lock};
 
-pub(crate) async fn guards_outlive_their_manager(locks: Manager) {
+/// A guard is `Send`, `Sync` and `'static`, and stays held when its manager is dropped.
+pub async fn guards_outlive_their_manager(locks: ManagerUnderTest) {
     fn is_static_send_sync<T: Send + Sync + 'static>(_: &T) {}
 
     let key = key("outlives");
@@ -19,7 +20,8 @@ pub(crate) async fn guards_outlive_their_manager(locks: Manager) {
     guard.release().await;
 }
 
-pub(crate) async fn release_returns_when_it_is_free(locks: Manager) {
+/// When [`release`](LockGuard::release) returns, the lock is free.
+pub async fn release_returns_when_it_is_free(locks: ManagerUnderTest) {
     let key = key("release");
     for _ in 0..20 {
         let guard = locks.try_lock(&key).await.expect("it is free");
@@ -28,7 +30,9 @@ pub(crate) async fn release_returns_when_it_is_free(locks: Manager) {
     }
 }
 
-pub(crate) async fn a_release_that_is_dropped_frees(locks: Manager) {
+/// The lock is freed even if the future of [`release`](LockGuard::release) is dropped, also
+/// before it was polled.
+pub async fn a_release_that_is_dropped_frees(locks: ManagerUnderTest) {
     let key = key("release-dropped");
     drop(lock(&locks, &key).await.release());
     let mut release = lock(&locks, &key).await.release();
@@ -37,16 +41,20 @@ pub(crate) async fn a_release_that_is_dropped_frees(locks: Manager) {
     lock(&locks, &key).await.release().await;
 }
 
-pub(crate) async fn a_drop_is_soon_followed_by_a_try(locks: Manager) {
+/// A request that does not wait is granted right after a guard was dropped in the same task, if
+/// nobody else wants the lock.
+pub async fn a_drop_is_soon_followed_by_a_try(locks: ManagerUnderTest) {
     let key = key("again");
+    let mode = locks.weakest_mode().await;
     for _ in 0..20 {
         drop(locks.try_lock(&key).await.expect("nobody else wants it"));
-        let shared = locks.try_acquire(&key, LockMode::Shared).await;
-        drop(shared.expect("it works").expect("nobody else wants it"));
+        let answer = locks.try_acquire(&key, mode).await;
+        drop(answer.expect("it works").expect("nobody else wants it"));
     }
 }
 
-pub(crate) async fn nothing_is_left_behind(locks: Manager) {
+/// No request is left once its lock is released.
+pub async fn nothing_is_left_behind(locks: ManagerUnderTest) {
     let keys: Vec<String> = (0..50).map(|_| key("left")).collect();
     let guards = join_all(keys.iter().map(|key| lock(&locks, key))).await;
     join_all(guards.into_iter().map(LockGuard::release)).await;
@@ -55,8 +63,8 @@ pub(crate) async fn nothing_is_left_behind(locks: Manager) {
     }
 }
 
-/// Where a panic unwinds, that is; on wasm it ends the module.
-pub(crate) async fn a_panic_frees_the_lock(locks: Manager) {
+/// A panic frees the lock, where panics unwind. (On wasm a panic ends the module.)
+pub async fn a_panic_frees_the_lock(locks: ManagerUnderTest) {
     if cfg!(panic = "abort") {
         return;
     }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crosslock::LockGuard;
-use futures::future::{join, join_all};
-use futures::poll;
+use crate::LockGuard;
+use futures_util::future::{join, join_all};
+use futures_util::poll;
 
-use super::{LONG, Manager, SHORT, is_free, key, lock};
+use super::{LONG, ManagerUnderTest, SHORT, is_free, key, lock};
 
-pub(crate) async fn many_keys_all_or_none(locks: Manager) {
+/// [`lock_many`](crate::LockManager::lock_many) locks all keys, each once and in the order of
+/// their bytes, or none of them.
+pub async fn many_keys_all_or_none(locks: ManagerUnderTest) {
     let (a, b, c) = (key("many.a"), key("many.b"), key("many.c"));
     let guards = locks
         .lock_many(&[&c, &a, &b, &a], LONG)
@@ -39,7 +41,8 @@ pub(crate) async fn many_keys_all_or_none(locks: Manager) {
     assert_eq!(none.expect("nothing to wait for").len(), 0);
 }
 
-pub(crate) async fn many_keys_in_opposite_orders(locks: Manager) {
+/// Two callers that name the same keys in opposite orders do not deadlock.
+pub async fn many_keys_in_opposite_orders(locks: ManagerUnderTest) {
     let (a, b) = (key("order.a"), key("order.b"));
     let forth = async {
         for _ in 0..10 {
@@ -54,7 +57,8 @@ pub(crate) async fn many_keys_in_opposite_orders(locks: Manager) {
     join(forth, back).await;
 }
 
-pub(crate) async fn many_keys_time_out_as_one(locks: Manager) {
+/// The timeout is for all keys together.
+pub async fn many_keys_time_out_as_one(locks: ManagerUnderTest) {
     let (a, b) = (key("whole.a"), key("whole.b"));
     let held_a = lock(&locks, &a).await;
     let _held_b = lock(&locks, &b).await;

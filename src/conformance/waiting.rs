@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crosslock::{LockError, LockMode};
-use futures::poll;
+use crate::{LockError, LockMode};
+use futures_util::poll;
 
-use super::{Manager, Optional, SHORT, assert_shown, is_free, key, lock, query, shared};
+use super::{ManagerUnderTest, Optional, SHORT, assert_shown, is_free, key, lock, lock_in, query};
 
-pub(crate) async fn zero_tries_once(locks: Manager) {
+/// A wait of `Duration::ZERO` succeeds if the lock is free, and otherwise times out at once.
+pub async fn zero_tries_once(locks: ManagerUnderTest) {
     let key = key("zero");
     let guard = locks.lock(&key, Duration::ZERO).await.expect("it is free");
     let error = locks.lock(&key, Duration::ZERO).await.expect_err("held");
@@ -16,9 +17,10 @@ pub(crate) async fn zero_tries_once(locks: Manager) {
     drop(guard);
 }
 
-pub(crate) async fn for_ever_and_longer_than_timers_count(locks: Manager) {
+/// `Duration::MAX` waits for ever, and long timeouts do not end early.
+pub async fn for_ever_and_longer_than_timers_count(locks: ManagerUnderTest) {
     let key = key("for-ever");
-    // Browsers count up to 24.8 days in a timer, and let a longer one fire at once.
+    // A timer of a browser counts up to 24.8 days. A longer one fires at once.
     let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
     for timeout in [Duration::MAX, days(25), days(36_500), Duration::MAX / 2] {
         let held = lock(&locks, &key).await;
@@ -33,29 +35,35 @@ pub(crate) async fn for_ever_and_longer_than_timers_count(locks: Manager) {
     }
 }
 
-pub(crate) async fn a_timeout_says_what_it_waited_for(locks: Manager) {
+/// A timeout names the key and the timeout, and says for how long the lock has been held.
+pub async fn a_timeout_says_what_it_waited_for(locks: ManagerUnderTest) {
     let key = key("timeout");
     let _held = lock(&locks, &key).await;
     let error = locks.lock(&key, SHORT).await.expect_err("it is held");
     let message = error.to_string();
-    let expected = format!("timed out acquiring lock \"{key}\" after 50ms: held");
+    let expected = format!("timed out acquiring lock \"{key}\" after 50ms");
     assert!(message.starts_with(&expected), "{message}");
-    match error {
-        LockError::TimedOut {
-            key: k,
-            timeout,
-            contention,
-            ..
-        } => {
-            assert_eq!((k, timeout), (key, SHORT));
-            let held_for = contention.expect("our backends know").held_for;
-            assert!(held_for.expect("it is our own") >= SHORT);
+    let LockError::TimedOut {
+        key: named,
+        timeout,
+        contention,
+    } = error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!((named, timeout), (key, SHORT));
+    let held_for = contention.and_then(|contention| contention.held_for);
+    match locks.has(Optional::Contention).await {
+        true => {
+            assert!(held_for.expect("it is not declared absent") >= SHORT);
+            assert!(message[expected.len()..].starts_with(": held"), "{message}");
         }
-        other => panic!("{other:?}"),
+        false => assert_eq!(held_for, None, "Contention was declared absent"),
     }
 }
 
-pub(crate) async fn a_timed_out_wait_leaves_the_queue(locks: Manager) {
+/// A request that timed out is not in the queue any more.
+pub async fn a_timed_out_wait_leaves_the_queue(locks: ManagerUnderTest) {
     let key = key("timed-out");
     let held = lock(&locks, &key).await;
     locks.lock(&key, SHORT).await.expect_err("it is held");
@@ -64,32 +72,35 @@ pub(crate) async fn a_timed_out_wait_leaves_the_queue(locks: Manager) {
     assert!(is_free(&locks, &key).await);
 }
 
-pub(crate) async fn a_dropped_wait_was_never_there(locks: Manager) {
+/// A pending request whose future is dropped leaves the queue.
+pub async fn a_dropped_wait_was_never_there(locks: ManagerUnderTest) {
     let key = key("dropped");
     let held = lock(&locks, &key).await;
     let mut dropped = Box::pin(lock(&locks, &key));
     assert!(poll!(&mut dropped).is_pending());
-    let mut next = Box::pin(shared(&locks, &key));
+    let weak = locks.weakest_mode().await;
+    let mut next = Box::pin(lock_in(&locks, &key, weak));
     assert!(poll!(&mut next).is_pending());
     drop(dropped);
     if locks.has(Optional::Query).await {
         let pending = query(&locks, &key).await.pending;
         let modes: Vec<LockMode> = pending.iter().map(|info| info.mode).collect();
-        assert_eq!(modes, [LockMode::Shared]);
+        assert_eq!(modes, [weak]);
     }
     held.release().await;
     next.await.release().await;
     assert!(is_free(&locks, &key).await);
 }
 
-pub(crate) async fn a_grant_to_a_dropped_wait_is_passed_on(locks: Manager) {
+/// If a pending request is dropped when it has just been granted, the next one is granted.
+pub async fn a_grant_to_a_dropped_wait_is_passed_on(locks: ManagerUnderTest) {
     let key = key("raced");
     let held = lock(&locks, &key).await;
     let mut dropped = Box::pin(lock(&locks, &key));
     let mut next = Box::pin(lock(&locks, &key));
     assert!(poll!(&mut dropped).is_pending());
     assert!(poll!(&mut next).is_pending());
-    // The grant is under way, or has come, and nobody takes it.
+    // The grant is under way or has come, and its future is never polled again.
     held.release().await;
     drop(dropped);
     next.await.release().await;

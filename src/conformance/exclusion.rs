@@ -2,23 +2,30 @@
 
 use std::time::Duration;
 
-use crosslock::{AcquireOptions, LockError, LockMode};
-use futures::future::{join, join_all};
-use futures::poll;
+use crate::{AcquireOptions, LockError, LockMode};
+use futures_util::future::{join, join_all};
+use futures_util::poll;
 
-use super::{Manager, SHORT, assert_shown, is_free, key, lock, shared};
+use super::{ManagerUnderTest, Optional, SHORT, assert_shown, is_free, key, lock, lock_in, shared};
 
-pub(crate) async fn one_exclusive_holder(locks: Manager) {
+/// While a key is held exclusively, nobody else is granted it. Once it is released, it is free.
+pub async fn one_exclusive_holder(locks: ManagerUnderTest) {
     let key = key("exclusive");
     let guard = locks.try_lock(&key).await.expect("it is free");
     assert!(locks.try_lock(&key).await.is_none());
-    let shared = locks.try_acquire(&key, LockMode::Shared).await;
-    assert!(shared.expect("held is an answer").is_none());
+    for mode in [LockMode::Exclusive, locks.weakest_mode().await] {
+        let answer = locks.try_acquire(&key, mode).await;
+        assert!(answer.expect("held is an answer").is_none());
+    }
     guard.release().await;
     assert!(is_free(&locks, &key).await);
 }
 
-pub(crate) async fn many_shared_holders(locks: Manager) {
+/// A key may have several shared holders, and is free when the last of them has released it.
+pub async fn many_shared_holders(locks: ManagerUnderTest) {
+    if !locks.has(Optional::Shared).await {
+        return;
+    }
     let key = key("shared");
     let (one, two) = join(shared(&locks, &key), shared(&locks, &key)).await;
     assert!(!is_free(&locks, &key).await);
@@ -28,19 +35,23 @@ pub(crate) async fn many_shared_holders(locks: Manager) {
     assert!(is_free(&locks, &key).await);
 }
 
-pub(crate) async fn guards_name_key_and_mode(locks: Manager) {
+/// A guard tells its key and its mode, and that it is held.
+pub async fn guards_name_key_and_mode(locks: ManagerUnderTest) {
     let key = key("named");
     let guard = lock(&locks, &key).await;
     assert_eq!((guard.key(), guard.mode()), (&*key, LockMode::Exclusive));
     assert!(!guard.is_lost());
     guard.ensure_held().expect("it is held");
     guard.release().await;
-    let guard = shared(&locks, &key).await;
-    assert_eq!((guard.key(), guard.mode()), (&*key, LockMode::Shared));
+    let mode = locks.weakest_mode().await;
+    let guard = lock_in(&locks, &key, mode).await;
+    assert_eq!((guard.key(), guard.mode()), (&*key, mode));
 }
 
-pub(crate) async fn different_keys_do_not_contend(locks: Manager) {
-    // Such as differ by their end, their length or their case.
+/// Two keys are two locks, however similar they are. Keys have up to 200 bytes, and their case
+/// counts.
+pub async fn different_keys_do_not_contend(locks: ManagerUnderTest) {
+    // They differ by their end, their length and their case.
     let key = key("lightning.send.42");
     let long = format!("{key}.{}", "x".repeat(200 - key.len() - 1));
     let upper = key.to_uppercase();
@@ -48,7 +59,11 @@ pub(crate) async fn different_keys_do_not_contend(locks: Manager) {
     assert_eq!(guards.len(), 3);
 }
 
-pub(crate) async fn first_come_first_served(locks: Manager) {
+/// Waiters are granted in the order in which they came, and nobody overtakes them by trying.
+pub async fn first_come_first_served(locks: ManagerUnderTest) {
+    if !locks.has(Optional::Order).await {
+        return;
+    }
     let key = key("fifo");
     let held = lock(&locks, &key).await;
     let mut waits: Vec<_> = (0..10).map(|_| Box::pin(lock(&locks, &key))).collect();
@@ -68,7 +83,11 @@ pub(crate) async fn first_come_first_served(locks: Manager) {
     assert!(is_free(&locks, &key).await);
 }
 
-pub(crate) async fn writers_do_not_starve(locks: Manager) {
+/// A shared request that comes after a pending exclusive one is granted after it.
+pub async fn writers_do_not_starve(locks: ManagerUnderTest) {
+    if !locks.has(Optional::Shared).await || !locks.has(Optional::Order).await {
+        return;
+    }
     let key = key("writers");
     let reading = shared(&locks, &key).await;
     let mut writer = Box::pin(lock(&locks, &key));
@@ -82,7 +101,11 @@ pub(crate) async fn writers_do_not_starve(locks: Manager) {
     late_reader.await.release().await;
 }
 
-pub(crate) async fn a_reader_behind_a_writer_is_not_granted_by_trying(locks: Manager) {
+/// A shared request that does not wait is not granted ahead of a pending exclusive one either.
+pub async fn a_reader_behind_a_writer_is_not_granted_by_trying(locks: ManagerUnderTest) {
+    if !locks.has(Optional::Shared).await || !locks.has(Optional::Order).await {
+        return;
+    }
     let key = key("barging");
     let _reading = shared(&locks, &key).await;
     let mut writer = Box::pin(lock(&locks, &key));
@@ -94,7 +117,11 @@ pub(crate) async fn a_reader_behind_a_writer_is_not_granted_by_trying(locks: Man
     assert!(matches!(error, LockError::TimedOut { .. }), "{error}");
 }
 
-pub(crate) async fn shared_waiters_are_granted_together(locks: Manager) {
+/// All shared requests at the head of the queue are granted at once.
+pub async fn shared_waiters_are_granted_together(locks: ManagerUnderTest) {
+    if !locks.has(Optional::Shared).await {
+        return;
+    }
     let key = key("together");
     let writing = lock(&locks, &key).await;
     let wait = AcquireOptions::shared(Duration::from_secs(10));
@@ -102,20 +129,22 @@ pub(crate) async fn shared_waiters_are_granted_together(locks: Manager) {
     assert!(poll!(&mut readers).is_pending());
     assert_shown(&locks, &key, 1, 5).await;
     writing.release().await;
-    // All guards are kept until the last is here: the first must not keep out the rest.
+    // All guards are kept until the last is granted: the first must not exclude the rest.
     for guard in readers.await {
         let _guard = guard.expect("it is granted while the others hold");
     }
 }
 
-pub(crate) async fn locks_are_not_reentrant(locks: Manager) {
+/// A holder that requests its key again waits like anyone else.
+pub async fn locks_are_not_reentrant(locks: ManagerUnderTest) {
     let key = key("reentrant");
     let _guard = lock(&locks, &key).await;
     let again = locks.lock(&key, SHORT).await;
     assert!(matches!(again, Err(LockError::TimedOut { .. })));
 }
 
-pub(crate) async fn a_bad_key_fails_at_once(locks: Manager) {
+/// A key that breaks the rules fails with [`LockError::InvalidKey`], and never by a timeout.
+pub async fn a_bad_key_fails_at_once(locks: ManagerUnderTest) {
     let good = key("good");
     for bad in [
         "",
