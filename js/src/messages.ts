@@ -5,7 +5,7 @@ import { keyOf } from './keys.js';
 import { LockError, unavailable } from './errors.js';
 
 /** @internal Where counting those who wait in front stops, so that a thousand timeouts in a long queue stay cheap. */
-export const MAX_AHEAD = 1000;
+export const MAX_AHEAD = 32;
 
 /** @internal What stood in the way of a request that timed out; a part is left out where it is not known. */
 export interface Contention {

@@ -30,7 +30,7 @@ pub struct Contention {
 impl Contention {
     /// The number at which counting [`ahead`](Self::ahead) stops, so that a thousand timeouts
     /// in a long queue stay cheap.
-    pub const MAX_AHEAD: usize = 1000;
+    pub const MAX_AHEAD: usize = 32;
 }
 
 impl fmt::Display for Contention {

@@ -88,6 +88,13 @@ impl Model {
         granted
     }
 
+    /// How many wait for `key` before `name`, or in all if it is not among them.
+    fn ahead(&self, key: usize, name: usize) -> usize {
+        let queue = self.queues.get(&key).into_iter().flatten();
+        let before = queue.take_while(|request| request.held || request.name != name);
+        before.filter(|request| !request.held).count()
+    }
+
     fn status(&self, name: usize) -> Status {
         let mut requests = self.queues.values().flatten();
         match requests.find(|request| request.name == name) {
@@ -178,8 +185,16 @@ proptest! {
                 }
             }
             for (name, id) in made.iter().enumerate() {
-                if let &Some((_, id)) = id {
-                    prop_assert_eq!(table.status(&words, id), model.status(name));
+                let &Some((key, id)) = id else {
+                    continue;
+                };
+                prop_assert_eq!(table.status(&words, id), model.status(name));
+                if model.status(name) == Status::Pending {
+                    for most in [0, 1, 2, usize::MAX] {
+                        let contention = table.contention(&words, &keys[key], Some(id), most);
+                        let ahead = contention.expect("somebody holds it").1;
+                        prop_assert_eq!(ahead, model.ahead(key, name).min(most));
+                    }
                 }
             }
         }
