@@ -89,8 +89,8 @@ async fn steal(locks: &dyn LockManager, key: &str) -> Result<(), LockError> {
     Ok(())
 }
 
-fn freeze(guard: &dyn LockGuard, time: Duration) -> Result<(), LockError> {
-    // #region freeze
+fn block(guard: &dyn LockGuard, time: Duration) -> Result<(), LockError> {
+    // #region block
     std::thread::sleep(time); // nothing else on this thread runs
 
     // Still held, unless somebody took it away meanwhile: then this fails.
@@ -182,7 +182,7 @@ async fn main() -> Result<()> {
     attempt(&*locks, "mailbox").await;
     wait(&*locks, "mailbox").await?;
     steal(&*locks, "mailbox").await?;
-    if let Err(error) = freeze(&*held, Duration::from_millis(10)) {
+    if let Err(error) = block(&*held, Duration::from_millis(10)) {
         println!("{error}");
     }
     Ok(())

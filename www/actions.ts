@@ -1,16 +1,16 @@
-// What the buttons do, and what the page shows as their code: the regions are cut out of this file
-// when the site is made. `examples/race.rs` has the same ones in Rust.
+// What the buttons do. The page shows it as their code: the regions of this file are copied into the page
+// when the site is built. `examples/race.rs` has the same regions in Rust.
 
 import { LockError, type LockGuard, type LockInfo, type LockManager, type LockMode } from 'crosslock';
 import { NotEnough, type Wallet } from './wallet.js';
 
-/** What a tab asks for. */
-export interface Ask {
+/** A lock that a tab requests. */
+export interface LockRequest {
   key: string;
   mode: LockMode;
 }
 
-/** Goes on for as long as the lock is wanted, and is rejected if it is lost. */
+/** What is done while the lock is held. Its promise is rejected if the lock is lost. */
 export type Work = (guard: LockGuard) => Promise<void>;
 
 // #region pay-unlocked
@@ -35,7 +35,7 @@ export async function pay(locks: LockManager, wallet: Wallet, amount: number) {
 }
 // #endregion
 
-export async function hold(locks: LockManager, { key, mode }: Ask, signal: AbortSignal, work: Work) {
+export async function hold(locks: LockManager, { key, mode }: LockRequest, signal: AbortSignal, work: Work) {
   // #region hold
   await using guard = await locks.lock(key, { mode, signal, timeout: Infinity });
   await work(guard); // until "Release"
@@ -43,7 +43,12 @@ export async function hold(locks: LockManager, { key, mode }: Ask, signal: Abort
   // #endregion
 }
 
-export async function wait(locks: LockManager, { key, mode }: Ask, work: Work, say: (what: string) => void) {
+export async function wait(
+  locks: LockManager,
+  { key, mode }: LockRequest,
+  work: Work,
+  say: (text: string) => void,
+) {
   // #region wait
   try {
     await using guard = await locks.lock(key, { mode, timeout: 2_000 });
@@ -57,9 +62,9 @@ export async function wait(locks: LockManager, { key, mode }: Ask, work: Work, s
 
 export async function attempt(
   locks: LockManager,
-  { key, mode }: Ask,
+  { key, mode }: LockRequest,
   work: Work,
-  say: (what: string) => void,
+  say: (text: string) => void,
 ) {
   // #region try
   await using guard = await locks.tryLock(key, { mode });
@@ -77,8 +82,8 @@ export async function steal(locks: LockManager, key: string, work: Work) {
   // #endregion
 }
 
-export function freeze(guard: LockGuard | undefined, milliseconds: number) {
-  // #region freeze
+export function block(guard: LockGuard | undefined, milliseconds: number) {
+  // #region block
   const end = performance.now() + milliseconds;
   while (performance.now() < end); // nothing else in this tab runs
 

@@ -1,11 +1,11 @@
-// What the tabs tell each other. `query()` knows clients and no names, and of a tab that queues twice
-// for a key only the first; so every tab publishes what it asked for itself.
+// What the tabs tell each other. `query()` knows client ids but no names, and of a tab that queues twice
+// for a key only the first request. So every tab publishes its own requests.
 
 import type { LockMode } from 'crosslock';
 import type { Part, Result, Round } from './round.js';
 
 export type State =
-  | 'waiting'
+  | 'pending'
   | 'held'
   | 'released'
   | 'timed out'
@@ -24,15 +24,15 @@ export interface TabRequest {
   key: string;
   mode: LockMode;
   state: State;
-  asked: number;
+  requested: number;
   granted?: number;
   ended?: number;
   /** Why it ended badly. */
   message?: string;
 }
 
-/** A tab whose main thread stands still. */
-export interface Freeze {
+/** A time in which the main thread of a tab is blocked. */
+export interface Block {
   tab: string;
   name: string;
   from: number;
@@ -42,16 +42,16 @@ export interface Freeze {
 interface Messages {
   /** A tab is new. */
   hello: null;
-  /** A page does not know yet what the others hold and wait for. */
+  /** A page needs to know what the others hold and wait for. */
   recall: null;
   request: TabRequest;
-  freeze: Freeze;
+  block: Block;
   /** Every tab is to pay. */
   round: Round;
   /** A tab has paid, or has not. */
   part: Part;
   result: Result;
-  /** The wallet was filled again. */
+  /** The wallet was refilled. */
   refill: null;
 }
 
@@ -66,7 +66,7 @@ export function publish<T extends keyof Messages>(type: T, content: Messages[T])
   deliver(type, content);
 }
 
-/** Returns what ends it. */
+/** Returns a function that removes the listener. */
 export function listen<T extends keyof Messages>(type: T, listener: Listener<T>): () => void {
   const all = listeners.get(type) ?? new Set();
   listeners.set(type, all.add(listener));

@@ -1,7 +1,7 @@
-// A tab's own card: what it waits for or holds, and the buttons that make it do so.
+// The card of a tab: what it waits for or holds, and its buttons.
 
 import { LockError, type LockGuard } from 'crosslock';
-import { attempt, freeze, hold, steal, wait, type Work } from './actions.js';
+import { attempt, block, hold, steal, wait, type Work } from './actions.js';
 import { listen, now, publish, type TabRequest } from './channel.js';
 import { create, elapsed } from './dom.js';
 import { closeTab } from './frames.js';
@@ -9,12 +9,12 @@ import type { PublishedLocks } from './published-locks.js';
 import { settings } from './settings.js';
 import { withNames, type Tab } from './tabs.js';
 
-const FREEZE = 4000;
+const BLOCK = 4000;
 
-/** Why a wait ends by "Cancel". */
+/** The reason of a wait that ends by "Cancel". */
 const CANCELLED = new DOMException('no longer waiting', 'AbortError');
 
-/** What a held lock waits for. */
+/** A held lock, and what ends the hold. */
 interface Held {
   guard: LockGuard;
   finish: () => void;
@@ -45,9 +45,7 @@ export class Controls {
         this.#button('wait', 'Wait 2 s', 'Waits for the lock, but not for longer', () => this.#wait()),
         this.#button('try', 'Try', 'Takes the lock if it is free, and does not wait', () => this.#try()),
         this.#button('steal', 'Steal', 'Takes the lock away from whoever holds it', () => this.#steal()),
-        this.#button('freeze', 'Freeze', `Stops the main thread for ${FREEZE / 1000} s`, () =>
-          this.#freeze(),
-        ),
+        this.#button('block', 'Block', `Stops the main thread for ${BLOCK / 1000} s`, () => this.#block()),
         this.#button('close', window.frameElement ? 'Kill' : 'Close', 'Ends this tab on the spot', () =>
           this.#close(),
         ),
@@ -73,7 +71,7 @@ export class Controls {
     return button;
   }
 
-  /** One button for the whole of a hold: from the request to its end. */
+  /** One button requests the lock, cancels the wait, and releases the lock. */
   #toggle(): void {
     const [held] = this.#held;
     if (held) return held.finish();
@@ -102,24 +100,24 @@ export class Controls {
     void this.#run(steal(this.#locks, settings().key, this.#work));
   }
 
-  #freeze(): void {
+  #block(): void {
     const from = now();
-    publish('freeze', { tab: this.#tab.id, name: this.#tab.name, from, until: from + FREEZE });
-    this.#say(`frozen for ${FREEZE / 1000} s`);
-    // Time to be seen, and for the message to leave.
+    publish('block', { tab: this.#tab.id, name: this.#tab.name, from, until: from + BLOCK });
+    this.#say(`blocked for ${BLOCK / 1000} s`);
+    // First the message must leave this tab and be drawn.
     setTimeout(() => {
       const [held] = this.#held;
-      void this.#run((async () => freeze(held?.guard, FREEZE))(), 'running again');
+      void this.#run((async () => block(held?.guard, BLOCK))(), 'running again');
     }, 50);
   }
 
   #close(): void {
     closeTab();
-    // A tab that a person opened may not close itself.
+    // A tab that the user opened may not close itself.
     this.#say('close this tab by the browser');
   }
 
-  /** What is done under the lock: to wait for "Release". */
+  /** What is done while the lock is held: wait for "Release". */
   readonly #work: Work = (guard) => {
     let held: Held;
     return new Promise<void>((resolve, reject) => {
@@ -161,7 +159,7 @@ export class Controls {
     const text = shown ? `${shown.state === 'held' ? 'Holds' : 'Waits for'} ${shown.key}` : 'Idle';
     this.#state.replaceChildren(
       text,
-      create('span', {}, shown ? `, ${elapsed(now() - (shown.granted ?? shown.asked))}` : ''),
+      create('span', {}, shown ? `, ${elapsed(now() - (shown.granted ?? shown.requested))}` : ''),
     );
     this.#state.dataset.state = shown?.state ?? 'idle';
     const main = this.#held.size > 0 ? 'Release' : this.#waits.size > 0 ? 'Cancel' : 'Hold';
@@ -169,7 +167,7 @@ export class Controls {
   }
 }
 
-/** Shows the code of an action, in the page that this is or that this frame is in. */
+/** Shows the code of an action, in this page or in the page that this frame is in. */
 function showCode(action: string): void {
   parent.dispatchEvent(new CustomEvent('crosslock-code', { detail: action }));
 }

@@ -1,32 +1,32 @@
-// What happened, in words: the timeline for those who cannot see it, or want to read it again.
+// What happened, as text: for those who cannot see the timeline, or want to read it again.
 
 import type { TabRequest } from './channel.js';
 import { chip, create, duration } from './dom.js';
 
 const LENGTH = 100;
 
-/** Adds a line, the latest on top. */
+/** Adds an entry at the top. */
 export function addToLog(log: HTMLElement, request: TabRequest): void {
   const { name, key, state } = request;
-  const at = new Date(request.ended ?? request.granted ?? request.asked);
+  const at = new Date(request.ended ?? request.granted ?? request.requested);
   const time = create('time', { datetime: at.toISOString() }, at.toLocaleTimeString('en', { hour12: false }));
-  const line = create(
+  const entry = create(
     'li',
     { 'data-key': key, 'data-state': state, 'data-by': name },
     time,
     chip(name),
-    create('span', {}, words(request)),
+    create('span', {}, describe(request)),
   );
-  log.prepend(line);
+  log.prepend(entry);
   while (log.childElementCount > LENGTH) log.lastElementChild!.remove();
 }
 
-function words({ key, mode, state, asked, granted, ended, message }: TabRequest): string {
+function describe({ key, mode, state, requested, granted, ended, message }: TabRequest): string {
   const shared = mode === 'shared' ? ', shared' : '';
-  const waited = duration((granted ?? ended ?? asked) - asked);
+  const waited = duration((granted ?? ended ?? requested) - requested);
   const held = duration((ended ?? 0) - (granted ?? 0));
   switch (state) {
-    case 'waiting':
+    case 'pending':
       return `asks for ${key}${shared}`;
     case 'held':
       return `got ${key}${shared} after ${waited}`;

@@ -66,7 +66,7 @@ async function start({ tab, locks, wallet }: Participant): Promise<void> {
   }
   await refresh();
   listen('hello', refresh);
-  listen('freeze', refresh);
+  listen('block', refresh);
   setInterval(() => document.hidden || refresh(), REFRESH);
   addEventListener('visibilitychange', () => document.hidden || refresh());
 

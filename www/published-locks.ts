@@ -1,4 +1,4 @@
-// A lock manager that tells all tabs what this one asks for, and what becomes of it.
+// A lock manager that publishes the requests of this tab, and what becomes of them.
 
 import { LockError, WebLockManager } from 'crosslock';
 import type {
@@ -25,32 +25,32 @@ export class PublishedLocks extends WebLockManager {
   }
 
   override async lock(key: string, options: LockOptions): Promise<LockGuard> {
-    const request = this.#ask(key, options.mode);
-    const guard = await this.#unlessRefused(request, super.lock(key, options), options.signal);
+    const request = this.#publish(key, options.mode);
+    const guard = await this.#unlessFailed(request, super.lock(key, options), options.signal);
     return this.#hold(request, guard);
   }
 
   override async tryLock(key: string, options: TryLockOptions = {}): Promise<LockGuard | null> {
-    const request = this.#ask(key, options.mode);
-    const guard = await this.#unlessRefused(request, super.tryLock(key, options));
+    const request = this.#publish(key, options.mode);
+    const guard = await this.#unlessFailed(request, super.tryLock(key, options));
     if (guard) return this.#hold(request, guard);
     this.#end(request, 'refused');
     return null;
   }
 
-  /** As far as the demo needs it: to steal. */
+  /** The demo uses it for steals alone. */
   override async request<T>(
     key: string,
     options: RequestOptions | LockCallback<T>,
     callback?: LockCallback<T, never>,
   ): Promise<Awaited<T>> {
     if (typeof options === 'function') throw new TypeError('the demo always gives options');
-    const request = this.#ask(key, options.mode);
+    const request = this.#publish(key, options.mode);
     const held = (guard: LockGuard) => (callback as LockCallback<T>)(this.#hold(request, guard));
-    return this.#unlessRefused(request, super.request(key, { ...options, ifAvailable: false }, held));
+    return this.#unlessFailed(request, super.request(key, { ...options, ifAvailable: false }, held));
   }
 
-  #ask(key: string, mode: LockMode = 'exclusive'): TabRequest {
+  #publish(key: string, mode: LockMode = 'exclusive'): TabRequest {
     const { id: tab, name } = this.#tab;
     const request: TabRequest = {
       id: crypto.randomUUID(),
@@ -58,8 +58,8 @@ export class PublishedLocks extends WebLockManager {
       name,
       key,
       mode,
-      state: 'waiting',
-      asked: now(),
+      state: 'pending',
+      requested: now(),
     };
     this.#open.add(request);
     publish('request', request);
@@ -71,7 +71,7 @@ export class PublishedLocks extends WebLockManager {
     request.granted = now();
     publish('request', request);
     guard.lost.addEventListener('abort', () => this.#end(request, 'lost', guard.lost.reason.message));
-    // `await using` calls this one, too.
+    // `await using` calls this function too.
     guard.release = async () => {
       await Object.getPrototypeOf(guard).release.call(guard);
       this.#end(request, 'released');
@@ -79,7 +79,7 @@ export class PublishedLocks extends WebLockManager {
     return guard;
   }
 
-  async #unlessRefused<T>(request: TabRequest, answer: Promise<T>, signal?: AbortSignal): Promise<T> {
+  async #unlessFailed<T>(request: TabRequest, answer: Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       return await answer;
     } catch (error) {
@@ -90,7 +90,7 @@ export class PublishedLocks extends WebLockManager {
     }
   }
 
-  /** The first end counts: a lock that was lost is released, too. */
+  /** The first end counts, because a lock that was lost is also released. */
   #end(request: TabRequest, state: State, message?: string): void {
     if (!this.#open.delete(request)) return;
     publish('request', Object.assign(request, { state, ended: now() }, message !== undefined && { message }));

@@ -1,16 +1,16 @@
-// The timeline: a lane for each tab, with what it waited for and held in the last seconds.
+// The timeline: a lane for each tab, with its requests of the last seconds.
 
 import { now, type State, type TabRequest } from './channel.js';
 import { chip, create, duration } from './dom.js';
 import type { History } from './history.js';
 
-/** So much time is shown, in milliseconds. */
+/** The time that is shown, in milliseconds. */
 const SPAN = 20_000;
 
-/** The ends that are drawn: all but a release. */
+/** The ends that are marked: all but a release. */
 const MARKED = new Set<State>(['timed out', 'cancelled', 'refused', 'failed', 'lost', 'gone']);
 
-/** A bar that is narrower, in percent, has no room for its key. */
+/** A narrower bar, in percent of the width, has no room for its key. */
 const READABLE = 12;
 
 export class Timeline {
@@ -27,12 +27,12 @@ export class Timeline {
     const end = now();
     const start = end - SPAN;
     const requests = [...this.#history.requests.values()].filter(({ ended }) => (ended ?? end) > start);
-    const freezes = this.#history.freezes.filter(({ until }) => until > start);
+    const blocks = this.#history.blocks.filter(({ until }) => until > start);
     const lanes = new Map<string, string>(tabs);
     for (const { tab, name } of requests) lanes.set(tab, name);
 
-    // Where nothing happens, nothing moves.
-    const state = requests.length + freezes.length === 0 ? [...lanes.values()].join() : 'moving';
+    // If nothing is shown that moves, it is not drawn again.
+    const state = requests.length + blocks.length === 0 ? [...lanes.values()].join() : 'moving';
     if (state === this.#drawn && state !== 'moving') return;
     this.#drawn = state;
 
@@ -40,7 +40,7 @@ export class Timeline {
     this.#place.replaceChildren(
       ...[...lanes].map(([tab, name]) => {
         const own = requests.filter((request) => request.tab === tab);
-        const frozen = freezes.filter((freeze) => freeze.tab === tab);
+        const blocked = blocks.filter((block) => block.tab === tab);
         return create(
           'div',
           { class: 'lane', 'data-tab': name, 'data-gone': tabs.has(tab) ? undefined : '' },
@@ -48,11 +48,11 @@ export class Timeline {
           create(
             'div',
             { class: 'track' },
-            ...frozen.map(({ from, until }) =>
+            ...blocked.map(({ from, until }) =>
               create('span', {
-                class: 'frozen',
+                class: 'blocked',
                 style: scale.bar(from, Math.min(until, end)),
-                title: 'frozen',
+                title: 'blocked',
               }),
             ),
             ...rows(own, end).map((row) =>
@@ -65,7 +65,7 @@ export class Timeline {
   }
 }
 
-/** Where a time is, in percent of the width. */
+/** Converts times to percent of the width. */
 class Scale {
   constructor(
     readonly start: number,
@@ -85,14 +85,14 @@ class Scale {
   }
 }
 
-/** A request: a bar while it waited, one while it was held, and how it ended. */
-function draw({ key, state, asked, granted, ended, message }: TabRequest, scale: Scale): HTMLElement[] {
+/** A request: a bar for the time it was pending, one for the time it was held, and how it ended. */
+function draw({ key, state, requested, granted, ended, message }: TabRequest, scale: Scale): HTMLElement[] {
   const data = { 'data-key': key, 'data-state': state };
   const waited = granted ?? ended ?? scale.end;
   const elements = [];
-  if (waited > asked + 1) {
-    const title = `${key}: waits ${duration(waited - asked)}`;
-    elements.push(create('span', { class: 'waits', style: scale.bar(asked, waited), title, ...data }));
+  if (waited > requested + 1) {
+    const title = `${key}: waits ${duration(waited - requested)}`;
+    elements.push(create('span', { class: 'waits', style: scale.bar(requested, waited), title, ...data }));
   }
   if (granted !== undefined) {
     const until = ended ?? scale.end;
@@ -107,11 +107,11 @@ function draw({ key, state, asked, granted, ended, message }: TabRequest, scale:
   return elements;
 }
 
-/** Puts requests that overlap in time below each other. */
+/** Puts requests that overlap in time into different rows. */
 function rows(requests: TabRequest[], end: number): TabRequest[][] {
   const rows: TabRequest[][] = [[]];
-  for (const request of requests.sort((a, b) => a.asked - b.asked)) {
-    const row = rows.find((row) => row.every(({ ended }) => (ended ?? end) <= request.asked));
+  for (const request of requests.sort((a, b) => a.requested - b.requested)) {
+    const row = rows.find((row) => row.every(({ ended }) => (ended ?? end) <= request.requested));
     if (row) row.push(request);
     else rows.push([request]);
   }

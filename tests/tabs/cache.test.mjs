@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, engine, hold, known, load, release, untilPending } from './support.mjs';
+import { browserTests, engine, hold, inBrowser, load, release, untilPending } from './support.mjs';
 
 const keepsPagesWithLocks = engine !== 'firefox';
 
@@ -50,7 +50,7 @@ describe('back/forward cache', { timeout: 120_000 }, () => {
     if (!keepsPagesWithLocks) return;
     assert.deepEqual(await page.evaluate(() => [guard.lost.aborted, guard.lost.reason.code]), [true, 'LOST']);
     await release(page);
-    assert.deepEqual(await known(other, 'k'), { held: 1, pending: 0 });
+    assert.deepEqual(await inBrowser(other, 'k'), { held: 1, pending: 0 });
     assert.equal(await page.evaluate(() => locks.tryLock('k')), null);
     await release(other);
     await hold(page, 'k');
@@ -74,7 +74,7 @@ describe('back/forward cache', { timeout: 120_000 }, () => {
     await leave(page);
     await hold(other, 'ours', { timeout: 10_000 });
     await release(other);
-    assert.deepEqual(await known(other, 'theirs'), { held: 1, pending: 0 });
+    assert.deepEqual(await inBrowser(other, 'theirs'), { held: 1, pending: 0 });
     await comeBack(page, keepsPagesWithLocks);
     if (!keepsPagesWithLocks) return;
     for (const { code, message } of await page.evaluate(() => Promise.all(waits))) {
@@ -82,13 +82,13 @@ describe('back/forward cache', { timeout: 120_000 }, () => {
       assert.match(message, /the page went into the back\/forward cache/);
     }
     assert.deepEqual(await page.evaluate(() => globalThis.granted), []);
-    // And it has a line of its own again.
+    // And it has a queue of its own again.
     await hold(page, 'ours');
     await page.evaluate(() => {
       globalThis.waits = [1, 2].map((i) => locks.request('ours', { timeout: 10_000 }, () => i));
       void guard.release();
     });
     assert.deepEqual(await page.evaluate(() => Promise.all(waits)), [1, 2]);
-    assert.deepEqual(await known(other, 'ours'), { held: 0, pending: 0 });
+    assert.deepEqual(await inBrowser(other, 'ours'), { held: 0, pending: 0 });
   });
 });

@@ -65,7 +65,7 @@ describe('copies', { timeout: 120_000 }, () => {
       await Promise.all(waits);
       return order;
     });
-    // The copies of one version stand in one line. The other version is next unless they hand the lock on in it.
+    // The copies of one version have one queue. The other version is next unless they hand the lock on in it.
     assert.deepEqual(
       order.filter((i) => i !== 4),
       [0, 1, 2, 3],

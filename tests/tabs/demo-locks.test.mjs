@@ -44,7 +44,7 @@ describe("the demo's locks", { timeout: 600_000 }, () => {
       await logged(page, c, `got ${KEY} after`);
       await timelineShows(page, a, '.holds[data-state=released]');
       await timelineShows(page, c, '.waits + .holds[data-state=held]');
-      await timelineShows(page, b, '.waits[data-state=waiting]');
+      await timelineShows(page, b, '.waits[data-state=pending]');
     }
     // A tab that comes late learns of what is.
     await boardShows(await open(), KEY, [c], [b, d]);
@@ -126,18 +126,18 @@ describe("the demo's locks", { timeout: 600_000 }, () => {
     await boardShows(victim, KEY, [names[0]]);
   });
 
-  test('a frozen tab keeps its lock, is seen to be frozen, and finds it stolen afterwards', async () => {
+  test('a blocked tab keeps its lock, is seen to be blocked, and finds it stolen afterwards', async () => {
     const { pages, names } = await openAll(2);
-    const [frozen, other] = pages;
-    await act(frozen, 'hold');
+    const [blocked, other] = pages;
+    await act(blocked, 'hold');
     await boardShows(other, KEY, [names[0]]);
-    await act(frozen, 'freeze');
+    await act(blocked, 'block');
     await other.bringToFront();
-    await other.waitForSelector(`#board .holders [data-tab="${names[0]}"] .note:has-text("frozen")`);
-    await timelineShows(other, names[0], '.frozen');
+    await other.waitForSelector(`#board .holders [data-tab="${names[0]}"] .note:has-text("blocked")`);
+    await timelineShows(other, names[0], '.blocked');
     await act(other, 'steal');
     await boardShows(other, KEY, [names[1]]);
-    await says(frozen, 'it was stolen');
+    await says(blocked, 'it was stolen');
     await logged(other, names[0], 'it was stolen, after 4');
   });
 

@@ -60,7 +60,7 @@ export const boardShows = async (page, key, holders, queue = []) => {
   await page.waitForFunction(
     ([key, ...expected]) => {
       const names = (part) =>
-        [...document.querySelectorAll(`#board [data-key="${key}"] ${part} .person`)].map(({ dataset }) => dataset.tab);
+        [...document.querySelectorAll(`#board [data-key="${key}"] ${part} .client`)].map(({ dataset }) => dataset.tab);
       return [names('.holders'), names('.queue')].every((names, i) => names.join() === expected[i].join());
     },
     [key, holders, queue],

@@ -1,19 +1,19 @@
-// A hidden tab: its timers come up to a second late in Chromium and Firefox, and nobody in it may lose his
-// place among the tabs by that. (WebKitGTK does not throttle them, so there the same is asked of its events.)
+// A hidden tab: in Chromium and Firefox its timers come up to a second late, and its requests must not be
+// overtaken by that. (WebKitGTK does not throttle them, so there the test is of its events alone.)
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, hold, known, release, untilPending } from './support.mjs';
+import { browserTests, hold, inBrowser, release, untilPending } from './support.mjs';
 
 describe('a hidden tab', { timeout: 120_000 }, () => {
   const { tab, answer } = browserTests({ hides: true });
 
   /**
-   * Asks in the page; with `beside`, as soon as the page has the lock itself, as `guard`: when those who wait in
-   * line are not the browser's yet in a page that is seen. Who is granted the lock says so to `/granted`, and
-   * keeps it for too long to hand it on.
+   * Makes a request in the page. With `beside`, the page first takes the lock itself, as `guard`: a visible page
+   * would not queue the request with the browser at once then. A task that is granted the lock reports it to
+   * `/granted`, and holds it for too long to hand it on.
    */
-  const ask = (page, name, { beside = false } = {}) =>
+  const request = (page, name, { beside = false } = {}) =>
     page.evaluate(
       async ([name, beside]) => {
         const task = async () => {
@@ -29,7 +29,7 @@ describe('a hidden tab', { timeout: 120_000 }, () => {
     );
 
   for (const when of ['before its first lock', 'after its first lock']) {
-    test(`one that is hidden ${when} is not overtaken by a tab that asks later`, async () => {
+    test(`one that is hidden ${when} is not overtaken by a later request of another tab`, async () => {
       const inWindow = true;
       const [hidden, other] = [await tab(undefined, { inWindow }), await tab(undefined, { inWindow })];
       const order = [];
@@ -42,14 +42,14 @@ describe('a hidden tab', { timeout: 120_000 }, () => {
         await release(hidden);
       }
       await hidden.hide();
-      // More than once: a throttled timer comes soon now and then.
+      // Several rounds, because a throttled timer may happen to come soon.
       for (let round = 0; round < 3; round++) {
         order.splice(0);
-        await ask(hidden, 'first', { beside: true });
+        await request(hidden, 'first', { beside: true });
         await untilPending(hidden, 'k', 1);
-        await ask(other, 'second');
+        await request(other, 'second');
         await untilPending(other, 'k', 2);
-        await ask(hidden, 'third');
+        await request(hidden, 'third');
         await untilPending(hidden, 'k', 3);
         assert.equal(await hidden.evaluate(() => document.visibilityState), 'hidden');
         assert.equal(await other.evaluate(() => document.visibilityState), 'visible');
@@ -57,7 +57,7 @@ describe('a hidden tab', { timeout: 120_000 }, () => {
         for (const page of [hidden, other]) await page.evaluate(() => Promise.all(waits));
         assert.deepEqual(order, ['first', 'second', 'third']);
       }
-      assert.deepEqual(await known(other, 'k'), { held: 0, pending: 0 });
+      assert.deepEqual(await inBrowser(other, 'k'), { held: 0, pending: 0 });
     });
   }
 });

@@ -1,8 +1,8 @@
-// What dies leaves nothing held, and the tab that waits gets the lock. (Tabs themselves are in handoff.test.mjs.)
+// What dies leaves nothing held, and the tab that waits gets the lock. (Tabs themselves are in queue.test.mjs.)
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, engine, hold, known, release, untilPending } from './support.mjs';
+import { browserTests, engine, hold, inBrowser, release, untilPending } from './support.mjs';
 
 describe('lifetime', { timeout: 120_000 }, () => {
   const { tab } = browserTests();
@@ -52,7 +52,7 @@ describe('lifetime', { timeout: 120_000 }, () => {
       await end(owner);
       await granted;
       await release(waiter);
-      assert.deepEqual(await known(waiter, 'k'), { held: 0, pending: 0 });
+      assert.deepEqual(await inBrowser(waiter, 'k'), { held: 0, pending: 0 });
     });
   }
 
@@ -77,6 +77,6 @@ describe('lifetime', { timeout: 120_000 }, () => {
     await owner.evaluate(() => document.querySelector('iframe').remove());
     await granted;
     await release(waiter);
-    assert.deepEqual(await known(waiter, 'k'), { held: 0, pending: 0 });
+    assert.deepEqual(await inBrowser(waiter, 'k'), { held: 0, pending: 0 });
   });
 });

@@ -1,13 +1,13 @@
-// Steals, as far as they come at bad moments: while the grant that they take away is still on its way.
-// WebKit then rejects the promise of that request first, and runs its callback all the same.
+// Steals at a bad time: while the grant that they take away is still on its way. WebKit then rejects the
+// promise of that request first, and runs its callback all the same.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, hold, known, release, untilPending } from './support.mjs';
+import { browserTests, hold, inBrowser, release, untilPending } from './support.mjs';
 
 const nothing = { held: 0, pending: 0 };
 
-/** In a page: what a call ended with; and tasks that hold a lock, as `tasks`, until they are told or have lost it. */
+/** In a page: `endOf` says how a call ended, and `tasks` hold a lock until they are told to finish or have lost it. */
 const prepare = (passing) => {
   globalThis.locks = new WebLockManager({ passing });
   globalThis.endOf = (promise) => {
@@ -15,13 +15,13 @@ const prepare = (passing) => {
       () => 'done',
       (error) => (error instanceof LockError ? error.code : error.name),
     );
-    // Where the module traps, nobody is told anything any more.
+    // If the module traps, the promise stays pending for ever.
     return Promise.race([end, new Promise((resolve) => setTimeout(resolve, 20_000, 'never settled'))]);
   };
   globalThis.tasks = {
     present: new Set(),
-    /** Those who believe that they hold the lock. */
-    believers: () => [...tasks.present].filter(({ lost }) => !lost.aborted).length,
+    /** How many hold the lock as far as their guards say. */
+    holders: () => [...tasks.present].filter(({ lost }) => !lost.aborted).length,
     run(guard) {
       tasks.present.add(guard);
       const { promise, resolve } = Promise.withResolvers();
@@ -32,7 +32,7 @@ const prepare = (passing) => {
   };
 };
 
-/** Uses two keys, as anybody would afterwards. */
+/** Uses two keys, as an application would afterwards. */
 const stillWorks = (page) =>
   page.evaluate(async () => {
     const used = [];
@@ -53,24 +53,24 @@ for (const passing of [true, false]) {
       return page;
     }
 
-    /** Has the page do nothing while `meanwhile` runs: its main thread waits for an answer. */
+    /** Blocks the main thread of the page while `meanwhile` runs. */
     async function whileBusy(page, meanwhile) {
-      const asked = new Promise((resolve) => answer('/busy', (request, response) => resolve(response)));
+      const requested = new Promise((resolve) => answer('/busy', (request, response) => resolve(response)));
       const busy = page.evaluate(() => {
         const request = new XMLHttpRequest();
         request.open('GET', '/busy', false);
         request.send();
       });
-      const response = await asked;
+      const response = await requested;
       await meanwhile();
       response.end();
       await busy;
     }
 
-    // Each in a time of its own: where one hangs, the others tell what they see.
+    // Each test has a timeout of its own, so that one which hangs does not hide the results of the others.
     const limit = { timeout: 60_000 };
 
-    test('ten at once: one after the other believes to hold the lock, and the last one does', limit, async () => {
+    test('ten at once: one after the other holds the lock, and the last one keeps it', limit, async () => {
       const page = await tab();
       for (let round = 0; round < 3; round++) {
         const { crowded, ends } = await page.evaluate(async () => {
@@ -80,7 +80,7 @@ for (const passing of [true, false]) {
               endOf(
                 locks.request('k', { steal: true }, (guard) => {
                   const ended = tasks.run(guard);
-                  if (tasks.believers() > 1) crowded++;
+                  if (tasks.holders() > 1) crowded++;
                   setTimeout(tasks.finish, 50);
                   return ended;
                 }),
@@ -93,17 +93,17 @@ for (const passing of [true, false]) {
         assert.deepEqual(ends, [...Array(9).fill('AbortError'), 'done']);
         assert.deepEqual(await stillWorks(page), ['k', 'other', null]);
       }
-      assert.deepEqual(await known(page, 'k'), nothing);
+      assert.deepEqual(await inBrowser(page, 'k'), nothing);
     });
 
-    test('no task runs beside a thief who came while its tab was busy', limit, async () => {
+    test('no task runs beside a thief that came while its tab was busy', limit, async () => {
       const [victim, thief] = [await tab(), await tab()];
       for (let round = 0; round < 10; round++) {
         await hold(thief, 'k');
         await victim.evaluate(() => {
-          const ask = () => endOf(locks.request('k', { timeout: 60_000 }, tasks.run));
-          globalThis.robbed = ask();
-          globalThis.patient = ask();
+          const request = () => endOf(locks.request('k', { timeout: 60_000 }, tasks.run));
+          globalThis.stolenFrom = request();
+          globalThis.next = request();
         });
         await untilPending(thief, 'k', passing ? 1 : 2);
         await whileBusy(victim, () =>
@@ -114,25 +114,25 @@ for (const passing of [true, false]) {
             });
           }),
         );
-        assert.equal(await victim.evaluate(() => robbed), 'AbortError');
-        // Whatever the browser still had to say has come before this answer.
+        assert.equal(await victim.evaluate(() => stolenFrom), 'AbortError');
+        // All earlier messages of the browser come before this answer.
         await victim.evaluate(() => navigator.locks.query().then(() => {}));
-        assert.equal(await victim.evaluate(() => tasks.believers()), 0);
+        assert.equal(await victim.evaluate(() => tasks.holders()), 0);
         await untilPending(victim, 'k', 1);
         await thief.evaluate(() => (tasks.finish(), stolen));
-        await victim.waitForFunction(() => tasks.believers() === 1);
-        assert.equal(await victim.evaluate(() => (tasks.finish(), patient)), 'done');
+        await victim.waitForFunction(() => tasks.holders() === 1);
+        assert.equal(await victim.evaluate(() => (tasks.finish(), next)), 'done');
       }
       for (const page of [victim, thief]) assert.deepEqual(await stillWorks(page), ['k', 'other', null]);
-      assert.deepEqual(await known(thief, 'k'), nothing);
+      assert.deepEqual(await inBrowser(thief, 'k'), nothing);
     });
 
-    test('lock() that is robbed of its grant ends in LOST, or in a guard that has lost it', limit, async () => {
+    test('lock() whose grant is stolen ends in LOST, or in a guard that has lost its lock', limit, async () => {
       const [victim, thief] = [await tab(), await tab()];
       await hold(thief, 'k');
       await victim.evaluate(() => {
-        globalThis.robbed = locks.lock('k', { timeout: 60_000 });
-        robbed.catch(() => {});
+        globalThis.stolenFrom = locks.lock('k', { timeout: 60_000 });
+        stolenFrom.catch(() => {});
       });
       await untilPending(thief, 'k', 1);
       await whileBusy(victim, () =>
@@ -144,7 +144,7 @@ for (const passing of [true, false]) {
         }),
       );
       const loss = await victim.evaluate(async () => {
-        const { lost } = await robbed.catch((reason) => ({ lost: { aborted: true, reason } }));
+        const { lost } = await stolenFrom.catch((reason) => ({ lost: { aborted: true, reason } }));
         if (!lost.aborted) await new Promise((resolve) => lost.addEventListener('abort', resolve));
         const { name, code, key } = lost.reason;
         return { name, code, key };
@@ -152,25 +152,25 @@ for (const passing of [true, false]) {
       assert.deepEqual(loss, { name: 'LockError', code: 'LOST', key: 'k' });
       await thief.evaluate(() => (tasks.finish(), stolen));
       assert.deepEqual(await stillWorks(victim), ['k', 'other', null]);
-      assert.deepEqual(await known(thief, 'k'), nothing);
+      assert.deepEqual(await inBrowser(thief, 'k'), nothing);
     });
 
-    test('who is robbed and asks for another key at once does not get one that is held', limit, async () => {
+    test('a victim that requests another key at once is not granted one that is held', limit, async () => {
       const [page, holder] = [await tab(), await tab()];
       await hold(holder, 'other');
       for (let round = 0; round < 10; round++) {
         const { granted, ends } = await page.evaluate(async () => {
           const controller = new AbortController();
           const granted = [];
-          const askForOther = async (error) => {
+          const requestOther = async (error) => {
             const wait = locks.request('other', { signal: controller.signal }, () => void granted.push('other'));
             return `${error.name}, then ${await endOf(wait)}`;
           };
           const ends = Array.from({ length: 10 }, () =>
-            locks.request('k', { steal: true }, () => new Promise((resolve) => setTimeout(resolve, 50))).then(() => 'done', askForOther),
+            locks.request('k', { steal: true }, () => new Promise((resolve) => setTimeout(resolve, 50))).then(() => 'done', requestOther),
           );
           await ends.at(-1);
-          // Whatever the browser still had to say has come before this answer.
+          // All earlier messages of the browser come before this answer.
           await navigator.locks.query();
           controller.abort(new DOMException('enough', 'AbortError'));
           return { granted, ends: await Promise.all(ends) };
@@ -180,7 +180,7 @@ for (const passing of [true, false]) {
       }
       await release(holder);
       assert.deepEqual(await stillWorks(page), ['k', 'other', null]);
-      assert.deepEqual(await known(page, 'other'), nothing);
+      assert.deepEqual(await inBrowser(page, 'other'), nothing);
     });
   });
 }

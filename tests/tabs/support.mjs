@@ -5,10 +5,10 @@ import { createServer } from 'node:http';
 import { after, afterEach, before } from 'node:test';
 import { site } from '../../tools/site.mjs';
 
-/** The browser that the tests use; tools/test.mjs says which. */
+/** The browser that the tests use. tools/test.mjs sets it. */
 export const engine = process.env.CROSSLOCK_TEST_BROWSER || 'chromium';
 
-/** A host name that is not this machine's to the browser, and so no secure context over http. */
+/** A host name that the browser does not take for this machine, so that it is not a secure context over http. */
 const insecureHost = 'insecure.test';
 
 /** Pages that the demo does not have. */
@@ -17,7 +17,7 @@ const pages = {
   '/other': {},
   '/no-wasm': { 'Content-Security-Policy': "script-src 'self'" },
   '/wasm': { 'Content-Security-Policy': "script-src 'self' 'wasm-unsafe-eval'" },
-  // Nowhere but to the tests themselves.
+  // It may connect to the tests alone.
   '/no-connect': { 'Content-Security-Policy': "script-src 'self' 'wasm-unsafe-eval'; connect-src http://localhost:*/webdriver/" },
 };
 
@@ -35,10 +35,10 @@ export function browserTests({ backForwardCache = false, hides = false } = {}) {
   before(async () => {
     const demo = site();
     server = createServer((request, response) => {
-      // A proxy is asked for the whole address.
+      // A proxy gets the whole address.
       const { pathname, search } = new URL(request.url, 'http://localhost');
       request.url = `${pathname}${search}`;
-      // Where the server is the proxy, it is asked for what browsers want for themselves as they start.
+      // If this server is the proxy, it gets what browsers request for themselves when they start.
       if (!browser) return response.writeHead(503).end();
       if (browser.serve(request, response)) return undefined;
       // A sandboxed frame is of another origin than its scripts.
@@ -67,9 +67,9 @@ export function browserTests({ backForwardCache = false, hides = false } = {}) {
   });
 
   return {
-    /** What the pages reported so far, for a test that expects it. */
+    /** The errors of the pages so far, for a test that expects some. */
     errors,
-    /** What the pages asked any server for. (Known in Chromium alone.) */
+    /** What the pages requested of any server. (In Chromium alone.) */
     requested,
     /** Opens a tab, at a path or an address. Without one it is blank, with the package and `locks` as globals. */
     async tab(path, { host = 'localhost', inWindow = false } = {}) {
@@ -105,7 +105,7 @@ export const hold = (page, key, options = {}) =>
 
 export const release = (page) => page.evaluate(() => guard.release());
 
-/** Resolves when so many requests for the key wait, in whichever tab. */
+/** Resolves when this many requests for the key are pending, in all tabs together. */
 export const untilPending = (page, key, count) =>
   page.evaluate(
     async ([key, count]) => {
@@ -115,15 +115,15 @@ export const untilPending = (page, key, count) =>
     [key, count],
   );
 
-/** What the browser itself knows of the key. */
-export const known = (page, key) =>
+/** How many requests for the key the browser itself has, held and pending. */
+export const inBrowser = (page, key) =>
   page.evaluate(async (key) => {
     const { held, pending } = await navigator.locks.query();
     const count = (requests) => requests.filter(({ name }) => name.endsWith(`:${key}`)).length;
     return { held: count(held), pending: count(pending) };
   }, key);
 
-/** The code and message of what the expression is rejected with in the page. */
+/** The code, the name and the message of the error with which the expression is rejected in the page. */
 export const failure = (page, expression) =>
   page.evaluate(async (expression) => {
     const start = performance.now();

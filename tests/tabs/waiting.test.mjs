@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, failure, hold, known, release, untilPending } from './support.mjs';
+import { browserTests, failure, hold, inBrowser, release, untilPending } from './support.mjs';
 
 describe('waiting', { timeout: 120_000 }, () => {
   const { tab } = browserTests();
@@ -17,15 +17,15 @@ describe('waiting', { timeout: 120_000 }, () => {
     await untilPending(holder, 'k', 1);
     await waiter.evaluate(() => controller.abort('enough'));
     assert.equal(await reason, 'enough');
-    assert.deepEqual(await known(waiter, 'k'), { held: 1, pending: 0 });
+    assert.deepEqual(await inBrowser(waiter, 'k'), { held: 1, pending: 0 });
 
     const { code, message, milliseconds } = await failure(waiter, "locks.lock('k', { timeout: 40 })");
     assert.equal(code, 'TIMED_OUT');
     assert.match(message, /^timed out acquiring lock "k" after 40ms: held by client /);
     assert.ok(milliseconds >= 39, `${milliseconds}`);
-    assert.deepEqual(await known(waiter, 'k'), { held: 1, pending: 0 });
+    assert.deepEqual(await inBrowser(waiter, 'k'), { held: 1, pending: 0 });
     await release(holder);
-    assert.deepEqual(await known(waiter, 'k'), { held: 0, pending: 0 });
+    assert.deepEqual(await inBrowser(waiter, 'k'), { held: 0, pending: 0 });
   });
 
   test('a timeout beyond what timers can count waits, rather than fire at once', async () => {

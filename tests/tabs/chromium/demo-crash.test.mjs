@@ -10,7 +10,7 @@ const KEY = 'wallet.balance';
 describe('the demo, when a tab crashes', { timeout: 120_000 }, () => {
   const { open } = demoTests();
 
-  test('its lock is passed on', async () => {
+  test('its lock goes to the next in the queue', async () => {
     const [holder, waiter, witness] = [await open(), await open(), await open()];
     const names = await Promise.all([holder, waiter].map(nameOf));
     await act(holder, 'hold');

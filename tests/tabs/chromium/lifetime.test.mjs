@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserTests, hold, known, release, untilPending } from '../support.mjs';
+import { browserTests, hold, inBrowser, release, untilPending } from '../support.mjs';
 import { crash } from './crash.mjs';
 
 describe('lifetime, in Chromium', { timeout: 120_000 }, () => {
@@ -16,7 +16,7 @@ describe('lifetime, in Chromium', { timeout: 120_000 }, () => {
     await crash(holder);
     await granted;
     await release(waiter);
-    assert.deepEqual(await known(waiter, 'k'), { held: 0, pending: 0 });
+    assert.deepEqual(await inBrowser(waiter, 'k'), { held: 0, pending: 0 });
   });
 
   test('a guard that is collected unreleased warns once with its key, and keeps its lock', async () => {

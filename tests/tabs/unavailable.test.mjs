@@ -1,10 +1,10 @@
-// Where Web Locks do not work, everything fails at once and says why; nothing hangs, nothing is faked.
+// Where Web Locks do not work, every call fails at once and says why. Nothing hangs, and nothing falls back.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { browserTests, failure, load } from './support.mjs';
 
-describe('places', { timeout: 120_000 }, () => {
+describe('where Web Locks do not work', { timeout: 120_000 }, () => {
   const { tab, frameIn, errors } = browserTests();
 
   const attempts = [

@@ -1,5 +1,5 @@
-// A lock is passed on among the tasks of one Node thread; and the other threads have their turn all the
-// same. (Among tabs, and what query() shows of it: tests/tabs/passing.test.mjs.)
+// The tasks of one Node thread hand a lock on among themselves, and other threads still have their turns.
+// (Among tabs, and what query() shows of it: tests/tabs/handoff.test.mjs.)
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ const thread = (source) => {
   return `data:text/javascript,${encodeURIComponent(module)}`;
 };
 
-/** A thread that says when it waits for the lock and when it has it; and releases it on demand. */
+/** A thread that says when it waits for the lock and when it holds it, and releases it on demand. */
 const rival = (key) =>
   new Worker(
     new URL(
@@ -38,34 +38,34 @@ const rival = (key) =>
     { workerData: key },
   );
 
-describe('passing on in Node', options, () => {
+describe('hand-off in Node', options, () => {
   const locks = new WebLockManager();
 
-  /** A millisecond of work, and then whatever else the thread has to do. */
+  /** A millisecond of work, and then the other tasks of the thread. */
   const work = async () => {
     const end = performance.now() + 1;
     while (performance.now() < end);
     await setImmediate();
   };
 
-  test('the tasks of a thread have the lock in the order in which they asked, readers together', async () => {
+  test('the tasks of a thread are granted the lock in the order of their requests, readers together', async () => {
     const key = freshKey();
     const first = await locks.lock(key, { timeout: 0 });
     const [order, disturbed, waits] = [[], [], []];
     let [readers, writers] = [0, 0];
-    const ask = (mode, task) => {
+    const request = (mode, task) => {
       const number = waits.length;
       waits.push(locks.request(key, { mode, timeout: 30_000 }, () => (order.push(number), task(number))));
     };
     for (let i = 0; i < 20; i++) {
-      ask('exclusive', async (number) => {
+      request('exclusive', async (number) => {
         if (++writers > 1 || readers > 0) disturbed.push(number);
         await work();
         writers--;
       });
       const { promise: together, resolve: allAreHere } = Promise.withResolvers();
       for (let missing = 4; missing > 0; missing--) {
-        ask('shared', async (number) => {
+        request('shared', async (number) => {
           if (writers > 0) disturbed.push(number);
           if (++readers === 4) allAreHere();
           await together;
@@ -91,7 +91,7 @@ describe('passing on in Node', options, () => {
     const waits = Array.from({ length: 500 }, () => locks.request(key, () => (turns++, work())));
     const worker = rival(key);
     assert.deepEqual(await once(worker, 'message'), ['waits']);
-    // By now the head of our line has asked Node as well, and stands before the other thread.
+    // By now the head of our queue is in Node's queue as well, in front of the other thread.
     await first.release();
     assert.deepEqual(await once(worker, 'message'), ['held']);
     t.diagnostic(`${turns} turns of ours meanwhile`);
@@ -146,12 +146,12 @@ describe('passing on in Node', options, () => {
     }
   });
 
-  test('waits that time out or are aborted leave the line to the others, in order', async () => {
+  test('waits that time out or are aborted leave the queue, and the others are granted the lock in order', async () => {
     const key = freshKey();
     const guard = await locks.lock(key, { timeout: 0 });
-    const had = [];
+    const served = [];
     const controller = new AbortController();
-    const wait = (name, options) => locks.request(key, options, () => void had.push(name));
+    const wait = (name, options) => locks.request(key, options, () => void served.push(name));
     const aborted = rejection(wait('aborted', { signal: controller.signal }));
     const waits = [wait('a')];
     const late = rejection(locks.lock(key, { timeout: 40 }));
@@ -165,31 +165,31 @@ describe('passing on in Node', options, () => {
     assert.equal((await locks.query()).pending.length, 2);
     await guard.release();
     await Promise.all(waits);
-    assert.deepEqual(had, ['a', 'b']);
+    assert.deepEqual(served, ['a', 'b']);
     assert.deepEqual(await requestsFor(locks, key), nothing);
   });
 
-  test('a theft by a task of the thread: the line stays, and is next', async () => {
+  test('a steal by a task of the thread: the queue stays and is next', async () => {
     const key = freshKey();
     const first = await locks.lock(key, { timeout: 0 });
     const second = locks.lock(key, { timeout: 30_000 });
-    const had = [];
-    const waits = ['a', 'b'].map((name) => locks.request(key, () => void had.push(name)));
+    const served = [];
+    const waits = ['a', 'b'].map((name) => locks.request(key, () => void served.push(name)));
     await first.release();
     const victim = await second;
     await locks.request(key, { steal: true }, async () => {
       assert.equal(victim.lost.reason?.code, 'LOST');
       await untilPending(locks, key, 2);
       await victim.release();
-      assert.deepEqual(had, []);
+      assert.deepEqual(served, []);
     });
     await Promise.all(waits);
-    assert.deepEqual(had, ['a', 'b']);
+    assert.deepEqual(served, ['a', 'b']);
     assert.deepEqual(await requestsFor(locks, key), nothing);
   });
 });
 
-describe('a Node process with a line of waits', options, () => {
+describe('a Node process with a queue of waits', options, () => {
   /** In a process: a worker that holds 'k' until it is told to release it. It keeps nobody alive. */
   const held = `
     import { once } from 'node:events';
@@ -210,7 +210,7 @@ describe('a Node process with a line of waits', options, () => {
       locks.request('k', options, () => console.log(name)).catch((reason) => console.log(reason.code ?? reason));
   `;
 
-  test('stays until all of it had the lock that another thread held', async () => {
+  test('stays alive until all of them were granted the lock that another thread held', async () => {
     const source = `${held}
       worker.postMessage('release');
       for (const name of ['a', 'b', 'c']) void wait(name);
