@@ -72,6 +72,7 @@ const suites = {
       await run('cargo', ['clippy', '--all-targets', '--all-features', ...target, ...strict]);
     // The crates that are no part of the published one.
     await run('cargo', ['clippy', '--package', 'size-crate', '--features', 'size-crate/locks', '--target', browser, ...strict]);
+    await run('cargo', ['clippy', '--package', 'crosslock-history', '--all-targets', ...strict]);
     // By itself: it has no standard library, and what it shares with the others would have one for their sake.
     await run('cargo', ['clippy', '--package', 'crosslock-js', '--target', browser, ...strict]);
     // A wasm without a browser has the memory backend alone.
@@ -121,6 +122,12 @@ const suites = {
     const memory = '/dev/shm';
     const files = ['--test', 'conformance', '--test', 'datadir'];
     if (existsSync(memory)) await run('cargo', ['test', ...files], { env: { CROSSLOCK_TEST_FOLDER: memory } });
+  },
+
+  /** What clients of each backend saw, checked afterwards against the contract. `npm run soak` does more of it. */
+  async history() {
+    await rust();
+    await run('cargo', ['test', '--package', 'crosslock-history']);
   },
 
   /** Linux with the other C library. Its programs are static: they run, and link, without it. */

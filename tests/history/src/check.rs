@@ -1,0 +1,282 @@
+//! [`check`]: whether a history keeps the contract.
+
+use std::fmt;
+
+use crate::operation::{History, Operation};
+
+mod answers;
+mod exclusion;
+mod loss;
+mod order;
+mod progress;
+
+/// What the backend promises, as far as backends differ.
+#[derive(Debug, Clone, Copy)]
+pub struct Contract {
+    pub order: Order,
+    /// How long a backend may take to notice that a lock is free, to wake who is next, or to
+    /// tell of a loss, in nanoseconds. It is a ceiling for a busy machine, not an aim.
+    pub patience: u64,
+}
+
+/// Who may be granted a lock before somebody who asked for it earlier.
+#[derive(Debug, Clone, Copy)]
+pub enum Order {
+    /// Nobody.
+    FirstComeFirstServed,
+    /// Somebody of the context that has held it last, while that has not held on to it for
+    /// longer than this, in nanoseconds, nor for more turns.
+    HandedOn { nanos: u64, turns: u32 },
+}
+
+impl Default for Contract {
+    fn default() -> Self {
+        Self {
+            order: Order::FirstComeFirstServed,
+            patience: 5_000_000_000,
+        }
+    }
+}
+
+/// A promise that was not kept, by the places of operations in the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// Two held conflicting locks at one moment.
+    Overlap { one: usize, other: usize, at: u64 },
+    /// Whoever asked later was granted first.
+    Overtaken { waiting: usize, by: usize },
+    /// It was neither granted nor ended, or was never released.
+    Stuck { operation: usize },
+    /// It had to wait, or waited in vain, while nobody was in the way for this long.
+    Forgotten { operation: usize, nanos: u64 },
+    /// It was told that the lock is held, or that the time is over, and nobody had it.
+    RefusedWhileFree { operation: usize },
+    /// Its lock was stolen, and it was not told.
+    LossNotTold { operation: usize, thief: usize },
+    /// It was told of a loss that nothing had caused.
+    LossWithoutCause { operation: usize },
+}
+
+/// What is wrong with a history; nothing, if the contract was kept.
+pub fn check(history: &History, contract: &Contract) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut of_key = vec![Vec::new(); history.keys.len()];
+    for (place, operation) in history.operations.iter().enumerate() {
+        of_key[operation.key].push(place);
+    }
+    for places in of_key {
+        let queue = Queue::new(history, places);
+        exclusion::check(&queue, &mut found);
+        order::check(&queue, contract, &mut found);
+        answers::check(&queue, &mut found);
+        progress::check(&queue, contract, &mut found);
+        loss::check(&queue, contract, &mut found);
+    }
+    found
+}
+
+/// The operations on one key, in the order in which they were asked for.
+struct Queue<'a> {
+    history: &'a History,
+    places: Vec<usize>,
+    /// Those that took the lock from others, or may have: by the time they were asked for.
+    steals: Vec<usize>,
+}
+
+impl<'a> Queue<'a> {
+    fn new(history: &'a History, mut places: Vec<usize>) -> Self {
+        places.sort_by_key(|&place| history.operations[place].asked);
+        let is_steal = |&place: &usize| history.operations[place].is_steal();
+        let steals = places.iter().copied().filter(is_steal).collect();
+        Self {
+            history,
+            places,
+            steals,
+        }
+    }
+
+    fn operation(&self, place: usize) -> &'a Operation {
+        &self.history.operations[place]
+    }
+
+    fn operations(&self) -> impl Iterator<Item = (usize, &'a Operation)> {
+        self.places
+            .iter()
+            .map(|&place| (place, self.operation(place)))
+    }
+
+    /// From when to when an operation certainly held: not beyond the moment at which somebody
+    /// may have stolen its lock, nor after its context was told that all are lost.
+    fn certainly_held(&self, place: usize) -> Option<(u64, u64)> {
+        let operation = self.operation(place);
+        let start = operation.granted?;
+        let mut end = operation.certainly_held_until();
+        if let Some(&invalidated) = self.history.invalidated.get(&operation.context) {
+            end = end.min(invalidated);
+        }
+        // Who was robbed may have been so before it heard of its grant.
+        let since = match operation.lost {
+            Some(_) => operation.asked,
+            None => start,
+        };
+        for &thief in &self.steals {
+            let steal = self.operation(thief);
+            if steal.asked >= end {
+                break;
+            }
+            if thief != place && steal.took_by() > since {
+                end = end.min(steal.asked.max(start));
+            }
+        }
+        (end > start).then_some((start, end))
+    }
+
+    /// The operations that could stand in the way of one that was asked for at `before`, each
+    /// with the end of its possible time, as the latest of all that were asked for by then.
+    fn in_the_way(&self) -> InTheWay {
+        InTheWay::new(self)
+    }
+}
+
+/// For every moment, until when somebody who had asked by then may have stood in the way.
+///
+/// The two latest of each kind, as nobody stands in the way of itself.
+struct InTheWay {
+    asked: Vec<u64>,
+    /// Of all, and of those who asked for an exclusive lock.
+    latest: Vec<[Latest; 2]>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Latest([Option<(u64, usize)>; 2]);
+
+impl Latest {
+    fn add(&mut self, until: u64, place: usize) {
+        let new = Some((until, place));
+        if new > self.0[0] {
+            self.0 = [new, self.0[0]];
+        } else if new > self.0[1] {
+            self.0[1] = new;
+        }
+    }
+
+    fn but(self, own: usize) -> Option<u64> {
+        let others = self
+            .0
+            .into_iter()
+            .flatten()
+            .find(|&(_, place)| place != own);
+        others.map(|(until, _)| until)
+    }
+}
+
+impl InTheWay {
+    fn new(queue: &Queue<'_>) -> Self {
+        let mut latest = [Latest::default(); 2];
+        let mut all = Self {
+            asked: Vec::new(),
+            latest: Vec::new(),
+        };
+        for (place, operation) in queue.operations() {
+            let until = operation.possibly_there_until();
+            latest[0].add(until, place);
+            if operation.mode == crate::Mode::Exclusive {
+                latest[1].add(until, place);
+            }
+            all.asked.push(operation.asked);
+            all.latest.push(latest);
+        }
+        all
+    }
+
+    /// Until when somebody who conflicts with `own` and asked before `moment` may have been there.
+    fn until(&self, own: usize, mode: crate::Mode, moment: u64) -> Option<u64> {
+        let last = self.asked.partition_point(|&asked| asked < moment);
+        let latest = self.latest.get(last.checked_sub(1)?)?;
+        match mode {
+            crate::Mode::Exclusive => latest[0].but(own),
+            crate::Mode::Shared => latest[1].but(own),
+        }
+    }
+}
+
+impl Violation {
+    /// What happened, in words, with the names that clients gave.
+    pub fn describe(&self, history: &History) -> String {
+        let name = |place: usize| Named(history, place);
+        match *self {
+            Self::Overlap { one, other, at } => {
+                format!("{} and {} both held at {at}", name(one), name(other))
+            }
+            Self::Overtaken { waiting, by } => {
+                format!("{} was granted before {}", name(by), name(waiting))
+            }
+            Self::Stuck { operation } => format!("{} never ended", name(operation)),
+            Self::Forgotten { operation, nanos } => {
+                let millis = nanos / 1_000_000;
+                format!(
+                    "{} waited for {millis} ms with nobody in the way",
+                    name(operation)
+                )
+            }
+            Self::RefusedWhileFree { operation } => {
+                format!("{} was refused, and nobody had the lock", name(operation))
+            }
+            Self::LossNotTold { operation, thief } => {
+                format!(
+                    "{} was not told that {} stole it",
+                    name(operation),
+                    name(thief)
+                )
+            }
+            Self::LossWithoutCause { operation } => {
+                format!("{} was told of a loss, and nobody stole", name(operation))
+            }
+        }
+    }
+}
+
+/// An operation, for people.
+struct Named<'a>(&'a History, usize);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(history, place) = self;
+        let operation = &history.operations[*place];
+        let (context, key) = (
+            &history.contexts[operation.context],
+            &history.keys[operation.key],
+        );
+        let Operation {
+            request,
+            asked,
+            mode,
+            how,
+            ..
+        } = operation;
+        write!(
+            f,
+            "request {request} of {context} ({how:?} {key:?}, {mode:?}), asked at {asked}"
+        )?;
+        if let Some(timeout) = operation.timeout {
+            write!(f, " for {timeout}")?;
+        }
+        let times = [
+            ("queued", operation.queued),
+            ("granted", operation.granted),
+            ("giving up", operation.giving_up),
+            ("lost", operation.lost),
+            ("releasing", operation.releasing),
+            ("released", operation.released),
+        ];
+        for (what, at) in times {
+            if let Some(at) = at {
+                write!(f, ", {what} at {at}")?;
+            }
+        }
+        if let Some((at, why)) = operation.ended {
+            write!(f, ", {why:?} at {at}")?;
+        }
+        Ok(())
+    }
+}

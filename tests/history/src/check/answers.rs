@@ -1,0 +1,18 @@
+//! Who is refused a lock at once, or at the end of its time, was in somebody's way.
+
+use super::{Queue, Violation};
+use crate::event::Ended;
+
+pub(super) fn check(queue: &Queue<'_>, found: &mut Vec<Violation>) {
+    let all = queue.in_the_way();
+    for (place, operation) in queue.operations() {
+        let Some((at, Ended::Busy | Ended::TimedOut)) = operation.ended else {
+            continue;
+        };
+        // Whoever asked at any time before the answer, and was not gone before the question.
+        let until = all.until(place, operation.mode, at);
+        if until.is_none_or(|until| until < operation.asked) {
+            found.push(Violation::RefusedWhileFree { operation: place });
+        }
+    }
+}

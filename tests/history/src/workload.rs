@@ -1,0 +1,197 @@
+//! Random use of any [`LockManager`], by a seed, with everything that clients do: waits that
+//! time out or are dropped, tries, steals, readers and writers.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Duration;
+
+use crosslock::{AcquireOptions, LockError, LockGuard, LockManager, LockMode};
+use fastrand::Rng;
+
+use crate::event::{Ended, How, Mode, What};
+use crate::recorder::{Log, Recorder};
+
+/// What the tasks do.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    pub seed: u64,
+    pub tasks: usize,
+    pub keys: usize,
+    /// Requests, over all tasks.
+    pub operations: u64,
+    /// Whether locks are stolen, once in two hundred requests.
+    pub steals: bool,
+    /// For how long a lock is held at most.
+    pub hold: Duration,
+}
+
+/// Numbers the requests of one context.
+pub type Requests = Arc<AtomicU64>;
+
+impl Workload {
+    /// Runs it, each task on the runtime's threads.
+    ///
+    /// # Panics
+    ///
+    /// If the backend answers with an error that no client should see.
+    pub async fn run(&self, locks: Arc<dyn LockManager>, recorder: &Recorder, requests: Requests) {
+        let end = requests.load(Relaxed) + self.operations;
+        let tasks = (0..self.tasks).map(|task| {
+            let seed = self.seed.wrapping_mul(31).wrapping_add(task as u64);
+            let mut client = Client {
+                random: Rng::with_seed(seed),
+                log: recorder.log(),
+                locks: locks.clone(),
+                requests: requests.clone(),
+                workload: self.clone(),
+            };
+            tokio::spawn(async move {
+                loop {
+                    let request = client.requests.fetch_add(1, Relaxed);
+                    if request >= end {
+                        break;
+                    }
+                    client.request(request).await;
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.expect("no task panics");
+        }
+    }
+}
+
+struct Client {
+    random: Rng,
+    log: Log,
+    locks: Arc<dyn LockManager>,
+    requests: Requests,
+    workload: Workload,
+}
+
+impl Client {
+    async fn request(&mut self, request: u64) {
+        let mode = match self.random.bool() {
+            true => Mode::Exclusive,
+            false => Mode::Shared,
+        };
+        let key = format!("history.{}", self.random.usize(..self.workload.keys));
+        match self.random.u32(..200) {
+            0 if self.workload.steals => self.steal(request, key).await,
+            0..40 => self.try_lock(request, key, mode).await,
+            _ => self.lock(request, key, mode).await,
+        }
+    }
+
+    fn asks(&mut self, request: u64, key: &str, mode: Mode, how: How, timeout: Option<Duration>) {
+        let timeout = timeout.map(|timeout| timeout.as_nanos() as u64);
+        let key = key.to_owned();
+        self.log.add(What::Asked {
+            request,
+            key,
+            mode,
+            how,
+            timeout,
+        });
+    }
+
+    fn ended(&mut self, request: u64, why: Ended) {
+        self.log.add(What::Ended { request, why });
+    }
+
+    async fn lock(&mut self, request: u64, key: String, mode: Mode) {
+        // One in four is short enough to run out of time now and then.
+        let timeout = match self.random.u32(..4) {
+            0 => Duration::from_micros(self.random.u64(..3_000)),
+            _ => Duration::from_secs(60),
+        };
+        // One in eight is dropped if it has to wait, after so many polls.
+        let patience = match self.random.u32(..8) {
+            0 => self.random.u32(1..3),
+            _ => u32::MAX,
+        };
+        self.asks(request, &key, mode, How::Lock, Some(timeout));
+        let options = AcquireOptions::new(timeout).with_mode(mode_of(mode));
+        let locks = self.locks.clone();
+        let mut polls = 0;
+        let result = {
+            let mut wait = pin!(locks.acquire(&key, options));
+            poll_fn(|cx| {
+                let polled = wait.as_mut().poll(cx);
+                polls += 1;
+                match polled {
+                    Poll::Ready(result) => Poll::Ready(Some(result)),
+                    Poll::Pending if polls >= patience => {
+                        // Dropped when this block ends, which is when the log says that it is.
+                        self.log.add(What::GivingUp { request });
+                        Poll::Ready(None)
+                    }
+                    Poll::Pending => {
+                        if polls == 1 {
+                            self.log.add(What::Queued { request });
+                        }
+                        if patience < u32::MAX {
+                            cx.waker().wake_by_ref();
+                        }
+                        Poll::Pending
+                    }
+                }
+            })
+            .await
+        };
+        match result {
+            Some(Ok(guard)) => self.hold(request, guard).await,
+            Some(Err(LockError::TimedOut { .. })) => self.ended(request, Ended::TimedOut),
+            Some(Err(error)) => self.failed(request, &error),
+            None => self.ended(request, Ended::Withdrawn),
+        }
+    }
+
+    async fn try_lock(&mut self, request: u64, key: String, mode: Mode) {
+        self.asks(request, &key, mode, How::TryLock, None);
+        match self.locks.try_acquire(&key, mode_of(mode)).await {
+            Ok(Some(guard)) => self.hold(request, guard).await,
+            Ok(None) => self.ended(request, Ended::Busy),
+            Err(error) => self.failed(request, &error),
+        }
+    }
+
+    async fn steal(&mut self, request: u64, key: String) {
+        self.asks(request, &key, Mode::Exclusive, How::Steal, None);
+        match self.locks.steal(&key).await {
+            Ok(guard) => self.hold(request, guard).await,
+            Err(error) => self.failed(request, &error),
+        }
+    }
+
+    async fn hold(&mut self, request: u64, guard: Box<dyn LockGuard>) {
+        self.log.add(What::Granted { request });
+        let hold = self.workload.hold;
+        match self.random.u32(..8) {
+            0 => tokio::time::sleep(hold.mul_f64(self.random.f64())).await,
+            1..4 => tokio::task::yield_now().await,
+            _ => {}
+        }
+        if guard.is_lost() {
+            self.log.add(What::Lost { request });
+        }
+        self.log.add(What::Releasing { request });
+        drop(guard);
+        self.log.add(What::Released { request });
+    }
+
+    fn failed(&mut self, request: u64, error: &LockError) {
+        assert!(matches!(error, LockError::Lost { .. }), "{error}");
+        self.ended(request, Ended::Lost);
+    }
+}
+
+fn mode_of(mode: Mode) -> LockMode {
+    match mode {
+        Mode::Exclusive => LockMode::Exclusive,
+        Mode::Shared => LockMode::Shared,
+    }
+}
