@@ -8,7 +8,6 @@
 //! program that prints the whole chain, as `{:#}` of anyhow does, prints each cause once.
 
 mod contention;
-mod duration;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,7 +15,6 @@ use std::time::Duration;
 
 use crate::key::{InvalidKey, KeyRule};
 pub use contention::Contention;
-use duration::ShownDuration;
 
 /// Why a lock was not acquired, or why it is no longer held.
 ///
@@ -41,7 +39,7 @@ pub enum LockError {
     },
 
     /// Somebody else held the lock for longer than the caller was ready to wait.
-    #[error("timed out acquiring lock \"{key}\" after {}{}", ShownDuration(*timeout), detail(.contention))]
+    #[error("timed out acquiring lock \"{key}\" after {timeout:?}{}", detail(.contention))]
     #[non_exhaustive]
     TimedOut {
         /// The key that was waited for.

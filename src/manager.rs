@@ -326,8 +326,8 @@ fn in_global_order<'a>(keys: &[&'a str]) -> Result<Vec<&'a str>, LockError> {
     let mut ordered = Vec::with_capacity(keys.len());
     for &key in keys {
         LockKey::new(key)?;
-        // By insertion: that is enough for a handful of keys. The sort of the standard library
-        // would be a tenth of all that a browser loads of us.
+        // Insertion is enough for a handful of keys. With `sort_unstable` the wasm of an
+        // application grows by 3.5 % more.
         if let Err(place) = ordered.binary_search(&key) {
             ordered.insert(place, key);
         }

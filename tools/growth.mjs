@@ -8,12 +8,12 @@ import { npmPackages, wasmPack } from './setup.mjs';
 import { features } from './shrink.mjs';
 
 /**
- * In bytes: a little more than was measured, 114,490 and 49,468. The aim is 37,500 and 17,500. About
+ * In bytes: a little more than was measured, 116,479 and 50,266. The aim is 37,500 and 17,500. About
  * half are futures and what drops them (the trait's methods, of which a `dyn LockManager` brings all),
  * a fifth the bindings that trust no answer of the browser, a tenth the core with its maps, a tenth
  * texts.
  */
-const budget = { raw: 116_000, gzip: 50_300 };
+const budget = { raw: 118_000, gzip: 51_000 };
 
 export async function checkGrowth() {
   await npmPackages();

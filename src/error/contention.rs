@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::duration::ShownDuration;
-
 /// What stood in the way of a request that timed out.
 ///
 /// A field is `None` if the backend does not know it.
@@ -48,7 +46,7 @@ impl fmt::Display for Contention {
             // Whole milliseconds: nobody debugs a stuck wallet by nanoseconds.
             let millis = Duration::from_millis(u64::from(held_for.subsec_millis()));
             let held_for = Duration::from_secs(held_for.as_secs()) + millis;
-            write!(f, " for {}", ShownDuration(held_for))?;
+            write!(f, " for {held_for:?}")?;
         }
         match self.ahead {
             None | Some(0) => Ok(()),
