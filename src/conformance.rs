@@ -43,7 +43,7 @@ pub use waiting::*;
 /// - `manager` is an expression for a manager, evaluated in each test. It may await.
 /// - `scope` is the variant of [`LockScope`](crate::LockScope) that the manager must report.
 /// - `absent`, which may be left out, names what the backend does not have: variants of
-///   [`Optional`](crate::conformance::Optional).
+///   [`Optional`].
 /// - `finally`, which may be left out, is a future that is awaited at the end of each test.
 ///
 /// Tests may run at the same time. Each uses keys of its own, so managers may share them.

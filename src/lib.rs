@@ -70,6 +70,11 @@ pub mod conformance;
 mod core;
 #[cfg(any(unix, windows))]
 mod datadir_lock;
+#[cfg(any(
+    all(test, not(any(loom, target_family = "wasm"))),
+    all(target_family = "wasm", target_os = "unknown")
+))]
+mod driver;
 mod error;
 mod guard;
 mod hash;

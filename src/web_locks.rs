@@ -7,23 +7,20 @@ mod bindings;
 mod browser_query;
 mod client;
 mod client_id;
-mod driver;
 mod environment;
+mod events;
 mod guard;
 mod limits;
-mod named_hand_off;
 mod names;
 mod node_wakeup;
 mod own_requests;
 mod page_lifecycle;
-mod platform;
 mod platform_request;
 mod query;
 mod reason;
 mod request;
 mod round_trip;
 mod wait;
-mod waker_set;
 
 // The tests in these modules need a browser. Without this line the test runner skips them.
 #[cfg(test)]

@@ -1,20 +1,19 @@
 //! [`Client`]: this page, worker or thread, as the platform's lock manager knows it. It puts
-//! the parts together: the [driver](Driver), and the browser that carries out and reports.
+//! the parts together: the [driver](Driver), and the browser that it drives.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::driver::Driver;
 use super::environment::{is_node, lock_manager};
-use super::named_hand_off::NamedHandOff;
-use super::platform::{Platform, PlatformEvents};
+use super::events::PlatformEvents;
 use super::reason::describe;
 use super::round_trip::round_trip;
 use super::{page_lifecycle, platform_request};
 use crate::core::handoff::{GrantId, IfHeld, MILLIS, Quirks, Reason, Settled};
+use crate::driver::{Driver, NamedHandOff, Platform};
 use crate::guard::LockMode;
 use crate::tasks;
-use crate::time;
+use crate::time::{self, Stamp};
 
 /// Guards are `Send + Sync`, and the browser's objects are not. So those are kept apart, in
 /// [`platform_request`], on the thread that asked for them. Where wasm has threads and a guard
@@ -44,16 +43,17 @@ impl Client {
         CLIENT.with(Arc::clone)
     }
 
-    /// Takes a step of the rules at the present time, and carries out what follows from it.
+    /// Runs `step` on the rules at the present time, and applies the commands that follow.
     pub(super) fn step<T>(&self, step: impl FnOnce(&mut NamedHandOff, f64) -> T) -> T {
-        let output = self.driver.step(step);
+        let now = Browser.now();
+        let output = self.driver.with(|rules| step(rules, now));
         if self.is_here() {
             self.driver.apply_commands(&Browser);
         }
         output
     }
 
-    /// Runs `work` on the rules, from which nothing follows.
+    /// Runs `work` on the rules, from which no command follows.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut NamedHandOff) -> T) -> T {
         self.driver.with(work)
     }
@@ -68,6 +68,10 @@ impl Client {
 struct Browser;
 
 impl Platform for Browser {
+    fn now(&self) -> f64 {
+        Stamp::now().millis()
+    }
+
     fn request(
         &self,
         grant: GrantId,
@@ -115,8 +119,10 @@ impl Platform for Browser {
 
 impl PlatformEvents for Browser {
     fn called_back(&self, grant: GrantId, has_lock: bool) -> bool {
-        let step = |rules: &mut NamedHandOff, now| rules.called_back(grant, has_lock, now);
-        Client::here().driver.step(step)
+        let now = self.now();
+        Client::here()
+            .driver
+            .with(|rules| rules.called_back(grant, has_lock, now))
     }
 
     fn apply_commands(&self) {

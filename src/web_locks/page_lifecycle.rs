@@ -25,7 +25,7 @@ use wasm_bindgen::prelude::*;
 
 use super::bindings::{Foreign, text, text_in};
 use super::environment::global;
-use super::platform::PlatformEvents;
+use super::events::PlatformEvents;
 
 thread_local! {
     /// Of this page: with threads, each worker has an instance of the same memory.

@@ -18,8 +18,8 @@ use wasm_bindgen::prelude::*;
 
 use super::bindings::{self, AbortController, Bindable, Foreign, Kind, when_settled};
 use super::environment::{failed, lock_manager, rejected};
+use super::events::PlatformEvents;
 use super::node_wakeup;
-use super::platform::PlatformEvents;
 use crate::core::handoff::{GrantId, IfHeld, Settled};
 use crate::guard::LockMode;
 

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::limits::answered_within;
-use super::named_hand_off::NamedHandOff;
 use super::reason::describe;
-use super::waker_set::WakerId;
 use crate::core::handoff::{Ahead, IfHeld, Passing, RequestSlot, State};
+use crate::driver::{NamedHandOff, WakerId};
 use crate::error::LockError;
 use crate::guard::LockMode;
 

@@ -12,7 +12,7 @@ enum Step {
     /// Frees, or gives up, one of those that are there.
     Remove(usize),
     /// Nothing that a platform's page goes through is of interest to a local lock.
-    Freeze,
+    LoseAll,
     Remind,
 }
 
@@ -57,32 +57,33 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Step::Ask(queue, mode, if_held)
     });
     let remove = (0..64_usize).prop_map(Step::Remove);
-    let step = prop_oneof![6 => ask, 5 => remove, 1 => Just(Step::Freeze), 1 => Just(Step::Remind)];
+    let step =
+        prop_oneof![6 => ask, 5 => remove, 1 => Just(Step::LoseAll), 1 => Just(Step::Remind)];
     prop::collection::vec(step, 1..200)
 }
 
 proptest! {
     #[test]
     fn local_locks_are_as_the_specification_has_them(steps in steps()) {
-        let mut relay: HandOff<RequestSlot, ()> = HandOff::new(Quirks::default());
-        let queues: [QueueSlot; 2] = [(); 2].map(|()| relay.open(true));
+        let mut rules: HandOff<RequestSlot, ()> = HandOff::new(Quirks::default());
+        let queues: [QueueSlot; 2] = [(); 2].map(|()| rules.open(true));
         let mut models = [Model::default(), Model::default()];
         let mut lost: Vec<(usize, RequestSlot)> = Vec::new();
         for (now, step) in steps.into_iter().enumerate() {
             let now = now as f64 * 7.0;
             match step {
                 Step::Ask(at, mode, if_held) => {
-                    let slot = relay.request(queues[at], mode, if_held, Passing::On, now);
-                    *relay.waker(slot) = Some(slot);
+                    let slot = rules.request(queues[at], mode, if_held, Passing::On, now);
+                    *rules.waker(slot) = Some(slot);
                     let queue = &mut models[at].queue;
                     let is_held = false;
                     match if_held {
                         IfHeld::Queue => queue.push(Modelled { slot, mode, is_held }),
                         IfHeld::Refuse => {
                             let is_refused = queue.iter().any(|other| conflict(other.mode, mode));
-                            prop_assert_eq!(is_refused, *relay.state(slot) == State::Busy);
+                            prop_assert_eq!(is_refused, *rules.state(slot) == State::Busy);
                             match is_refused {
-                                true => drop(relay.remove(slot, now)),
+                                true => drop(rules.remove(slot, now)),
                                 false => queue.push(Modelled { slot, mode, is_held }),
                             }
                         }
@@ -101,43 +102,43 @@ proptest! {
                     let Some(&(at, slot)) = nth.checked_rem(all.len()).map(|nth| &all[nth]) else {
                         continue;
                     };
-                    relay.release(slot, now);
-                    prop_assert!(*relay.state(slot) != State::Releasing, "it takes no time");
-                    let (_, unused) = relay.remove(slot, now);
+                    rules.release(slot, now);
+                    prop_assert!(*rules.state(slot) != State::Releasing, "it takes no time");
+                    let (_, unused) = rules.remove(slot, now);
                     models[at].queue.retain(|one| one.slot != slot);
                     lost.retain(|one| one.1 != slot);
                     models[at].grant();
                     let is_unused = models[at].queue.is_empty() && !lost.iter().any(|one| one.0 == at);
                     prop_assert_eq!(unused, is_unused.then_some(queues[at]));
                 }
-                Step::Freeze => prop_assert!(relay.lose_all(&super::Reason::Cached).is_empty()),
-                Step::Remind => relay.remind(now),
+                Step::LoseAll => prop_assert!(rules.lose_all(&super::Reason::Cached).is_empty()),
+                Step::Remind => rules.remind(now),
             }
-            prop_assert_eq!(relay.next_command(), None, "no platform is asked for anything");
-            while let Some(woken) = relay.next_wake() {
+            prop_assert_eq!(rules.next_command(), None, "no platform is asked for anything");
+            while let Some(woken) = rules.next_wake() {
                 let mut all = models.iter().flat_map(|model| &model.queue).map(|one| one.slot);
                 let is_there = all.any(|slot| slot == woken) || lost.iter().any(|one| one.1 == woken);
                 if is_there {
-                    *relay.waker(woken) = Some(woken);
+                    *rules.waker(woken) = Some(woken);
                 }
             }
             for (at, model) in models.iter().enumerate() {
                 for one in &model.queue {
-                    let is_held = matches!(relay.state(one.slot), State::Held(_));
+                    let is_held = matches!(rules.state(one.slot), State::Held(_));
                     prop_assert_eq!(is_held, one.is_held);
-                    prop_assert!(is_held || *relay.state(one.slot) == State::Pending);
+                    prop_assert!(is_held || *rules.state(one.slot) == State::Pending);
                     let in_front = model.queue.iter().filter(|other| !other.is_held);
                     let in_front = in_front.take_while(|other| other.slot != one.slot).count();
                     if !is_held {
-                        let ahead = relay.ahead_of(one.slot, 1000).expect("somebody holds it");
+                        let ahead = rules.ahead_of(one.slot, 1000).expect("somebody holds it");
                         prop_assert_eq!(ahead.waiting, Some(in_front));
                         prop_assert!(model.queue.iter().any(|other| other.is_held && other.slot == ahead.holder));
                     }
                 }
-                prop_assert_eq!(relay.holds(queues[at]), model.queue.iter().any(|one| one.is_held));
+                prop_assert_eq!(rules.holds(queues[at]), model.queue.iter().any(|one| one.is_held));
             }
             for &(_, slot) in &lost {
-                prop_assert!(matches!(relay.state(slot), State::Lost(super::Reason::Stolen)));
+                prop_assert!(matches!(rules.state(slot), State::Lost(super::Reason::Stolen)));
             }
         }
     }

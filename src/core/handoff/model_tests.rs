@@ -33,7 +33,7 @@ enum Step {
     },
     AllLeave,
     DeliverAll,
-    Freeze(usize),
+    LoseAll(usize),
     Hide {
         tab: usize,
         is_hidden: bool,
@@ -78,7 +78,7 @@ fn step(tabs: usize) -> impl Strategy<Value = Step> {
         30 => Just(Delivery::Plain),
         30 => Just(Delivery::TellsThiefFirst),
         30 => Just(Delivery::RejectsFirst),
-        1 => Just(Delivery::TurnsDown),
+        1 => Just(Delivery::Rejects),
     ];
     let deliver = (0..tabs, nth(), delivery);
     let in_queue = spec(tabs).prop_map(|spec| Spec {
@@ -102,7 +102,7 @@ fn step(tabs: usize) -> impl Strategy<Value = Step> {
         6 => rush.prop_map(|(spec, count)| Step::Rush { spec, count }),
         5 => Just(Step::AllLeave),
         8 => Just(Step::DeliverAll),
-        3 => (0..tabs).prop_map(Step::Freeze),
+        3 => (0..tabs).prop_map(Step::LoseAll),
         5 => (0..tabs, any::<bool>()).prop_map(|(tab, is_hidden)| Step::Hide { tab, is_hidden }),
         10 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Repeat { tab, nth }),
         3 => nth().prop_map(Step::TryAtOnce),
@@ -140,7 +140,7 @@ fn take(world: &mut World, step: Step) {
         }
         Step::AllLeave => all_leave(world, false),
         Step::DeliverAll => world.deliver_all(),
-        Step::Freeze(tab) => world.lose_all(tab),
+        Step::LoseAll(tab) => world.lose_all(tab),
         Step::Hide { tab, is_hidden } => world.set_hidden(tab, is_hidden),
         Step::Repeat { tab, nth } => world.repeat(tab, nth),
         Step::TryAtOnce(nth) => {
@@ -178,7 +178,7 @@ proptest! {
     #[test]
     fn keeps_its_promises_where_withdrawn_requests_stay_in_the_queue(
         steps in prop::collection::vec(
-            step(1).prop_filter("Node has no pages", |step| !matches!(step, Step::Freeze(_))),
+            step(1).prop_filter("Node has no pages", |step| !matches!(step, Step::LoseAll(_))),
             0..150,
         ),
         last_first in any::<bool>(),

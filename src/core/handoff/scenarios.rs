@@ -51,22 +51,22 @@ fn world_with(spec: Spec) -> (World, TaskId) {
 }
 
 #[test]
-fn first_come_first_served_without_a_word_to_the_platform() {
+fn first_come_first_served_without_a_message_to_the_platform() {
     let (mut world, first) = world_with(lock(0));
     let [second, third] = [(); 2].map(|()| world.request(lock(0)));
     world.deliver_all();
     assert!(world.is_pending(second) && world.is_pending(third));
 
     world.release(first);
-    assert_eq!(*world.state(first), State::Freed);
+    assert_eq!(world.state(first), State::Freed);
     assert!(world.is_held(second) && world.is_pending(third));
     world.release(second);
     assert!(world.is_held(third));
     world.release(third);
     // With nobody to hand it to, it goes back, and is free when the platform says so.
-    assert_eq!(*world.state(third), State::Releasing);
+    assert_eq!(world.state(third), State::Releasing);
     world.deliver_all();
-    assert_eq!(*world.state(third), State::Freed);
+    assert_eq!(world.state(third), State::Freed);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn other_tabs_wait_for_so_long() {
 }
 
 #[test]
-fn who_waits_behind_a_young_grant_costs_the_platform_nothing() {
+fn a_wait_behind_a_young_grant_costs_the_platform_nothing() {
     let (mut world, mut holder) = world_with(lock(0));
     let before = world.requests_ever();
     for _ in 1..TURNS {
@@ -131,7 +131,7 @@ fn who_waits_behind_a_young_grant_costs_the_platform_nothing() {
 
 /// The one that it holds, and the one that was in the platform's queue already.
 #[test]
-fn another_tab_waits_for_two_leases_at_most() {
+fn another_tab_waits_for_two_grants_at_most() {
     let (mut world, mut holder) = world_with(lock(0));
     let mut waiting = VecDeque::from([(); 2].map(|()| world.request(lock(0))));
     world.pass(MILLIS);
@@ -155,23 +155,23 @@ fn a_try_is_refused_at_once_while_a_task_of_the_tab_holds_or_waits() {
     let (mut world, holder) = world_with(lock(0));
     for spec in [lock(0), shared(lock(0)), alone(lock(0))] {
         let refused = world.request(or_not(spec));
-        assert_eq!(*world.state(refused), State::Busy);
+        assert_eq!(world.state(refused), State::Busy);
     }
     let foreign = world.request(or_not(lock(1)));
     assert!(world.is_pending(foreign));
     world.deliver_all();
-    assert_eq!(*world.state(foreign), State::Busy);
+    assert_eq!(world.state(foreign), State::Busy);
 
     let waiter = world.request(lock(0));
     world.pass(MILLIS);
     world.release(holder);
     assert!(world.is_pending(waiter));
     let refused = world.request(or_not(lock(0)));
-    assert_eq!(*world.state(refused), State::Busy);
+    assert_eq!(world.state(refused), State::Busy);
 }
 
 #[test]
-fn a_try_has_what_its_own_tab_has_just_let_go_of() {
+fn a_try_gets_what_its_own_tab_has_just_released() {
     let (mut world, holder) = world_with(lock(0));
     let waiter = world.request(lock(0));
     world.deliver_all();
@@ -218,7 +218,7 @@ fn a_reader_does_not_overtake_a_writer() {
     let writer = world.request(lock(0));
     let behind = world.request(shared(lock(0)));
     let refused = world.request(or_not(shared(lock(0))));
-    assert_eq!(*world.state(refused), State::Busy);
+    assert_eq!(world.state(refused), State::Busy);
     world.deliver_all();
     assert!(world.is_pending(writer) && world.is_pending(behind));
     // With the writer gone, nothing is in its way.
@@ -236,7 +236,7 @@ fn a_try_of_a_reader_is_not_refused_for_readers_that_wait() {
 }
 
 #[test]
-fn a_thief_has_a_grant_of_its_own_and_its_victims_hear_of_it() {
+fn a_thief_has_a_grant_of_its_own_and_its_victims_are_told() {
     let (mut world, victim) = world_with(lock(0));
     let waiter = world.request(lock(0));
     world.deliver_all();
@@ -268,7 +268,7 @@ fn a_victim_in_the_tab_of_the_thief_is_told_with_the_grant() {
 }
 
 #[test]
-fn who_wants_no_passing_on_has_a_grant_alone() {
+fn a_request_without_passing_has_a_grant_of_its_own() {
     let (mut world, raw) = world_with(alone(lock(0)));
     let [waiter, raw_waiter] = [lock(0), alone(lock(0))].map(|spec| world.request(spec));
     world.deliver_all();
@@ -285,7 +285,7 @@ fn who_wants_no_passing_on_has_a_grant_alone() {
 }
 
 #[test]
-fn a_reader_that_wants_no_passing_on_shares_no_grant() {
+fn a_reader_without_passing_shares_no_grant() {
     let (mut world, _) = world_with(shared(lock(0)));
     for raw in [alone(shared(lock(0))), or_not(alone(shared(lock(0))))] {
         // The platform decides, and has room for it.
@@ -302,7 +302,7 @@ fn a_reader_that_wants_no_passing_on_shares_no_grant() {
 }
 
 #[test]
-fn who_gives_up_leaves_the_queue_as_if_never_in_it() {
+fn a_wait_that_is_given_up_leaves_no_trace() {
     let (mut world, holder) = world_with(lock(0));
     let [head, second, middle, last] = [(); 4].map(|()| world.request(lock(0)));
     world.deliver_all();
@@ -318,7 +318,7 @@ fn who_gives_up_leaves_the_queue_as_if_never_in_it() {
 }
 
 #[test]
-fn who_gives_up_just_when_it_is_its_turn_hands_it_on() {
+fn a_task_that_leaves_just_when_it_is_granted_hands_it_on() {
     let (mut world, holder) = world_with(lock(0));
     let [next, last] = [(); 2].map(|()| world.request(lock(0)));
     world.leave(holder);
@@ -346,17 +346,17 @@ fn a_grant_that_comes_too_late_goes_to_the_next_tab() {
 }
 
 #[test]
-fn a_request_that_is_turned_down_takes_only_its_own_task_along() {
+fn a_rejected_request_ends_the_wait_of_its_own_task_alone() {
     let mut world = World::new(1);
     let [first, second] = [(); 2].map(|()| world.request(lock(0)));
-    world.deliver_to(Delivery::TurnsDown, 0, 0);
+    world.deliver_to(Delivery::Rejects, 0, 0);
     world.deliver_all();
     assert!(matches!(world.state(first), State::Rejected(_)));
     assert!(world.is_held(second));
 }
 
 #[test]
-fn a_freeze_takes_all_and_leaves_nothing() {
+fn to_lose_all_leaves_nothing() {
     let (mut world, holder) = world_with(lock(0));
     let other = world.request(lock(1));
     let waiters = [lock(0), lock(0), alone(lock(0))].map(|spec| world.request(spec));
@@ -380,10 +380,10 @@ fn a_freeze_takes_all_and_leaves_nothing() {
 }
 
 #[test]
-fn nobody_waits_for_a_release_that_a_freeze_has_overtaken() {
+fn nobody_waits_for_a_release_once_all_is_lost() {
     let (mut world, holder) = world_with(lock(0));
     world.release(holder);
-    assert_eq!(*world.state(holder), State::Releasing);
+    assert_eq!(world.state(holder), State::Releasing);
     world.lose_all(0);
-    assert_eq!(*world.state(holder), State::Freed);
+    assert_eq!(world.state(holder), State::Freed);
 }

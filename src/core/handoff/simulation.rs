@@ -1,10 +1,15 @@
-//! A world to try the rules in: a few tabs, each with the rules, before one
-//! [platform](Platform). What they say to each other is under way until a test delivers
-//! it, so a test chooses what comes late. [`invariants`] looks at the world after each step.
+//! A world to test the rules in: a few tabs, each with the [driver](Driver) that drives the rules
+//! in a browser, and one [lock manager](Platform) for all of them. Messages are under way until
+//! a test delivers them, so a test chooses what comes late. [`invariants`] checks the world after
+//! each step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Wake;
 
-use super::{GrantId, HandOff, IfHeld, Passing, QueueSlot, Quirks, Reason, RequestSlot, State};
+use super::{GrantId, IfHeld, Passing, Quirks, RequestSlot, State};
+use crate::driver::{Driver, NamedHandOff, WakerId};
 use crate::guard::LockMode;
 
 mod delivery;
@@ -14,13 +19,10 @@ mod platform;
 pub(super) use delivery::Delivery;
 use platform::{Event, Platform, Serial};
 
-/// What a platform says to explain itself.
-type Cause = &'static str;
-
 /// Numbers the tasks of a world, in the order in which they came.
 pub(super) type TaskId = usize;
 
-/// What a task asks for.
+/// What a task requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spec {
     pub(super) tab: usize,
@@ -45,41 +47,37 @@ struct Task {
     spec: Spec,
     slot: RequestSlot,
     made: f64,
-    /// The state at its last look, after which it has slept.
-    seen: State<Cause>,
-    is_woken: bool,
+    /// The state when it last looked. Since then it has slept.
+    seen: State<String>,
+    alarm: Arc<Alarm>,
+    waker: Option<WakerId>,
     /// For a try: whether something was in its way at any time.
     was_obstructed: bool,
 }
 
+/// What the waker of a task sets.
+#[derive(Debug, Default)]
+struct Alarm {
+    is_woken: AtomicBool,
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Relaxed);
+    }
+}
+
 #[derive(Debug)]
 struct Tab {
-    hand_off: HandOff<TaskId, Cause>,
-    queues: BTreeMap<&'static str, QueueSlot>,
+    driver: Arc<Driver>,
     requests: BTreeMap<GrantId, PlatformRequest>,
     to_platform: Vec<Message>,
     from_platform: Vec<Event>,
-    /// All that was ever received.
+    /// All events that were ever received.
     received: Vec<Event>,
     is_hidden: bool,
-    /// When the rules want to be reminded.
+    /// When the timer of the reminder goes off.
     remind_at: Option<f64>,
-}
-
-impl Tab {
-    fn name_of(&self, queue: QueueSlot) -> &'static str {
-        let mut queues = self.queues.iter();
-        let known = queues.find(|&(_, &known)| known == queue);
-        known.expect("nothing is asked for that nobody wants").0
-    }
-
-    /// As an edge does with queues that nobody uses any more.
-    fn close(&mut self, unused: impl IntoIterator<Item = QueueSlot>) {
-        for queue in unused {
-            assert!(self.hand_off.close(queue), "somebody uses it");
-            self.queues.retain(|_, known| *known != queue);
-        }
-    }
 }
 
 /// What a tab has under way for a grant.
@@ -95,9 +93,11 @@ struct PlatformRequest {
     first: Option<Passing>,
     /// The rules have ended it.
     is_ended: bool,
-    /// The platform has heard of it.
+    /// The rules have had it forgotten, because its lock was taken away.
+    is_forgotten: bool,
+    /// The platform has received that it was ended.
     is_withdrawn: bool,
-    /// Nothing more will be said of it.
+    /// The platform will send no more events about it.
     is_settled: bool,
     is_frozen: bool,
 }
@@ -128,8 +128,10 @@ pub(super) struct World {
     tabs: Vec<Tab>,
     tasks: BTreeMap<TaskId, Task>,
     tasks_ever: usize,
-    /// The tab of each request that was ever made of the platform, and what for.
+    /// The tab and the grant of each request that was ever sent to the platform.
     owners: Vec<(usize, GrantId)>,
+    /// All names that tasks have ever requested.
+    names: BTreeSet<&'static str>,
 }
 
 impl World {
@@ -139,8 +141,7 @@ impl World {
 
     pub(super) fn with_quirks(tabs: usize, quirks: Quirks) -> Self {
         let tab = |_| Tab {
-            hand_off: HandOff::new(quirks),
-            queues: BTreeMap::new(),
+            driver: Arc::new(Driver::new(quirks)),
             requests: BTreeMap::new(),
             to_platform: Vec::new(),
             from_platform: Vec::new(),
@@ -155,57 +156,86 @@ impl World {
             tasks: BTreeMap::new(),
             tasks_ever: 0,
             owners: Vec::new(),
+            names: BTreeSet::new(),
         }
+    }
+
+    /// Runs `step` on the rules of `tab`, and applies the commands that follow.
+    fn step<T>(&mut self, tab: usize, step: impl FnOnce(&mut NamedHandOff, f64) -> T) -> T {
+        let now = self.now;
+        let output = self.tabs[tab].driver.with(|rules| step(rules, now));
+        self.apply_commands(tab);
+        output
     }
 
     pub(super) fn request(&mut self, spec: Spec) -> TaskId {
         let was_obstructed = self.is_obstructed(&spec, None);
-        let Tab {
-            hand_off, queues, ..
-        } = &mut self.tabs[spec.tab];
-        let queue = *queues
-            .entry(spec.name)
-            .or_insert_with(|| hand_off.open(false));
-        let slot = hand_off.request(queue, spec.mode, spec.if_held, spec.passing, self.now);
-        let seen = State::Pending;
+        let now = self.now;
+        self.names.insert(spec.name);
+        let driver = Arc::clone(&self.tabs[spec.tab].driver);
+        let (slot, is_over) = driver.with(|rules| {
+            let slot = rules.request(spec.name, spec.mode, spec.if_held, spec.passing, now);
+            (slot, *rules.state(slot) != State::Pending)
+        });
         let task = Task {
             spec,
             slot,
-            made: self.now,
-            // What it finds at once, nobody has to wake it for.
-            is_woken: *hand_off.state(slot) != seen,
-            seen,
+            made: now,
+            seen: State::Pending,
+            // A task need not be woken for a state that it finds at once.
+            alarm: Arc::new(Alarm {
+                is_woken: AtomicBool::new(is_over),
+            }),
+            waker: None,
             was_obstructed,
         };
         let id = self.tasks_ever;
         self.tasks_ever += 1;
         self.tasks.insert(id, task);
-        *self.tabs[spec.tab].hand_off.waker(slot) = Some(id);
+        self.sleep(id);
         self.apply_commands(spec.tab);
         id
     }
 
-    /// Frees a lock, or gives up a wait, and stays to hear of it.
-    pub(super) fn release(&mut self, id: TaskId) {
-        let Task { spec, slot, .. } = self.tasks[&id];
-        let hand_off = &mut self.tabs[spec.tab].hand_off;
-        hand_off.release(slot, self.now);
-        let seen = *hand_off.state(slot);
-        self.tasks.get_mut(&id).expect("it was there").seen = seen;
-        self.apply_commands(spec.tab);
+    /// Registers the waker of a task.
+    fn sleep(&mut self, id: TaskId) {
+        let task = self.tasks.get_mut(&id).expect("it is there");
+        let waker = Arc::clone(&task.alarm).into();
+        let driver = &self.tabs[task.spec.tab].driver;
+        driver.with(|rules| {
+            let wakers = rules.waker(task.slot).get_or_insert_default();
+            wakers.set(&mut task.waker, waker);
+        });
     }
 
-    /// The same, and nobody is there any more.
+    /// Frees a lock or gives up a wait. The task stays, to be told what becomes of it.
+    pub(super) fn release(&mut self, id: TaskId) {
+        let (Spec { tab, .. }, slot, now) = (self.spec(id), self.slot(id), self.now);
+        self.tabs[tab].driver.with(|rules| rules.release(slot, now));
+        let seen = self.state(id);
+        self.tasks.get_mut(&id).expect("it was there").seen = seen;
+        self.apply_commands(tab);
+    }
+
+    /// Frees a lock or gives up a wait, and the task ends.
     pub(super) fn leave(&mut self, id: TaskId) {
-        let Task { spec, slot, .. } = self.tasks.remove(&id).expect("it was there");
-        let (_, unused) = self.tabs[spec.tab].hand_off.remove(slot, self.now);
-        self.tabs[spec.tab].close(unused);
-        self.apply_commands(spec.tab);
+        let task = self.tasks.remove(&id).expect("it was there");
+        let wakers = self.step(task.spec.tab, |rules, now| {
+            // First its own waker, as when a future is dropped.
+            if let (Some(wakers), Some(waker)) = (rules.waker(task.slot), task.waker) {
+                wakers.remove(waker);
+            }
+            rules.remove(task.slot, now)
+        });
+        assert_eq!(
+            wakers.into_iter().flatten().count(),
+            0,
+            "another task's waker"
+        );
     }
 
     pub(super) fn lose_all(&mut self, tab: usize) {
-        let unused = self.tabs[tab].hand_off.lose_all(&Reason::Cached);
-        self.tabs[tab].close(unused);
+        self.tabs[tab].driver.with(NamedHandOff::lose_all);
         for request in self.tabs[tab].requests.values_mut() {
             request.is_frozen = true;
         }
@@ -214,20 +244,18 @@ impl World {
 
     pub(super) fn set_hidden(&mut self, tab: usize, is_hidden: bool) {
         self.tabs[tab].is_hidden = is_hidden;
-        self.tabs[tab].hand_off.set_hidden(is_hidden, self.now);
-        self.apply_commands(tab);
+        self.step(tab, |rules, now| rules.set_hidden(is_hidden, now));
     }
 
-    /// A task that tried will wait no longer for what its tab has let go of.
+    /// A try no longer waits for what its tab has released.
     pub(super) fn try_at_once(&mut self, id: TaskId) {
-        let Task { spec, slot, .. } = self.tasks[&id];
-        self.tabs[spec.tab].hand_off.try_at_once(slot, self.now);
-        // From now on, what its own tab has let go of is a reason to refuse it.
+        let (Spec { tab, .. }, slot) = (self.spec(id), self.slot(id));
+        // From now on it may be refused for what its own tab has released.
         self.tasks.get_mut(&id).expect("it is there").was_obstructed = true;
-        self.apply_commands(spec.tab);
+        self.step(tab, |rules, now| rules.try_at_once(slot, now));
     }
 
-    /// How many were ever made of the platform.
+    /// How many requests were ever sent to the platform.
     pub(super) fn requests_ever(&self) -> usize {
         self.owners.len()
     }
@@ -243,43 +271,35 @@ impl World {
     /// The timer of `tab` goes off, if it is time.
     pub(super) fn fire_timer(&mut self, tab: usize) {
         let now = self.now;
-        let Tab {
-            hand_off,
-            remind_at,
-            ..
-        } = &mut self.tabs[tab];
+        let remind_at = &mut self.tabs[tab].remind_at;
         if remind_at.take_if(|at| *at <= now).is_some() {
-            hand_off.remind(now);
-            self.apply_commands(tab);
+            self.step(tab, |rules, now| rules.remind(now));
         }
     }
 
-    /// Whether nothing is left of anything, with anybody.
+    /// Whether nothing is left, in the tabs and in the platform.
     pub(super) fn is_empty(&self) -> bool {
         let mut tabs = self.tabs.iter();
         self.platform.is_empty()
-            && tabs.all(|tab| tab.requests.is_empty() && tab.hand_off.is_empty())
+            && tabs.all(|tab| tab.requests.is_empty() && tab.driver.with(|rules| rules.is_empty()))
     }
 
     pub(super) fn tasks(&self) -> impl DoubleEndedIterator<Item = TaskId> {
         self.tasks.keys().copied()
     }
 
-    pub(super) fn hand_off(&self, tab: usize) -> &HandOff<TaskId, Cause> {
-        &self.tabs[tab].hand_off
-    }
-
-    pub(super) fn holds(&self, tab: usize, name: &str) -> bool {
-        let queue = self.tabs[tab].queues.get(name);
-        queue.is_some_and(|&queue| self.hand_off(tab).holds(queue))
+    /// Reads the rules of `tab`.
+    pub(super) fn rules<T>(&self, tab: usize, read: impl FnOnce(&NamedHandOff) -> T) -> T {
+        self.tabs[tab].driver.with(|rules| read(rules))
     }
 
     pub(super) fn slot(&self, id: TaskId) -> RequestSlot {
         self.tasks[&id].slot
     }
 
-    pub(super) fn state(&self, id: TaskId) -> &State<Cause> {
-        self.hand_off(self.spec(id).tab).state(self.slot(id))
+    pub(super) fn state(&self, id: TaskId) -> State<String> {
+        let slot = self.slot(id);
+        self.rules(self.spec(id).tab, |rules| rules.state(slot).clone())
     }
 
     fn spec(&self, id: TaskId) -> Spec {
@@ -291,7 +311,7 @@ impl World {
     }
 
     pub(super) fn is_pending(&self, id: TaskId) -> bool {
-        *self.state(id) == State::Pending
+        self.state(id) == State::Pending
     }
 
     pub(super) fn is_lost(&self, id: TaskId) -> bool {

@@ -7,7 +7,7 @@ use crate::guard::LockMode;
 
 /// WebKit's way, and no steal of tab 1's can make a holder of a task whose lock it took.
 #[test]
-fn who_is_called_back_after_its_request_was_stolen_holds_nothing() {
+fn a_callback_after_a_steal_grants_nothing() {
     for spec in [lock(0), alone(lock(0)), or_not(lock(0)), by_force(lock(0))] {
         let mut world = World::new(2);
         let robbed = world.request(spec);
@@ -34,7 +34,7 @@ fn who_is_called_back_after_its_request_was_stolen_holds_nothing() {
 }
 
 #[test]
-fn of_ten_who_steal_at_once_one_holds_and_nine_have_lost() {
+fn of_ten_steals_at_once_one_holds_and_nine_have_lost() {
     let mut world = World::new(1);
     let thieves = [(); 10].map(|()| world.request(by_force(lock(0))));
     for _ in thieves {
@@ -64,7 +64,7 @@ fn asked(if_held: IfHeld) -> (HandOff<(), &'static str>, usize, GrantId) {
 }
 
 #[test]
-fn who_waits_and_is_called_back_without_a_lock_has_none() {
+fn a_callback_without_a_lock_grants_nothing() {
     for if_held in [IfHeld::Queue, IfHeld::Steal] {
         let (mut hand_off, request, grant) = asked(if_held);
         assert!(!hand_off.called_back(grant, false, 0.0));
@@ -76,7 +76,7 @@ fn who_waits_and_is_called_back_without_a_lock_has_none() {
 }
 
 #[test]
-fn a_second_callback_is_about_nobody() {
+fn a_second_callback_changes_nothing() {
     let (mut hand_off, request, grant) = asked(IfHeld::Queue);
     assert!(hand_off.called_back(grant, true, 0.0));
     assert!(!hand_off.called_back(grant, true, 1.0));
@@ -123,7 +123,7 @@ fn a_promise_that_ends_under_a_holder_takes_its_lock() {
 }
 
 #[test]
-fn a_try_waits_for_what_its_tab_had_let_go_of_and_not_for_what_it_lets_go_of_later() {
+fn a_try_waits_for_earlier_releases_of_its_tab_and_not_for_later_ones() {
     let (mut world, first) = world_with(shared(lock(0)));
     world.pass(MILLIS);
     let second = world.request(shared(lock(0)));
@@ -147,7 +147,7 @@ fn a_try_waits_for_what_its_tab_had_let_go_of_and_not_for_what_it_lets_go_of_lat
 }
 
 #[test]
-fn a_try_can_do_without_a_platform_that_never_says_what_is_over() {
+fn a_try_need_not_wait_for_a_platform_that_confirms_nothing() {
     let (mut world, holder) = world_with(lock(0));
     world.leave(holder);
     let parked = world.request(or_not(lock(0)));
@@ -162,7 +162,7 @@ fn a_try_can_do_without_a_platform_that_never_says_what_is_over() {
 }
 
 #[test]
-fn a_hidden_tab_asks_at_once() {
+fn a_hidden_tab_requests_at_once() {
     let (mut world, _holder) = world_with(lock(0));
     world.set_hidden(0, true);
     let before = world.requests_ever();
@@ -171,7 +171,7 @@ fn a_hidden_tab_asks_at_once() {
 }
 
 #[test]
-fn a_tab_that_is_hidden_asks_for_those_who_wait_for_the_timer() {
+fn a_tab_that_becomes_hidden_requests_for_those_who_wait_for_the_timer() {
     let (mut world, holder) = world_with(lock(0));
     let before = world.requests_ever();
     let waiter = world.request(lock(0));
@@ -194,7 +194,7 @@ fn a_tab_that_is_hidden_asks_for_those_who_wait_for_the_timer() {
 
 /// In Node, what was withdrawn comes its turn after a release, and is in the way for a moment.
 #[test]
-fn a_release_is_over_when_those_who_gave_up_are_out_of_the_way() {
+fn a_release_is_over_when_withdrawn_requests_are_out_of_the_way() {
     let queues_withdrawn = true;
     let mut world = World::with_quirks(1, Quirks { queues_withdrawn });
     let holder = world.request(lock(0));
@@ -206,7 +206,7 @@ fn a_release_is_over_when_those_who_gave_up_are_out_of_the_way() {
     }
     world.deliver_all();
     world.release(holder);
-    while *world.state(holder) == State::Releasing {
+    while world.state(holder) == State::Releasing {
         world.deliver(0, 0);
         world.receive_event(0, 0);
     }

@@ -6,11 +6,12 @@ use super::{MILLIS, alone, lock, shared, world_with};
 use crate::guard::LockMode;
 
 #[test]
-fn it_is_told_since_when_and_who_is_in_front() {
+fn a_waiter_is_told_since_when_it_is_held_and_who_is_in_front() {
     let mut world = World::new(2);
     world.pass(5.0);
     let holder = world.request(lock(0));
-    let ahead = |world: &World, task, most| world.hand_off(0).ahead_of(world.slot(task), most);
+    let ahead =
+        |world: &World, task, most| world.rules(0, |rules| rules.ahead_of(world.slot(task), most));
     // It is not known to be held by anybody of this tab.
     assert_eq!(ahead(&world, holder, 9), None);
     world.pass(2.0);
@@ -36,18 +37,21 @@ fn it_is_told_since_when_and_who_is_in_front() {
     }
     let counted = ahead(&world, third, 1).and_then(|ahead| ahead.waiting);
     assert_eq!(counted, Some(1));
-    assert_eq!(world.hand_off(1).ahead_of(world.slot(foreign), 9), None);
+    assert_eq!(
+        world.rules(1, |rules| rules.ahead_of(world.slot(foreign), 9)),
+        None
+    );
 
-    assert!(world.holds(0, "the lock") && !world.holds(0, "another"));
-    assert!(!world.holds(1, "the lock"));
+    assert!(holds(&world, 0, "the lock") && !holds(&world, 0, "another"));
+    assert!(!holds(&world, 1, "the lock"));
 }
 
 #[test]
-fn readers_are_in_the_way_of_writers_and_of_who_waits_behind_these() {
+fn readers_are_in_the_way_of_writers_and_of_all_who_wait_behind_them() {
     let (mut world, _) = world_with(shared(lock(0)));
     world.pass(MILLIS);
     let ahead = |world: &World, task| {
-        let ahead = world.hand_off(0).ahead_of(world.slot(task), 9);
+        let ahead = world.rules(0, |rules| rules.ahead_of(world.slot(task), 9));
         ahead.map(|ahead| ahead.waiting)
     };
     // Nothing of its own tab keeps it waiting.
@@ -57,14 +61,20 @@ fn readers_are_in_the_way_of_writers_and_of_who_waits_behind_these() {
     assert_eq!(ahead(&world, writer), Some(Some(1)));
     let behind = world.request(shared(lock(0)));
     assert_eq!(ahead(&world, behind), Some(Some(2)));
-    assert!(world.holds(0, "the lock"));
+    assert!(holds(&world, 0, "the lock"));
+}
+
+fn holds(world: &World, tab: usize, name: &str) -> bool {
+    world.rules(tab, |rules| rules.holds(name))
 }
 
 /// Whether it is held, in which mode, since when, and whether the platform was asked for it.
 fn own(world: &World) -> Vec<(bool, LockMode, f64, bool)> {
     let mut shown = Vec::new();
-    world.hand_off(0).for_each_own(|own| {
-        shown.push((own.is_held, own.mode, own.since, own.is_asked_for));
+    world.rules(0, |rules| {
+        rules.for_each_own(|_, own| {
+            shown.push((own.is_held, own.mode, own.since, own.is_asked_for));
+        });
     });
     shown
 }

@@ -1,9 +1,13 @@
-//! What is under way between the tabs of a world and its platform: each tab's commands on
-//! their way out, and the platform's events on their way back. A test chooses which is next.
+//! The messages between the tabs of a world and its platform: each tab's commands on their way
+//! out, and the platform's events on their way back. A test chooses which is next.
+
+use std::cell::RefCell;
+use std::sync::Arc;
 
 use super::platform::Event;
-use super::{Cause, Message, PlatformRequest, Tab, World};
-use crate::core::handoff::{Command, GrantId, IfHeld, MILLIS, QueueSlot, Settled, State};
+use super::{Message, PlatformRequest, Tab, World};
+use crate::core::handoff::{GrantId, IfHeld, MILLIS, Settled, State};
+use crate::driver::Platform;
 use crate::guard::LockMode;
 
 /// How the platform takes a request.
@@ -12,48 +16,72 @@ pub(in crate::core::handoff) enum Delivery {
     Plain,
     /// The thief hears of a steal before the victims do.
     TellsThiefFirst,
-    /// A victim whose grant is on its way is rejected first, and called back all the same:
-    /// WebKit's way.
+    /// As WebKit does it: a victim whose grant is on its way is rejected first, and called back
+    /// all the same.
     RejectsFirst,
-    /// As in a document that may not have locks.
-    TurnsDown,
+    /// The request is refused, as in a document that may not have locks.
+    Rejects,
+}
+
+/// What the driver of a tab drives.
+struct TabPlatform<'w> {
+    world: RefCell<&'w mut World>,
+    tab: usize,
+}
+
+impl Platform for TabPlatform<'_> {
+    fn now(&self) -> f64 {
+        self.world.borrow().now
+    }
+
+    fn request(
+        &self,
+        grant: GrantId,
+        name: &str,
+        mode: LockMode,
+        if_held: IfHeld,
+    ) -> Result<(), String> {
+        self.world
+            .borrow_mut()
+            .send(self.tab, grant, name, mode, if_held);
+        Ok(())
+    }
+
+    fn release(&self, grant: GrantId) {
+        self.world.borrow_mut().end(self.tab, grant);
+    }
+
+    fn forget(&self, grant: GrantId) {
+        let mut world = self.world.borrow_mut();
+        let request = world.tabs[self.tab].requests.get_mut(&grant);
+        let request = request.expect("what is over need not be forgotten");
+        assert!(request.granted.is_some() && !request.is_ended);
+        request.is_forgotten = true;
+    }
+
+    fn confirm(&self, grant: GrantId, round_trips: u32) {
+        let mut world = self.world.borrow_mut();
+        let mut owners = world.owners.iter();
+        let serial = owners.position(|owner| *owner == (self.tab, grant));
+        let serial = serial.expect("it was requested");
+        let message = Message::RoundTrips(serial, round_trips);
+        world.tabs[self.tab].to_platform.push(message);
+    }
+
+    fn remind(&self) {
+        let mut world = self.world.borrow_mut();
+        let at = world.now + MILLIS;
+        let before = world.tabs[self.tab].remind_at.replace(at);
+        assert_eq!(before, None, "a tab has one timer for the reminder");
+    }
 }
 
 impl World {
-    /// Carries out what the rules of `tab` ordered, and sees whether all is well.
+    /// Applies the commands of `tab`, and checks the world.
     pub(super) fn apply_commands(&mut self, tab: usize) {
-        while let Some(command) = self.tabs[tab].hand_off.next_command() {
-            match command {
-                Command::Request {
-                    grant,
-                    queue,
-                    mode,
-                    if_held,
-                } => self.send(tab, grant, queue, mode, if_held),
-                Command::Release(grant) => self.end(tab, grant),
-                Command::Forget(grant) => {
-                    let request = &self.tabs[tab].requests[&grant];
-                    assert!(request.granted.is_some() && !request.is_ended);
-                }
-                Command::Confirm { grant, round_trips } => {
-                    let mut owners = self.owners.iter();
-                    let serial = owners.position(|owner| *owner == (tab, grant));
-                    let serial = serial.expect("it was asked for");
-                    let message = Message::RoundTrips(serial, round_trips);
-                    self.tabs[tab].to_platform.push(message);
-                }
-                Command::Remind => {
-                    let remind_at = &mut self.tabs[tab].remind_at;
-                    let before = remind_at.replace(self.now + MILLIS);
-                    assert_eq!(before, None, "two timers for one");
-                }
-            }
-        }
-        while let Some(id) = self.tabs[tab].hand_off.next_wake() {
-            if let Some(task) = self.tasks.get_mut(&id) {
-                task.is_woken = true;
-            }
-        }
+        let driver = Arc::clone(&self.tabs[tab].driver);
+        let world = RefCell::new(&mut *self);
+        driver.apply_commands(&TabPlatform { world, tab });
         self.check();
         self.views_are_exact(tab);
     }
@@ -61,7 +89,7 @@ impl World {
     fn end(&mut self, tab: usize, grant: GrantId) {
         self.it_could_not_be_handed_on(tab, grant);
         let request = self.tabs[tab].requests.get_mut(&grant);
-        let request = request.expect("only what is not over can be ended");
+        let request = request.expect("a request that is over cannot be ended");
         assert!(!request.is_ended, "a grant is ended twice");
         request.is_ended = true;
         let serial = request.serial;
@@ -74,26 +102,27 @@ impl World {
         // A try or a steal that is not answered yet cannot be withdrawn.
     }
 
-    fn send(&mut self, tab: usize, grant: GrantId, queue: QueueSlot, mode: LockMode, how: IfHeld) {
-        let name = self.tabs[tab].name_of(queue);
+    fn send(&mut self, tab: usize, grant: GrantId, name: &str, mode: LockMode, if_held: IfHeld) {
+        let name = *self.names.get(name).expect("a task has requested it");
         let serial = self.owners.len();
         self.owners.push((tab, grant));
         let request = PlatformRequest {
             serial,
             name,
             mode,
-            if_held: how,
+            if_held,
             granted: None,
             turns: 0,
             first: None,
             is_ended: false,
+            is_forgotten: false,
             is_withdrawn: false,
             is_settled: false,
             is_frozen: false,
         };
         let before = self.tabs[tab].requests.insert(grant, request);
-        assert!(before.is_none(), "a grant that is not over is asked for");
-        let message = Message::Request(serial, name, mode, how);
+        assert!(before.is_none(), "a grant that is not over is requested");
+        let message = Message::Request(serial, name, mode, if_held);
         self.tabs[tab].to_platform.push(message);
     }
 
@@ -114,7 +143,7 @@ impl World {
             return;
         };
         match message {
-            Message::Request(serial, ..) if delivery == Delivery::TurnsDown => {
+            Message::Request(serial, ..) if delivery == Delivery::Rejects => {
                 self.platform.reject(serial);
             }
             Message::Request(serial, name, mode, if_held) => {
@@ -147,7 +176,7 @@ impl World {
         self.check();
     }
 
-    /// Sends on what the platform has to say.
+    /// Puts the events of the platform on their way.
     fn queue_events(&mut self, delivery: Delivery, is_theft: bool) {
         let mut events = self.platform.take_events();
         if is_theft && delivery == Delivery::TellsThiefFirst {
@@ -165,7 +194,7 @@ impl World {
         }
     }
 
-    /// Forgets a request of which nothing is left, here and there.
+    /// Forgets a request of which nothing is left, in the tab and in the platform.
     fn forget(&mut self, tab: usize, grant: GrantId) {
         let requests = &mut self.tabs[tab].requests;
         if let Some(request) = requests.get(&grant)
@@ -183,8 +212,8 @@ impl World {
         Some(sent.remove(first?))
     }
 
-    /// `tab` hears what the platform has said. What is said of its own accord keeps its
-    /// order; that a grant is over as it was told to be may be received at any time.
+    /// `tab` receives an event of the platform. Events keep their order, but that a grant has
+    /// ended as the tab wished may be received at any time.
     pub(in crate::core::handoff) fn receive_event(&mut self, tab: usize, at: usize) {
         let said = &self.tabs[tab].from_platform;
         let Some(at) = at.checked_rem(said.len()) else {
@@ -212,56 +241,46 @@ impl World {
         let (_, grant) = self.owners[event.serial()];
         let now = self.now;
         let Tab {
-            hand_off,
+            driver,
             requests,
             to_platform,
             ..
         } = &mut self.tabs[tab];
         let request = requests.get_mut(&grant);
+        let called_back = |has_lock| driver.with(|rules| rules.called_back(grant, has_lock, now));
+        let settled = |how| driver.with(|rules| rules.settled(grant, how, now));
         let mut is_settled = true;
-        let unused = match (event, request) {
+        match (event, request) {
             // It was rejected before, and is called back all the same.
-            (Event::Granted(_), None) => {
-                assert!(!hand_off.called_back(grant, true, now));
-                None
-            }
+            (Event::Granted(_), None) => assert!(!called_back(true)),
             // The page withdrew it. Most browsers do not call back, and none has to.
             (Event::Granted(_), Some(request))
                 if request.is_ended && request.if_held == IfHeld::Queue =>
             {
-                assert!(!hand_off.called_back(grant, true, now));
+                assert!(!called_back(true));
                 is_settled = false;
-                None
             }
             (Event::Granted(serial), Some(request)) => {
                 request.granted = Some(now);
-                if !hand_off.called_back(grant, true, now) {
+                if !called_back(true) {
                     request.is_ended = true;
                     to_platform.push(Message::End(serial));
                 }
                 is_settled = false;
-                None
             }
             (Event::Refused(_), _) => {
-                assert!(!hand_off.called_back(grant, false, now), "keep what?");
+                assert!(!called_back(false), "there is no lock to hold");
                 is_settled = false;
-                None
             }
-            (Event::Stolen(_) | Event::Aborted(_), _) => {
-                hand_off.settled(grant, Settled::Aborted, now)
-            }
-            (Event::Rejected(_), _) => {
-                let why = "the platform's reason";
-                hand_off.settled(grant, Settled::Failed(why), now)
-            }
-            (Event::Ended(_), _) => hand_off.settled(grant, Settled::Resolved, now),
-            (Event::Confirmed(_), _) => hand_off.confirmed(grant, now),
-        };
-        self.tabs[tab].close(unused);
+            (Event::Stolen(_) | Event::Aborted(_), _) => settled(Settled::Aborted),
+            (Event::Rejected(_), _) => settled(Settled::Failed("the platform's reason".into())),
+            (Event::Ended(_), _) => settled(Settled::Resolved),
+            (Event::Confirmed(_), _) => driver.with(|rules| rules.confirmed(grant, now)),
+        }
         if let Some(request) = self.tabs[tab].requests.get_mut(&grant) {
             request.is_settled |= is_settled;
             if !matches!(event, Event::Aborted(_)) && is_settled {
-                // Whatever is said of its own accord, the platform knows.
+                // An event that the platform sends by itself shows that it has none any more.
                 request.is_withdrawn = true;
             }
         }
@@ -269,7 +288,7 @@ impl World {
         self.apply_commands(tab);
     }
 
-    /// Something that `tab` has received is said again, and is news to nobody.
+    /// `tab` receives an event once more, and nothing changes.
     pub(in crate::core::handoff) fn repeat(&mut self, tab: usize, nth: usize) {
         let received = &self.tabs[tab].received;
         let Some(nth) = nth.checked_rem(received.len()) else {
@@ -277,26 +296,24 @@ impl World {
         };
         let event = received[nth];
         let (_, grant) = self.owners[event.serial()];
-        let states: Vec<State<Cause>> = self.tasks().map(|id| *self.state(id)).collect();
-        let (hand_off, now) = (&mut self.tabs[tab].hand_off, self.now);
-        let unused = match event {
+        let states: Vec<State<String>> = self.tasks().map(|id| self.state(id)).collect();
+        let now = self.now;
+        self.tabs[tab].driver.with(|rules| match event {
             Event::Granted(_) | Event::Refused(_) => {
                 let has_lock = matches!(event, Event::Granted(_));
-                assert!(!hand_off.called_back(grant, has_lock, now));
-                None
+                assert!(!rules.called_back(grant, has_lock, now));
             }
-            Event::Stolen(_) | Event::Aborted(_) => hand_off.settled(grant, Settled::Aborted, now),
-            Event::Rejected(_) => hand_off.settled(grant, Settled::Failed(""), now),
-            Event::Ended(_) => hand_off.settled(grant, Settled::Resolved, now),
-            Event::Confirmed(_) => hand_off.confirmed(grant, now),
-        };
-        assert_eq!(unused, None);
-        let same = self.tasks().map(|id| *self.state(id));
+            Event::Stolen(_) | Event::Aborted(_) => rules.settled(grant, Settled::Aborted, now),
+            Event::Rejected(_) => rules.settled(grant, Settled::Failed("".into()), now),
+            Event::Ended(_) => rules.settled(grant, Settled::Resolved, now),
+            Event::Confirmed(_) => rules.confirmed(grant, now),
+        });
+        let same = self.tasks().map(|id| self.state(id));
         assert_eq!(states, same.collect::<Vec<_>>());
         self.apply_commands(tab);
     }
 
-    /// Delivers all that is under way, in order, and what follows from it.
+    /// Delivers all messages in order, and those that follow from them.
     pub(in crate::core::handoff) fn deliver_all(&mut self) {
         (0..self.tabs.len()).for_each(|tab| self.fire_timer(tab));
         while !self.is_quiet() {

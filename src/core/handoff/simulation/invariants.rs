@@ -1,36 +1,39 @@
 //! What must be true of a world after each step.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::super::{Ahead, GrantId, MILLIS, TURNS};
 use super::{Event, IfHeld, Passing, PlatformRequest, Spec, State, TaskId, World};
 use crate::guard::LockMode;
 
 impl World {
     pub(super) fn check(&mut self) {
-        self.look_at_changes();
+        self.tasks_see_their_changes();
         self.holders_have_the_lock();
         self.the_platform_is_asked_for_the_heads();
         self.nothing_is_held_for_nobody();
+        self.nothing_is_kept_of_what_the_rules_have_dropped();
         if self.is_quiet() {
             self.nobody_waits_for_nothing();
         }
         self.see_what_is_in_the_way_of_tries();
     }
 
-    /// Wakes whoever sleeps through a change, as it were, and looks at what it finds.
-    fn look_at_changes(&mut self) {
+    /// Each task whose state has changed was woken, and looks at its new state.
+    fn tasks_see_their_changes(&mut self) {
         let ids: Vec<TaskId> = self.tasks().collect();
         for id in ids {
-            let state = *self.state(id);
+            let state = self.state(id);
             let task = self.tasks.get_mut(&id).expect("it was listed");
             if state == task.seen {
                 continue;
             }
-            assert!(task.is_woken, "nobody woke task {id}, which is {state:?}");
-            task.is_woken = false;
-            task.seen = state;
-            let (spec, slot) = (task.spec, task.slot);
+            let was_woken = task.alarm.is_woken.swap(false, Relaxed);
+            assert!(was_woken, "nobody woke task {id}, which is {state:?}");
+            task.seen = state.clone();
+            let spec = task.spec;
             let was_obstructed = task.was_obstructed;
-            *self.tabs[spec.tab].hand_off.waker(slot) = Some(id);
+            self.sleep(id);
             match state {
                 State::Held(since) => {
                     assert_eq!(since, self.now);
@@ -180,6 +183,19 @@ impl World {
         }
     }
 
+    /// The platform's side of a tab keeps something for each grant until it is told.
+    fn nothing_is_kept_of_what_the_rules_have_dropped(&self) {
+        for (at, tab) in self.tabs.iter().enumerate() {
+            for (&grant, request) in &tab.requests {
+                let is_told = request.is_ended || request.is_forgotten || request.is_settled;
+                if request.granted.is_some() && !is_told {
+                    let is_known = self.rules(at, |rules| rules.grants.get(grant).is_some());
+                    assert!(is_known, "tab {at} keeps grant {grant:?} for nobody");
+                }
+            }
+        }
+    }
+
     /// Nothing is under way.
     fn nobody_waits_for_nothing(&self) {
         for id in self.tasks() {
@@ -193,7 +209,7 @@ impl World {
                         "task {id} waits, and {name} is free"
                     );
                 }
-                state => assert_ne!(*state, State::Releasing, "task {id} is never told"),
+                state => assert_ne!(state, State::Releasing, "task {id} is never told"),
             }
         }
     }
@@ -205,22 +221,24 @@ impl World {
     }
 
     fn the_view_is_exact(&self, tab: usize, name: &'static str) {
-        let hand_off = self.hand_off(tab);
         let holders: Vec<(LockMode, f64)> = self.holders(tab, name).collect();
-        assert_eq!(self.holds(tab, name), !holders.is_empty());
+        let holds = self.rules(tab, |rules| rules.holds(name));
+        assert_eq!(holds, !holders.is_empty());
 
         let (mut held, mut waiting) = (Vec::new(), Vec::new());
         let mut asked_for = 0;
-        hand_off.for_each_own(|own| {
-            if self.tabs[tab].queues.get(name) != Some(&own.queue) {
-                return;
-            }
-            let shown = match own.is_held {
-                true => &mut held,
-                false => &mut waiting,
-            };
-            shown.push((own.mode, own.since));
-            asked_for += usize::from(own.is_asked_for);
+        self.rules(tab, |rules| {
+            rules.for_each_own(|own_name, own| {
+                if own_name != name {
+                    return;
+                }
+                let shown = match own.is_held {
+                    true => &mut held,
+                    false => &mut waiting,
+                };
+                shown.push((own.mode, own.since));
+                asked_for += usize::from(own.is_asked_for);
+            });
         });
         let sorted = |mut all: Vec<(LockMode, f64)>| {
             all.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.as_str().cmp(b.0.as_str())));
@@ -234,12 +252,12 @@ impl World {
         assert_eq!(sorted(waiting), sorted(all.map(made).collect()));
         assert_eq!(asked_for, self.asked(tab, name).count());
 
-        // Whatever the platform would show of this tab is known to be its own.
+        // All that the platform would show of this tab is known to be its own.
         let mut asked = [0; 2];
-        hand_off.for_each_asked(|grant| {
-            if self.tabs[tab].queues.get(name) == Some(&grant.queue) {
-                asked[usize::from(grant.is_granted)] += 1;
-            }
+        self.rules(tab, |rules| {
+            rules.for_each_asked(|own_name, grant| {
+                asked[usize::from(grant.is_granted)] += usize::from(own_name == name);
+            });
         });
         let requests = self.tabs[tab].requests.values();
         let known = requests.filter(|request| {
@@ -258,7 +276,7 @@ impl World {
             let modes = modes.map(|&id| self.spec(id).mode);
             let mut modes = modes.chain(holders.iter().map(|held| held.0));
             let conflict = modes.any(|mode| mode == LockMode::Exclusive);
-            let ahead = hand_off.ahead_of(self.slot(id), most);
+            let ahead = self.rules(tab, |rules| rules.ahead_of(self.slot(id), most));
             assert_eq!(ahead.is_some(), conflict && !holders.is_empty());
             if let Some(Ahead {
                 held_since,
@@ -328,13 +346,14 @@ impl World {
     fn holders(&self, tab: usize, name: &'static str) -> impl Iterator<Item = (LockMode, f64)> {
         let ids = self.tasks().filter(move |&id| self.is_for(id, tab, name));
         ids.filter_map(|id| match self.state(id) {
-            State::Held(since) => Some((self.spec(id).mode, *since)),
+            State::Held(since) => Some((self.spec(id).mode, since)),
             _ => None,
         })
     }
 
     fn grant_of(&self, id: TaskId) -> GrantId {
-        let grant = self.hand_off(self.spec(id).tab).requests[self.slot(id)].grant;
+        let slot = self.slot(id);
+        let grant = self.rules(self.spec(id).tab, |rules| rules.requests[slot].grant);
         grant.expect("a holder has a grant")
     }
 }

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
 
 #[derive(Debug, Default)]
-pub(super) struct WakerSet(Vec<(WakerId, Waker)>);
+pub(crate) struct WakerSet(Vec<(WakerId, Waker)>);
 
 /// Identifies a waker. No number is used twice: all wakers of a request are woken at once,
 /// and a task that has not noticed yet must not remove the waker of another.
-pub(super) type WakerId = u64;
+pub(crate) type WakerId = u64;
 
 impl WakerSet {
     /// Registers a waker, or replaces the one of this `id`. Returns the old one: to drop it can
     /// run foreign code, so the caller does that without a lock.
-    pub(super) fn set(&mut self, id: &mut Option<WakerId>, waker: Waker) -> Option<Waker> {
+    pub(crate) fn set(&mut self, id: &mut Option<WakerId>, waker: Waker) -> Option<Waker> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut known = self.0.iter_mut();
         if let Some((_, known)) = known.find(|(known, _)| Some(*known) == *id) {
@@ -27,7 +27,7 @@ impl WakerSet {
     }
 
     /// Removes a waker, for the caller to drop in the same way.
-    pub(super) fn remove(&mut self, id: WakerId) -> Option<Waker> {
+    pub(crate) fn remove(&mut self, id: WakerId) -> Option<Waker> {
         let place = self.0.iter().position(|(known, _)| *known == id)?;
         let (_, waker) = self.0.swap_remove(place);
         if self.0.is_empty() {

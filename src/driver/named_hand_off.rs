@@ -12,7 +12,7 @@ use crate::guard::LockMode;
 use crate::hash::BuildHasher;
 
 #[derive(Debug)]
-pub(super) struct NamedHandOff {
+pub(crate) struct NamedHandOff {
     rules: HandOff<WakerSet, String>,
     queues: HashMap<String, QueueSlot, BuildHasher>,
     /// By the numbers of their queues.
@@ -20,7 +20,7 @@ pub(super) struct NamedHandOff {
 }
 
 impl NamedHandOff {
-    pub(super) fn new(quirks: Quirks) -> Self {
+    pub(crate) fn new(quirks: Quirks) -> Self {
         Self {
             rules: HandOff::new(quirks),
             queues: HashMap::default(),
@@ -28,11 +28,11 @@ impl NamedHandOff {
         }
     }
 
-    pub(super) fn name_of(&self, queue: QueueSlot) -> &str {
+    pub(crate) fn name_of(&self, queue: QueueSlot) -> &str {
         &self.names[queue]
     }
 
-    pub(super) fn request(
+    pub(crate) fn request(
         &mut self,
         name: &str,
         mode: LockMode,
@@ -55,40 +55,40 @@ impl NamedHandOff {
         self.rules.request(queue, mode, if_held, passing, now)
     }
 
-    pub(super) fn remove(&mut self, request: RequestSlot, now: f64) -> Option<WakerSet> {
+    pub(crate) fn remove(&mut self, request: RequestSlot, now: f64) -> Option<WakerSet> {
         let (wakers, unused) = self.rules.remove(request, now);
         self.close(unused);
         wakers
     }
 
-    pub(super) fn settled(&mut self, grant: GrantId, how: Settled<String>, now: f64) {
+    pub(crate) fn settled(&mut self, grant: GrantId, how: Settled<String>, now: f64) {
         let unused = self.rules.settled(grant, how, now);
         self.close(unused);
     }
 
-    pub(super) fn confirmed(&mut self, grant: GrantId, now: f64) {
+    pub(crate) fn confirmed(&mut self, grant: GrantId, now: f64) {
         let unused = self.rules.confirmed(grant, now);
         self.close(unused);
     }
 
-    pub(super) fn lose_all(&mut self) {
+    pub(crate) fn lose_all(&mut self) {
         let unused = self.rules.lose_all(&Reason::Cached);
         self.close(unused);
     }
 
-    pub(super) fn holds(&self, name: &str) -> bool {
+    pub(crate) fn holds(&self, name: &str) -> bool {
         let queue = self.queues.get(name);
         queue.is_some_and(|&queue| self.rules.holds(queue))
     }
 
     /// Calls `show` with every request of this client that holds or waits, and its name.
-    pub(super) fn for_each_own(&self, mut show: impl FnMut(&str, Own)) {
+    pub(crate) fn for_each_own(&self, mut show: impl FnMut(&str, Own)) {
         self.rules
             .for_each_own(|own| show(&self.names[own.queue], own));
     }
 
     /// Calls `show` with everything that the platform may show of this client, and its name.
-    pub(super) fn for_each_asked(&self, mut show: impl FnMut(&str, Asked)) {
+    pub(crate) fn for_each_asked(&self, mut show: impl FnMut(&str, Asked)) {
         self.rules
             .for_each_asked(|asked| show(&self.names[asked.queue], asked));
     }

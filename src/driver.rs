@@ -1,53 +1,55 @@
-//! [`Driver`]: keeps the [rules](crate::core::handoff) of one client, and carries out what
-//! they command, by a [`Platform`].
+//! [`Driver`]: keeps the [rules](crate::core::handoff) of one client, and applies the commands
+//! that follow from them, by a [`Platform`].
+//!
+//! It needs no browser. The simulation of the hand-off (`src/core/handoff/simulation.rs`) runs
+//! this driver in each of its tabs.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Waker;
 
-use super::named_hand_off::NamedHandOff;
-use super::platform::Platform;
 use crate::core::handoff::{Command, Quirks, Settled};
 use crate::sync::{Mutex, MutexGuard, locked};
-use crate::time::Stamp;
+
+mod named_hand_off;
+mod platform;
+mod waker_set;
+
+pub(crate) use named_hand_off::NamedHandOff;
+pub(crate) use platform::Platform;
+pub(crate) use waker_set::WakerId;
 
 #[derive(Debug)]
-pub(super) struct Driver {
+pub(crate) struct Driver {
     rules: Mutex<NamedHandOff>,
-    /// Whether commands are being carried out. (Only the client's own thread does that. The
-    /// flag is atomic for the sake of `Sync` alone.)
+    /// Whether commands are being applied. (Only the client's own thread does that. The flag
+    /// is atomic for the sake of `Sync` alone.)
     is_applying: AtomicBool,
 }
 
 impl Driver {
-    pub(super) fn new(quirks: Quirks) -> Self {
+    pub(crate) fn new(quirks: Quirks) -> Self {
         Self {
             rules: Mutex::new(NamedHandOff::new(quirks)),
             is_applying: AtomicBool::new(false),
         }
     }
 
-    /// Takes a step of the rules at the present time. What follows from it waits for
+    /// Runs `work` on the rules. Commands that follow from it wait for
     /// [`apply_commands`](Self::apply_commands).
-    pub(super) fn step<T>(&self, step: impl FnOnce(&mut NamedHandOff, f64) -> T) -> T {
-        let now = Stamp::now().millis();
-        step(&mut self.rules(), now)
-    }
-
-    /// Runs `work` on the rules, from which nothing follows.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut NamedHandOff) -> T) -> T {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut NamedHandOff) -> T) -> T {
         work(&mut self.rules())
     }
 
-    /// Carries out all commands, one after the other and each to its end, and then wakes those
-    /// who wait.
+    /// Applies all commands, one after the other and each to its end, and then wakes the tasks
+    /// whose requests have changed.
     ///
     /// The rules are unlocked meanwhile: a command runs foreign code, which may call this
-    /// method again. What that adds comes behind the other commands, in the loop below. So a
-    /// request is sent before it is released, and a thousand requests that fail at once need
+    /// method again. The commands that this adds come behind the others, in the loop below. So
+    /// a request is sent before it is released, and a thousand requests that fail at once need
     /// no more of the stack than one.
     ///
-    /// Wakers come last, as they may do anything.
-    pub(super) fn apply_commands(&self, platform: &impl Platform) {
+    /// Wakers come last, because they may do anything.
+    pub(crate) fn apply_commands(&self, platform: &impl Platform) {
         if self.is_applying.swap(true, Relaxed) {
             return;
         }
@@ -70,7 +72,8 @@ impl Driver {
             } => {
                 let name = self.with(|rules| rules.name_of(queue).to_owned());
                 if let Err(why) = platform.request(grant, &name, mode, if_held) {
-                    self.step(|rules, now| rules.settled(grant, Settled::Failed(why), now));
+                    let now = platform.now();
+                    self.with(|rules| rules.settled(grant, Settled::Failed(why), now));
                 }
             }
             Command::Release(grant) => platform.release(grant),
@@ -85,17 +88,15 @@ impl Driver {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use std::cell::{Cell, RefCell};
 
-    use wasm_bindgen_test::wasm_bindgen_test;
-
     use super::*;
-    use crate::core::handoff::{GrantId, IfHeld, Passing, State};
+    use crate::core::handoff::{GrantId, IfHeld, Passing, Reason, State};
     use crate::guard::LockMode;
 
-    /// A platform that grants or refuses within the call, and notes what it is asked for.
+    /// A platform that grants or fails within the call, and logs its calls.
     struct AtOnce<'a> {
         driver: &'a Driver,
         grants: bool,
@@ -118,6 +119,10 @@ mod tests {
     }
 
     impl Platform for AtOnce<'_> {
+        fn now(&self) -> f64 {
+            0.0
+        }
+
         fn request(&self, grant: GrantId, _: &str, _: LockMode, _: IfHeld) -> Result<(), String> {
             self.log.borrow_mut().push("request");
             if !self.grants {
@@ -126,7 +131,7 @@ mod tests {
             self.depth.set(self.depth.get() + 1);
             self.deepest.set(self.deepest.get().max(self.depth.get()));
             self.driver
-                .step(|rules, now| rules.called_back(grant, true, now));
+                .with(|rules| rules.called_back(grant, true, 0.0));
             self.driver.apply_commands(self);
             self.depth.set(self.depth.get() - 1);
             Ok(())
@@ -149,17 +154,17 @@ mod tests {
         }
     }
 
-    /// Asks for the locks of these names, in one step.
+    /// Requests the locks of these names, before any command is applied.
     fn request(driver: &Driver, names: &[&str]) -> Vec<usize> {
-        driver.step(|rules, now| {
-            let ask = |name: &&str| {
-                rules.request(name, LockMode::Exclusive, IfHeld::Queue, Passing::On, now)
+        driver.with(|rules| {
+            let request = |name: &&str| {
+                rules.request(name, LockMode::Exclusive, IfHeld::Queue, Passing::On, 0.0)
             };
-            names.iter().map(ask).collect()
+            names.iter().map(request).collect()
         })
     }
 
-    #[wasm_bindgen_test]
+    #[test]
     fn a_platform_that_comes_back_at_once_is_called_in_turn() {
         let driver = Driver::new(Quirks::default());
         let platform = AtOnce::new(&driver, true);
@@ -176,23 +181,21 @@ mod tests {
         );
 
         for slot in requests {
-            driver.step(|rules, now| rules.remove(slot, now));
+            driver.with(|rules| rules.remove(slot, 0.0));
         }
         driver.apply_commands(&platform);
         assert_eq!(platform.log.borrow()[3..], ["release"; 3]);
     }
 
-    #[wasm_bindgen_test]
+    #[test]
     fn a_request_that_cannot_be_made_is_rejected_with_the_reason() {
         let driver = Driver::new(Quirks::default());
         let platform = AtOnce::new(&driver, false);
         let requests = request(&driver, &["a"]);
         driver.apply_commands(&platform);
         driver.with(|rules| {
-            let State::Rejected(reason) = rules.state(requests[0]) else {
-                panic!("{:?}", rules.state(requests[0]));
-            };
-            assert_eq!(super::super::reason::describe(reason), "because");
+            let because = Reason::Failed(String::from("because"));
+            assert_eq!(*rules.state(requests[0]), State::Rejected(because));
         });
     }
 }
