@@ -197,6 +197,41 @@ fn a_lock_may_be_handed_on_for_so_many_turns() {
     assert_eq!(turns.granted(2, "b", 40, 41).verdict(handed_on()), expected);
 }
 
+/// A task of `a` waited before `b` did, and left; another takes what `a` had queued for.
+#[test]
+fn a_context_keeps_its_place_once() {
+    let kept = || {
+        script()
+            .held(1, "c", EXCLUSIVE, 10, 50)
+            .lock(15, 2, "a", EXCLUSIVE)
+            .lock(20, 3, "b", EXCLUSIVE)
+            .queued(21, 3, "b")
+            .lock(30, 4, "a", EXCLUSIVE)
+            .ended(40, 2, "a", Ended::TimedOut)
+            .granted(4, "a", 52, 60)
+    };
+    let right = kept().granted(3, "b", 362, 370);
+    assert_eq!(right.verdict(handed_on()), []);
+    let again = kept()
+        .held(5, "a", EXCLUSIVE, 262, 270)
+        .granted(3, "b", 362, 370);
+    let (waiting, by) = (2, 4);
+    let expected = [Violation::Overtaken { waiting, by }];
+    assert_eq!(again.verdict(handed_on()), expected);
+}
+
+/// A task of `b` was granted after the other had joined, so `b` has queued anew.
+#[test]
+fn a_context_that_had_its_turn_stands_at_the_end() {
+    let right = script()
+        .held(1, "b", EXCLUSIVE, 10, 250)
+        .lock(15, 2, "b", EXCLUSIVE)
+        .queued(16, 2, "b")
+        .held(3, "a", EXCLUSIVE, 252, 260)
+        .granted(2, "b", 262, 270);
+    assert_eq!(right.verdict(handed_on()), []);
+}
+
 #[test]
 fn nobody_hands_on_past_a_task_of_its_own() {
     let wrong = script()

@@ -3,8 +3,13 @@
 //!
 //! It does not matter that a client hears of a grant late. If the earlier one had been granted
 //! before, it would have held at the moment at which the later one was, too.
+//!
+//! Where contexts hand locks on, the order among them is that of the contexts' own requests, and
+//! clients do not see those. What is certain of them is little: a context has one in the queue at
+//! a time, none before a task of it asked, none after its last task left, and a new one after
+//! each grant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Contract, Order, Queue, Violation};
 use crate::Mode;
@@ -15,6 +20,7 @@ enum Step {
     Leaves,
     Granted,
     Joins,
+    Asks,
 }
 
 pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Violation>) {
@@ -27,48 +33,104 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
                 steps.push((until, Step::Leaves, place));
             }
         }
+        steps.push((operation.asked, Step::Asks, place));
         if let Some(granted) = operation.granted {
             steps.push((granted, Step::Granted, place));
         }
     }
     steps.sort_unstable();
     let mut waiting = BTreeSet::new();
-    let mut chain = Chain {
-        context: None,
-        since: 0,
-        turns: 0,
-        releasing: [0; 2],
-    };
+    let mut chain = Chain::default();
+    let mut contexts: HashMap<usize, Context> = HashMap::new();
+    let hands_on = matches!(contract.order, Order::HandedOn { .. });
     for (at, step, place) in steps {
         let operation = queue.operation(place);
         let queued = operation.queued.unwrap_or(operation.asked);
         match step {
             Step::Joins => _ = waiting.insert((queued, place)),
             Step::Leaves => _ = waiting.remove(&(queued, place)),
+            Step::Asks => contexts
+                .entry(operation.context)
+                .or_default()
+                .asks(operation),
             Step::Granted => {
+                let own = contexts.entry(operation.context).or_default();
+                let behind = own.place(at);
+                own.granted(operation);
                 let earlier = waiting.range(..(operation.asked, 0));
-                let mut overtaken = earlier.map(|&(_, place)| place).filter(|&earlier| {
+                let overtaken = |&(queued, earlier): &(u64, usize)| {
                     let waits = queue.operation(earlier);
                     // A theft is ahead of everyone.
-                    !operation.is_steal() && waits.mode.conflicts_with(operation.mode)
-                });
-                let Some(first) = overtaken.next() else {
+                    if operation.is_steal() || !waits.mode.conflicts_with(operation.mode) {
+                        return None;
+                    }
+                    let is_own = waits.context == operation.context;
+                    // Its context may have had its turn since, and stands at the end again.
+                    let since = contexts[&waits.context].last_held.max(queued);
+                    (!hands_on || is_own || since < behind).then_some((is_own, earlier))
+                };
+                let mut overtaken = earlier.filter_map(overtaken).peekable();
+                let Some(&(_, first)) = overtaken.peek() else {
                     chain = Chain::begin(operation, at);
                     continue;
                 };
-                let is_own = |&place: &usize| queue.operation(place).context == operation.context;
-                let own = Some(first).into_iter().chain(overtaken).find(is_own);
+                let own = overtaken.find(|&(is_own, _)| is_own);
                 let is_handed_on = chain.hand_on(operation, contract.order);
-                if let Some(waiting) = own.or((!is_handed_on).then_some(first)) {
-                    found.push(Violation::Overtaken { waiting, by: place });
+                if own.is_none() && is_handed_on {
+                    continue;
                 }
+                let waiting = own.map_or(first, |(_, own)| own);
+                found.push(Violation::Overtaken { waiting, by: place });
             }
         }
     }
 }
 
+/// What is known of a context's own request.
+#[derive(Default)]
+struct Context {
+    /// The tasks that may wait: until when, and since when.
+    waiting: Vec<(u64, u64)>,
+    /// Since when there may have been one without a break.
+    waiting_since: u64,
+    /// It has used up what it had asked for before the last of its tasks that was granted did.
+    last_granted: u64,
+    /// Until when a task of it may have held.
+    last_held: u64,
+}
+
+impl Context {
+    fn asks(&mut self, operation: &Operation) {
+        let until = match operation.granted {
+            Some(granted) => granted,
+            None => operation.possibly_there_until(),
+        };
+        self.waiting.retain(|&(until, _)| until >= operation.asked);
+        if self.waiting.is_empty() {
+            self.waiting_since = operation.asked;
+        }
+        self.waiting.push((until, operation.asked));
+        // Readers hold together, so it may have been granted long before it heard of it.
+        if operation.mode == Mode::Shared && operation.granted.is_some() {
+            self.last_held = self.last_held.max(operation.possibly_there_until());
+        }
+    }
+
+    /// The earliest moment at which it may have queued for what is granted at `at`.
+    fn place(&mut self, at: u64) -> u64 {
+        self.waiting.retain(|&(until, _)| until >= at);
+        self.waiting_since.max(self.last_granted)
+    }
+
+    fn granted(&mut self, operation: &Operation) {
+        self.last_granted = self.last_granted.max(operation.asked);
+        self.last_held = self.last_held.max(operation.possibly_there_until());
+    }
+}
+
 /// The turns that a context has had one after the other, from one that overtook nobody: the
 /// context may have been given the lock anew at that one, and at none of the others.
+#[derive(Default)]
 struct Chain {
     context: Option<usize>,
     since: u64,
