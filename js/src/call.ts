@@ -1,4 +1,4 @@
-// A call that waits, until it has what it asked for, or is aborted, or has waited for too long.
+// A call that waits until it has what it requested, or is aborted, or its time is over.
 
 import type { RequestNumber } from '#wasm-glue';
 import { Freed, type Client, type Queue } from './client.js';
@@ -13,7 +13,7 @@ export class Aborted {
   constructor(readonly reason: unknown) {}
 }
 
-/** @internal An error that is to be made where its stack leads to the caller. */
+/** @internal An error that is made later, where its stack shows the caller. */
 export class Failed {
   constructor(readonly make: () => LockError) {}
 }
@@ -28,10 +28,10 @@ export async function throwLater(thrown: unknown, forRequest: boolean): Promise<
   throw forRequest ? asRequest(error) : error;
 }
 
-/** @internal A call that waits: what it has asked for is given up when it ends without it. */
+/** @internal A call that waits. At its end it gives up the requests that it does not keep. */
 export class Call {
   readonly client: Client;
-  /** Whether nobody waits for the result any more. */
+  /** Whether it has ended. */
   isOver = false;
   readonly #signal: AbortSignal | undefined;
   readonly #requests = new Set<RequestNumber>();
@@ -45,7 +45,7 @@ export class Call {
     if (!signal) return;
     const before = readReason(signal);
     if (before) throw new Aborted(before.reason);
-    // Before anything is asked for, as a signal that is not the platform's may throw.
+    // Before the first request, because a signal that is not the platform's may throw.
     signal.addEventListener('abort', this.#abort);
   }
 
@@ -58,7 +58,7 @@ export class Call {
     return this.own(this.client.ask(queue, what, label));
   }
 
-  /** What was asked for before is this call's from now on. */
+  /** Takes over a request that was made before. */
   own(asked: number): number {
     this.#requests.add(asked >>> 3);
     return asked;
@@ -81,8 +81,8 @@ export class Call {
   }
 
   /**
-   * What `work` comes to, unless the signal is aborted before. After `limit` milliseconds it is what
-   * `late` says.
+   * The result of `work`, unless the signal is aborted before. After `limit` milliseconds, it is the result of
+   * `late`.
    */
   async do<T>(work: () => Promise<T>, limit = Infinity, late: () => T = throwNoAnswer): Promise<T> {
     let endTimer = () => {};
@@ -105,14 +105,14 @@ export class Call {
     }
   }
 
-  /** Also by a signal that kept its event from us. */
+  /** The signal is read as well, because one that is not the platform's may send no event. */
   #throwIfAborted(): void {
     const found = this.#reason || !this.#signal ? undefined : readReason(this.#signal);
     if (found) this.#reason = new Aborted(found.reason);
     if (this.#reason) throw this.#reason;
   }
 
-  /** It is over, and has come to this. */
+  /** Ends the call. It gives up all requests but those in `kept`. */
   end(...kept: (RequestNumber | undefined)[]): void {
     this.isOver = true;
     if (this.#signal) stopListening(this.#signal, this.#abort);

@@ -1,6 +1,6 @@
-// What this page, worker or thread is to the rules of the crate: it tells them what happens, in numbers,
-// and does what follows. No JavaScript runs while they are at work, so whatever it does, or throws, is
-// the next step's business.
+// This page, worker or thread, as the rules of the crate know it. The client tells them what happens, in
+// numbers, and applies the commands that follow. No JavaScript runs while the rules run, so they do not
+// depend on what it does or throws.
 
 import * as core from '#wasm-glue';
 import type { QueueNumber, RequestNumber } from '#wasm-glue';
@@ -15,25 +15,25 @@ export const enum State {
   Held,
   /** Somebody else holds the lock, and the request was not to wait. */
   Busy,
-  TurnedDown,
+  Rejected,
   Lost,
   /** Its holder has released it; the platform may not know yet. */
   Releasing,
   Freed,
 }
 
-/** @internal What {@link Client.ask} asks for. */
+/** @internal How {@link Client.ask} makes a request. */
 export const enum Ask {
   Shared = 1,
-  /** What becomes of it if it cannot be granted at once. By default it waits. */
+  /** If it cannot be granted at once, it is refused or steals. Without either, it waits. */
   OrRefuse = 2,
   Steal = 4,
-  /** It queues with the platform for itself. */
+  /** It queues with the platform by itself. */
   Alone = 8,
 }
 
-/** What is to be done next: the low three bits of an effect. */
-const enum Effect {
+/** What is to be done next, in the low three bits. */
+const enum Command {
   Changed = 1,
   Request,
   Release,
@@ -42,30 +42,30 @@ const enum Effect {
   Remind,
 }
 
-/** @internal What has become of a request that was to be freed. It is free where the number is odd. */
+/** @internal What became of a lock that was to be freed. It is free if the number is odd. */
 export const enum Freed {
-  /** It is free once the platform says so. */
+  /** It is free once the platform confirms that. */
   Later = 0,
-  /** Not without the time. */
+  /** Nothing was done. The call needs the time. */
   TellTheTime = 2,
-  /** Not without the time, up to a millisecond. */
+  /** Nothing was done. The call needs the time, exact to a millisecond. */
   TellAboutWhen = 4,
-  /** It was lost before. It is still there. */
+  /** It was lost before. Its request is still there. */
   Lost = 6,
-  /** It is free, and nothing follows. */
+  /** It is free, and no command follows. */
   Now = 1,
-  /** It is free, and {@link Client.run} does what follows. */
+  /** It is free, and {@link Client.run} applies the commands that follow. */
   NowAndMore = 3,
 }
 
-/** @internal Hears of a request that it has changed. */
+/** @internal Is told when a request has changed. */
 export interface Watcher {
   changed(state: number): void;
 }
 
-/** @internal The locks that have one prefix. */
+/** @internal The locks with one prefix. */
 export interface Space {
-  /** In front of all names of the platform's; `undefined` for locks in memory. */
+  /** The start of all their names at the platform; `undefined` for locks in memory. */
   readonly prefix: string | undefined;
   /** By their keys. */
   readonly queues: Map<string, Queue>;
@@ -78,13 +78,13 @@ export interface Queue {
   readonly space: Space;
 }
 
-/** So many queues that nobody uses are kept for each space, because to make one takes as long as a lock. */
+/** How many unused queues are kept for each space, because to make one takes as long as a lock. */
 const KEPT = 64;
 
-/** @internal So long we wait for what the platform answers at once, if it answers, in milliseconds. */
-export const PATIENCE = 10_000;
+/** @internal How long we wait for what the platform answers at once, if it answers, in milliseconds. */
+export const ANSWER_LIMIT = 10_000;
 
-/** How long a grant is handed on within a context, in milliseconds. The rules know it as well. */
+/** How long a grant is handed on within a context, in milliseconds. (`MILLIS` in `src/core/handoff.rs`.) */
 const MILLIS = 10;
 
 /** @internal */
@@ -94,11 +94,11 @@ export class Client {
   readonly #queues: (Queue | undefined)[] = [];
   readonly #watchers: (Watcher | undefined)[] = [];
   readonly #labels = new Map<RequestNumber, string>();
-  /** What the platform said of late: few different things, so few are kept. */
+  /** The latest explanations of the platform. They are few, so few are kept. */
   readonly #said: string[] = [];
   #saidLast = 0;
-  #isAtWork = false;
-  /** Not before the platform is asked for anything: to find out where we are takes a while in Node. */
+  #isApplying = false;
+  /** Made when the platform is first needed, because to find out where we run takes a while in Node. */
   #grants: PlatformGrants | undefined;
 
   constructor(memory: WebAssembly.Memory) {
@@ -111,7 +111,7 @@ export class Client {
     return space;
   }
 
-  /** A new queue, for a key that breaks no rule. */
+  /** Makes a queue for a key that breaks no rule. */
   open(space: Space, key: string): Queue {
     if (space.prefix !== undefined) this.#platform();
     const queue = { number: core.open(space.prefix === undefined), key, space };
@@ -127,7 +127,7 @@ export class Client {
     return this.#grants;
   }
 
-  /** A queue outside of the rules for keys, for use of our own. */
+  /** Makes a queue for a name of our own, which need not follow the rules for keys. */
   ownQueue(name: string): Queue {
     const queue = { number: core.open(false), key: name, space: { prefix: '', queues: new Map() } };
     return (this.#queues[queue.number] = queue);
@@ -137,7 +137,7 @@ export class Client {
   brokenRule(text: string): number {
     const bytes = text.length > 200 ? [] : keyOf(text);
     const length = text.length > 200 ? 201 : Math.min(bytes.length, 201);
-    // Made anew each time: memory that grows is another one.
+    // A new array each time, because memory that has grown has another buffer.
     new Uint8Array(this.#memory.buffer, core.keyBuffer(), 201).set(bytes.slice(0, length));
     return core.checkKey(length);
   }
@@ -147,25 +147,25 @@ export class Client {
     return queue.space.prefix + queue.key;
   }
 
-  /** Makes a request. Returns its number before the three bits of its state. */
+  /** Makes a request. Returns its number above the three bits of its state. */
   ask(queue: Queue, what: number, label?: string): number {
     const isLocal = queue.space.prefix === undefined;
-    const moment = isLocal ? about() : now();
-    // A clock that was replaced may have released the last lock of this queue, which then is closed.
+    const time = isLocal ? about() : now();
+    // A clock that a test has replaced may have released the last lock of this queue. Then the queue is closed.
     if (this.#queues[queue.number] !== queue) queue = queue.space.queues.get(queue.key) ?? this.open(queue.space, queue.key);
-    const asked = core.request(queue.number, what, moment);
+    const asked = core.request(queue.number, what, time);
     const request = asked >>> 4;
     if (label !== undefined) this.#labels.set(request, label);
     let state = asked & 7;
     if (asked & 8) {
       this.run();
-      // Node answers within the call, which may be what the run came to.
+      // Node answers within the call, so the state may have changed.
       if (state === State.Pending) state = core.state(request) & 7;
     }
     return (request << 3) | state;
   }
 
-  /** Returns who watched it before. */
+  /** Replaces the watcher of a request. Returns the one before. */
   watch(request: RequestNumber, watcher: Watcher | undefined): Watcher | undefined {
     const before = this.#watchers[request];
     this.#watchers[request] = watcher;
@@ -176,7 +176,7 @@ export class Client {
     return core.state(request);
   }
 
-  /** Why a request failed, or its lock was lost, by the number of the reason; and what was said. */
+  /** Why a request failed, or its lock was lost: the number of the reason, and the platform's explanation. */
   reasonOf(state: number): [reason: number, said: string] {
     return [(state >>> 3) & 15, this.#said[state >>> 7] ?? ''];
   }
@@ -186,11 +186,11 @@ export class Client {
   }
 
   /**
-   * Frees a lock and forgets its request; only with `evenIfLost` one that was lost. If it is not free by
-   * then, {@link whenFree} tells. {@link run} is left to the caller.
+   * Frees a lock and forgets its request. One that was lost is forgotten only with `evenIfLost`. If the lock is
+   * not free at once, {@link whenFree} tells. The caller calls {@link run} afterwards.
    */
   free(request: RequestNumber, evenIfLost = false): Freed {
-    // To look at the clock takes as long as all the rest, and it matters to those alone who wait.
+    // To read the clock takes as long as all the rest, and only waiters need the time.
     let freed = evenIfLost ? Freed.TellTheTime : core.free(request, -1);
     if (freed === Freed.Lost) return freed;
     if (freed === Freed.TellTheTime) freed = core.free(request, now());
@@ -204,7 +204,7 @@ export class Client {
     return freed & 3;
   }
 
-  /** Calls back when the lock is free that {@link free} was called for, and forgets its request. */
+  /** Calls back when a lock that {@link free} was called for is free, and forgets its request. */
   whenFree(request: RequestNumber, callBack: () => void): void {
     const freed = () => {
       if (this.#watchers[request] !== watcher) return;
@@ -215,8 +215,8 @@ export class Client {
     };
     const watcher = { changed: (state: number) => void ((state & 7) === State.Releasing || freed()) };
     this.#watchers[request] = watcher;
-    // By a platform that says nothing, it is as free as it will ever be.
-    const endTimer = timer(PATIENCE, freed);
+    // A platform that confirms nothing is not waited for any longer.
+    const endTimer = timer(ANSWER_LIMIT, freed);
   }
 
   /** Forgets a request, and frees what it holds. */
@@ -233,13 +233,13 @@ export class Client {
     watcher?.changed(State.Freed);
   }
 
-  /** A try that waits for what this context has released waits no longer. */
+  /** A try no longer waits for what this context has released. */
   tryAtOnce(request: RequestNumber): void {
     core.tryAtOnce(request, now());
     this.run();
   }
 
-  /** Nobody uses the queue of this number, less one. */
+  /** The queue of this number less one, if it is not 0, is no longer used. */
   #unused(number: number): void {
     if (!number) return;
     const { key, space } = this.#queues[number - 1] as Queue;
@@ -252,12 +252,12 @@ export class Client {
     this.#queues[number] = undefined;
   }
 
-  /** The platform has called back. Returns whether to keep the lock; {@link run} is left to the caller. */
+  /** The platform has called back. Returns whether to hold the lock. The caller calls {@link run} afterwards. */
   calledBack(grant: number, serial: number, hasLock: boolean): boolean {
     return core.calledBack(grant, serial, hasLock, now());
   }
 
-  /** What was asked of the platform is settled: resolved (0), aborted (1), or failed (2) and why. */
+  /** The promise of a request is settled: resolved (0), aborted (1), or failed (2) and why. */
   settled(grant: number, serial: number, how: 0 | 1 | 2, said = ''): void {
     this.#unused(core.settled(grant, serial, how, how === 2 ? this.#note(said) : 0, now()));
   }
@@ -293,19 +293,19 @@ export class Client {
     return core.holds(queue.number);
   }
 
-  /** Who of this context is in the way of a request that waits. */
+  /** Who of this context is in the way of a pending request. */
   ahead(request: RequestNumber, most: number): { holder: RequestNumber; since: number; waiting: number | undefined } | undefined {
     if (!core.ahead(request, most)) return undefined;
     const waiting = core.detail(1);
     return { holder: core.detail(0), since: core.since(), waiting: waiting === 0xffff_ffff ? undefined : waiting };
   }
 
-  /** What this context holds and waits for of one space, as of now. */
+  /** The requests of this context in one space, held and pending. */
   own(space: Space): Own[] {
     return this.#rows(core.listOwn(), space);
   }
 
-  /** What the platform may have to show of this context. */
+  /** The requests of this context that the platform may show. */
   asked(space: Space): Own[] {
     return this.#rows(core.listAsked(), space);
   }
@@ -324,32 +324,32 @@ export class Client {
   }
 
   /**
-   * Does what follows from a step, one after the other and each to its end. What then follows stands
-   * behind the others, for this loop to do: so nothing is released before it was asked for, and a thousand
-   * who are refused at once need no more of the stack than one.
+   * Applies all commands, one after the other and each to its end. A command may call this method again. The
+   * commands that this adds come behind the others, in the loop below. So a request is sent before it is
+   * released, and a thousand requests that fail at once need no more of the stack than one.
    */
   run(): void {
-    if (this.#isAtWork) return;
-    this.#isAtWork = true;
+    if (this.#isApplying) return;
+    this.#isApplying = true;
     try {
-      for (let effect; (effect = core.next()); ) this.#do(effect & 7, effect >>> 3);
+      for (let next; (next = core.next()); ) this.#apply(next & 7, next >>> 3);
     } finally {
-      this.#isAtWork = false;
+      this.#isApplying = false;
     }
   }
 
-  #do(effect: Effect, number: number): void {
-    if (effect === Effect.Changed) {
+  #apply(command: Command, number: number): void {
+    if (command === Command.Changed) {
       const watcher = this.#watchers[number];
       if (watcher) watcher.changed(core.state(number));
-    } else if (effect === Effect.Remind) {
+    } else if (command === Command.Remind) {
       this.#remind();
-    } else if (effect === Effect.Request) {
-      this.#platform().ask(number, core.detail(0), this.nameOf(core.detail(1)), core.detail(2));
-    } else if (effect === Effect.Confirm) {
+    } else if (command === Command.Request) {
+      this.#platform().request(number, core.detail(0), this.nameOf(core.detail(1)), core.detail(2));
+    } else if (command === Command.Confirm) {
       void this.#platform().confirm(number, core.detail(0), core.detail(1));
     } else {
-      this.#platform().end(number, core.detail(0), effect === Effect.Release);
+      this.#platform().end(number, core.detail(0), command === Command.Release);
     }
   }
 
@@ -361,7 +361,7 @@ export class Client {
     try {
       startTimer(MILLIS, remind);
     } catch {
-      // Without a timer the platform is asked at once.
+      // Without a timer, requests are sent to the platform at once, as in a hidden page.
       core.setHidden(true, now());
     }
   }
@@ -372,10 +372,10 @@ export interface Own {
   request: RequestNumber;
   key: string;
   mode: 'exclusive' | 'shared';
-  /** Whether it is held; of what the platform was asked for, whether it has called back. */
+  /** Whether it is held. In {@link Client.asked}: whether the platform has called back. */
   isHeld: boolean;
-  /** Whether the platform was asked for this one itself. */
+  /** Whether the platform has a request for this one alone. */
   isAsked: boolean;
-  /** Since when it is held, or waits. */
+  /** Since when it has been held or pending. */
   since: number;
 }

@@ -4,11 +4,11 @@ export function describe(value: unknown): string {
   try {
     return String(value);
   } catch {
-    return typeof value; // it has no text, or throws
+    return typeof value; // its conversion to text throws
   }
 }
 
-/** @internal Anything in words. */
+/** @internal Any value as text. */
 export function text(value: unknown): string {
   try {
     return String(value);

@@ -3,8 +3,8 @@ import { asyncDispose, dispose } from './dispose.js';
 import type { LockGuard } from './guard.js';
 
 /**
- * Locks that were taken together by {@link LockManager.lockMany}: an array of their guards, one for
- * each different key, in the order of the keys, that can be released as a whole.
+ * The locks that {@link LockManager.lockMany} took together: an array of their guards, one for each
+ * different key, in the order of the keys. It can be released as a whole.
  */
 export interface LockGuards extends ReadonlyArray<LockGuard> {
   /** Frees all the locks. The promise is resolved when they *are* free. May be called again. */
@@ -15,7 +15,7 @@ export interface LockGuards extends ReadonlyArray<LockGuard> {
   [Symbol.dispose](): void;
 }
 
-/** @internal The guards with the methods of {@link LockGuards}, which do not show when it is iterated or printed. */
+/** @internal The guards with the methods of {@link LockGuards}, which are not seen when the array is iterated or printed. */
 export function group(guards: LockGuard[]): LockGuards {
   const release = async () => void (await NativePromise.all(guards.map((guard) => guard.release())));
   return Object.defineProperties(guards, {

@@ -10,8 +10,8 @@ import type { LockMode } from './options.js';
 import { client } from './wasm.js';
 
 /**
- * A held lock. It is held until {@link LockGuard.release | release()}; a guard that is forgotten
- * keeps its lock, and is warned about once when it is garbage-collected.
+ * A held lock. It is held until {@link LockGuard.release | release()}. A guard that is forgotten keeps
+ * its lock, and `console.warn` says so when it is garbage-collected.
  *
  * ```ts
  * await using guard = await locks.lock('lightning.send.42', { timeout: 10_000 });
@@ -50,21 +50,21 @@ export class LockGuard {
   }
 
   /**
-   * Aborted, with a {@link LockError} of code `LOST` as its reason, once the lock was taken away
-   * while it was held: by a `steal`, or because the page went into the back/forward cache. From
-   * then on someone else may be doing what the lock protects.
+   * It is aborted once the lock was taken away while it was held: by a `steal`, or because the page went
+   * into the back/forward cache. Its reason is a {@link LockError} of code `LOST`. From then on somebody
+   * else may use what the lock protects.
    *
    * ```ts
    * guard.lost.throwIfAborted(); // right before a step that cannot be undone
    * await fetch(url, { signal: guard.lost });
    * ```
    *
-   * Releasing the lock is no loss. A loss cannot be prevented, and it is noticed as soon as this
-   * page or worker runs again: what the lock protects should be able to bear a late write.
+   * To release the lock is not a loss. A loss cannot be prevented, and it is noticed when this page or
+   * worker runs again. So what the lock protects should tolerate a late write.
    */
   get lost(): AbortSignal {
     const controller = (this.#lost ??= abortOn(this.#watch()));
-    // The watch may be a moment behind.
+    // The watcher may not have been told yet.
     if (!this.#released) this.#watch().tell(lossOf(this.#held, this.key));
     return controller.signal;
   }
@@ -75,7 +75,7 @@ export class LockGuard {
    */
   release(): Promise<void> {
     if (!this.#released) {
-      // Before the clock is looked at, which a test may have replaced by one that comes back at once.
+      // Before the clock is read: a test may have replaced it by one that calls back within the call.
       this.#released = done;
       let freed = client.free(this.#held);
       let loss: LockError | undefined;
@@ -83,11 +83,11 @@ export class LockGuard {
         loss = lossOf(this.#held, this.key);
         freed = client.free(this.#held, true);
       }
-      // Known before anybody hears of a loss, or has the lock, and perhaps releases in turn.
+      // Set before anybody is told of a loss or is granted the lock, because they may release this guard again.
       if (freed === Freed.Later) this.#released = whenFree(this.#held);
       forget(this, this.#held);
       this.#endWarning?.();
-      // It may have been lost without anybody watching.
+      // It may have been lost while nobody watched.
       if (loss) (this.#loss ??= new Loss(this.key)).tell(loss);
       if (freed !== Freed.Now) client.run();
     }
@@ -114,7 +114,7 @@ export class LockGuard {
     return lossOf(guard.#held, guard.key);
   }
 
-  /** @internal Has a lock that nobody watches yet watched for its loss. */
+  /** @internal Has `watcher` told of changes. It must be the only one besides the guard itself. */
   static watch(guard: LockGuard, watcher: Watcher): void {
     if (guard.#loss) guard.#loss.next = watcher;
     else client.watch(guard.#held, watcher);
@@ -148,7 +148,7 @@ export function errorOf(state: number, key: string): LockError {
 
 type Listener = (loss: LockError) => void;
 
-/** The loss of a lock, apart from its guard: a guard that nobody else holds must be collectable. */
+/** The loss of a lock. It does not refer to the guard, which must be collectable if nobody else refers to it. */
 class Loss implements Watcher {
   readonly #key: string;
   #failure: LockError | undefined;
@@ -158,12 +158,12 @@ class Loss implements Watcher {
     this.#key = key;
   }
 
-  /** Who watched before, and is told as well. */
+  /** The watcher before, which is told as well. */
   next: Watcher | undefined;
 
   changed(state: number): void {
     this.next?.changed(state);
-    // By a promise: listeners may do anything, and others are to be told first.
+    // Later, because listeners may do anything, and all watchers are to be told first.
     if ((state & 7) === State.Lost) void done.then(() => this.tell(errorOf(state, this.#key)));
   }
 
@@ -174,8 +174,8 @@ class Loss implements Watcher {
       try {
         listener(failure);
       } catch (error) {
-        // The AbortController of a polyfill may throw what its listeners throw: for the platform to
-        // report, and nothing to the others.
+        // The AbortController of a polyfill may throw what its listeners throw. The platform reports it, and
+        // the other listeners are not affected.
         void Promise.reject(error);
       }
     }

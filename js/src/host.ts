@@ -1,5 +1,5 @@
-// Where we run: is there a lock manager, and if not, why not. Any of it may be missing, throw, or be
-// whatever a test suite has put in its place.
+// Where we run: whether there is a lock manager, and if not, why not. All of it may be missing, may throw, and
+// may have been replaced by a test suite.
 
 import { text } from './describe.js';
 
@@ -10,8 +10,7 @@ interface Host {
 }
 
 /**
- * `navigator.locks`. Looked up at every use: a page that was loaded into a place without it must not be
- * told once and for all.
+ * `navigator.locks`. It is looked up at every use, because it may appear later.
  *
  * @throws why there is none, as text.
  * @internal
@@ -42,7 +41,7 @@ function whyMissing(): string {
         'and a document with an origin of its own (not about:blank or data:)';
 }
 
-/** What runs us, if it is no browser, and its version. All of them call themselves Node as well. */
+/** The runtime and its version, if it is not a browser. All of them call themselves Node as well. */
 function runtime(): [name: string, version: string] | undefined {
   if (isWorkerd()) return ['workerd', WORKERD];
   for (const name of ['Bun', 'Deno', 'Node']) {
@@ -61,21 +60,29 @@ const isWorkerd = () => read(() => (globalThis as Host).navigator?.userAgent) ==
 let isNodeHere: boolean | undefined;
 
 /**
- * Whether this is Node, which does some things otherwise. Its `navigator.locks` reaches the threads of
- * one process, a browser's all tabs of an origin.
+ * Whether the locks are Node's, which differ in some points (`environment.rs` has the same rule). It is found out
+ * once, because that takes a while.
  *
  * @internal
  */
-export const isNode = (): boolean => (isNodeHere ??= (typeof versionOf('Node') === 'string' || isWorkerd()) && !isPageOfElectron());
+export const isNode = (): boolean => (isNodeHere ??= hasNodeLocks());
 
-/** Electron can give its pages and their workers Node's `process`. Their `navigator` is Chromium's all the same. */
+/**
+ * Whether `navigator.locks` reaches the threads of one process, as in Node. In a browser it reaches all tabs of an
+ * origin.
+ *
+ * @internal
+ */
+export const hasNodeLocks = (): boolean => (typeof versionOf('Node') === 'string' || isWorkerd()) && !isPageOfElectron();
+
+/** Electron can give its pages and their workers Node's `process`. But their `navigator` is Chromium's. */
 const isPageOfElectron = () => ['renderer', 'worker', 'service-worker'].includes(read(() => (globalThis as Host).process?.type) as string);
 
 /** @internal Why `navigator.locks` threw, or rejected a promise. */
 export function whyFailed(thrown: unknown): string {
   const { name, message } = nameAndMessage(thrown);
   if (name === 'SecurityError') {
-    return 'the browser allows no locks here, as in a sandboxed iframe without allow-same-origin ' + `or with storage blocked (${message})`;
+    return `the browser allows no locks here, as in a sandboxed iframe without allow-same-origin or with storage blocked (${message})`;
   }
   if (name === 'InvalidStateError') return `the document is not active (${message})`;
   return `navigator.locks failed with ${name}: ${message}`;
@@ -93,7 +100,7 @@ const pick = (thrown: unknown) => {
   return { name, message };
 };
 
-/** @internal What foreign code gives, or nothing if it throws. */
+/** @internal What foreign code returns, or `undefined` if it throws. */
 export function read<T>(getter: () => T): T | undefined {
   try {
     return getter();

@@ -1,6 +1,6 @@
 /**
- * The bytes of a key as UTF-8, as far as the rules look at them: of what is not ASCII there is no more than
- * the number.
+ * The bytes of a key in UTF-8, for the rules. Bytes of characters that are not ASCII are all 0xff: the rules only
+ * count them.
  *
  * @internal
  */

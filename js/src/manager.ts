@@ -34,8 +34,8 @@ export type LockScope = 'process' | 'datadir' | 'origin' | 'unspecified';
 /** Options that every manager has. */
 export interface LockManagerOptions {
   /**
-   * What this manager is called in warnings; for a `MemoryLockManager` also in `query()`, and in the
-   * errors of those who time out behind it.
+   * The name of this manager in warnings. For a `MemoryLockManager` also in `query()`, and in the errors
+   * of those who time out behind it.
    */
   label?: string | undefined;
   /**
@@ -45,17 +45,17 @@ export interface LockManagerOptions {
   warnAfter?: number | undefined;
 }
 
-/** The name of a member that nobody outside of this package can write down. */
+/** The name of a member that no code outside of this package can use. */
 export declare const sealed: unique symbol;
 
 /** Which locks a manager has. */
 interface Backend {
-  /** The namespace, or what stands in front of all names of the platform's; `undefined` for locks in memory. */
+  /** The namespace or the prefix of all names at the platform; `undefined` for locks in memory. */
   name?: string;
   isPrefix?: boolean;
-  /** Whether each request queues with the platform for itself. */
+  /** Whether each request queues with the platform by itself. */
   isAlone?: boolean;
-  /** Who asks, where the platform does not say. */
+  /** The client of requests, if the platform does not tell it. */
   clientId(): string;
 }
 
@@ -66,17 +66,17 @@ interface Backend {
  * - **Fair.** First come, first served, as in the Web Locks specification: a request is granted when
  *   no earlier request for its key, held or pending, conflicts with it. Writers do not starve.
  * - **No polling.** The release itself wakes the next in the queue.
- * - **Not re-entrant.** Whoever asks for a key that it already holds waits like anyone else, until
- *   its timeout.
- * - **Advisory.** A lock keeps out those who ask for it, in the manager's {@link LockManager.scope | scope},
+ * - **Not re-entrant.** A task that requests a key which it already holds waits until its timeout, like
+ *   any other task.
+ * - **Advisory.** A lock excludes those who request it, in the manager's {@link LockManager.scope | scope},
  *   and nobody else. It does not undo what a holder did before it lost the lock or crashed.
  *
- * Nothing is loaded or touched before the first call. Every method can fail with a {@link LockError}
- * of code `UNAVAILABLE`.
+ * Nothing is loaded before the first call. Every method can fail with a {@link LockError} of code
+ * `UNAVAILABLE`.
  */
 export abstract class LockManager {
   /**
-   * Not there: it keeps the types from being extended, as only the managers of this package can open
+   * It does not exist. Its type prevents subclasses, because only the managers of this package can open
    * locks. A manager of your own can have one of these inside.
    */
   protected abstract readonly [sealed]: never;
@@ -98,8 +98,8 @@ export abstract class LockManager {
   /**
    * Waits for the lock on `key`, in turn, for at most `timeout` milliseconds.
    *
-   * Aborting `signal` gives up the wait, leaves nothing in the queue, and rejects with the signal's
-   * own reason. A signal that is aborted already does so before anything is requested.
+   * If `signal` is aborted, the wait is given up, nothing is left in the queue, and the promise is
+   * rejected with the signal's own reason. If it is already aborted, nothing is requested.
    *
    * @throws {@link LockError} `TIMED_OUT`, `INVALID_KEY` (at once), `UNAVAILABLE`.
    * @throws TypeError if `timeout` is left out, negative or not a number.
@@ -110,7 +110,7 @@ export abstract class LockManager {
       checkKey(key);
       const [how, limit, checked] = [checkMode(mode), checkTimeout(timeout), checkSignal(signal)];
       const asked = this.#askAtOnce(key, how, limit, checked);
-      // Most locks are free, and take no more than this.
+      // Most locks are free, and need no more than this.
       if (isHeld(asked)) return NativePromise.resolve(this.#guard(asked >>> 3, key, how));
       return new NativePromise((resolve) => {
         const failed = (thrown: unknown) => resolve(throwLater(thrown, false));
@@ -123,7 +123,7 @@ export abstract class LockManager {
 
   /**
    * Takes the lock on `key` if that is possible without waiting for a holder. `null` means that
-   * somebody else holds it, or is queued for it; everything else that prevents it is thrown.
+   * somebody else holds it or is queued for it. Every other obstacle is thrown.
    *
    * @throws {@link LockError} `INVALID_KEY`, `UNAVAILABLE`.
    */
@@ -132,18 +132,19 @@ export abstract class LockManager {
   }
 
   /**
-   * Takes the exclusive locks on all `keys`, or none of them, within `timeout` milliseconds over all.
+   * Takes the exclusive locks on all `keys`, or on none of them. `timeout`, in milliseconds, is for all
+   * of them together.
    *
-   * They are taken in one global order, so two callers that name the same keys in different orders
-   * cannot deadlock, as long as they hold no other locks meanwhile. A key that is named twice is
-   * locked once. While it waits for one key, it holds those before it.
+   * They are taken in one global order. So two callers that name the same keys in different orders
+   * cannot deadlock, if they hold no other locks meanwhile. A key that is named twice is locked once. A
+   * call that waits for one key holds the keys before it in the order.
    *
-   * @throws as {@link LockManager.lock}. All keys are checked before the first is locked; a timeout
-   * names the key that could not be had. What was locked by then is free again.
+   * @throws as {@link LockManager.lock}. All keys are checked before the first is locked. A timeout
+   * names the key that was not acquired. The locks that were acquired before are free again.
    */
   async lockMany(keys: Iterable<string>, options: WaitOptions): Promise<LockGuards> {
     const { timeout, signal } = checkOptions(options);
-    // A string is an iterable of its characters, which nobody means.
+    // A string is an iterable of its characters, so it must be refused.
     if (typeof keys === 'string') throw new TypeError('lockMany() needs an array of keys, not a string');
     const list = Array.from(keys, checkKey);
     const limit = checkTimeout(timeout);
@@ -159,18 +160,18 @@ export abstract class LockManager {
   }
 
   /**
-   * Runs `callback` while the lock on `key` is held, and frees it when what the callback returned is
-   * settled, which then is the result: `navigator.locks.request()` of the Web Locks API, with its
-   * options and its errors, and a `timeout`.
+   * Runs `callback` while the lock on `key` is held, and frees the lock when what the callback returned
+   * is settled, which is then the result. This is `navigator.locks.request()` of the Web Locks API, with
+   * its options and its errors, and a `timeout`.
    *
-   * The callback gets the lock as a {@link LockGuard}; with `ifAvailable` it gets `null` if the lock
-   * is not free.
+   * The callback gets the lock as a {@link LockGuard}. With `ifAvailable` it gets `null` if the lock is
+   * not free.
    *
    * @throws what the callback throws.
    * @throws {@link LockError} as {@link LockManager.lock}, if the lock was not acquired.
    * @throws DOMException `NotSupportedError` for options that exclude each other and for a key that
-   * begins with `-`, `AbortError` if the lock was lost: before the callback had its turn, which then is
-   * not run, or while it ran (it is not interrupted: look at `lost`).
+   * begins with `-`. `AbortError` if the lock was lost: before the callback was run, which is then not
+   * run, or while it ran (it is not interrupted, but its guard is `lost`).
    * @throws TypeError for arguments of the wrong kind.
    */
   request<T>(key: string, callback: LockCallback<T>): Promise<Awaited<T>>;
@@ -199,7 +200,7 @@ export abstract class LockManager {
   }
 
   /**
-   * Who holds what, and who waits, at this moment.
+   * Who holds what, and who waits, at this time.
    *
    * @throws {@link LockError} `UNAVAILABLE`.
    */
@@ -213,20 +214,20 @@ export abstract class LockManager {
   }
 
   /**
-   * Asks within the call, where the rules are loaded: who calls first is first in the queue. Returns what
-   * {@link Client.ask} does; `undefined` where the answer takes more.
+   * Makes the request within the call, if the rules are loaded: the first call is the first in the queue. Returns
+   * what {@link Client.ask} does, or `undefined` if it takes more.
    */
   #askAtOnce(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined): number | undefined {
     const client = this.#takesCall(timeout, signal) ? undefined : clientAtOnce();
     return client?.ask(this.#queue(client, key), this.#what(mode), this.#shownLabel);
   }
 
-  /** Whether a wait takes a {@link Call}: for a signal, or to ask the platform once and no more. */
+  /** Whether a wait needs a {@link Call}: it has a signal, or it tries the platform once. */
   #takesCall(timeout: number, signal: AbortSignal | undefined): boolean {
     return signal !== undefined || !(timeout || this.#backend.name === undefined);
   }
 
-  /** Waits for what {@link #askAtOnce} did not get. */
+  /** Waits for a lock that {@link #askAtOnce} did not get. */
   #wait(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined, asked: number | undefined, waiter: Waiter): void {
     const what = this.#what(mode);
     const failed = (thrown: unknown) => waiter.failed(thrown);
@@ -261,7 +262,7 @@ export abstract class LockManager {
     return { queue: queueFor(client, space, key), what: this.#what(mode), label: this.#shownLabel };
   }
 
-  /** Platforms show none. */
+  /** The label, if a snapshot shows it. Those of platforms show none. */
   get #shownLabel(): string | undefined {
     return this.#backend.name === undefined ? this.#options.label : undefined;
   }
@@ -281,14 +282,14 @@ export abstract class LockManager {
   #openSpace(client: Client): Space {
     const { name, isPrefix } = this.#backend;
     if (name === undefined) return client.space(undefined);
-    // The specification keeps names that begin with `-` for itself, and we those of our namespaces.
+    // Names that begin with `-` are reserved by the specification, and `crosslock:` is for our namespaces.
     if (isPrefix ? /^(-|crosslock:)/.test(name) : name) {
       check('namespace', name, isPrefix ? BAD_PREFIX : client.brokenRule(name));
     }
     return client.space(isPrefix ? name : `crosslock:${name}:`);
   }
 
-  /** What it is rejected with is for {@link throwLater}. */
+  /** Asks the client. What the promise is rejected with is for {@link throwLater}. */
   async #ask<T>(signal: AbortSignal | undefined, ask: (client: Client, space: Space) => T | Promise<T>): Promise<T> {
     const client = clientAtOnce();
     if (client) return ask(client, this.#open(client));
@@ -312,7 +313,8 @@ function queueFor(client: Client, space: Space, key: string): Queue {
 }
 
 /**
- * Not by the client, which another copy of the package may have made: that has another class of errors.
+ * The client does not make this error, because it may be that of another copy of the package, which has another
+ * class of errors.
  *
  * @throws LockError `INVALID_KEY` or `INVALID_NAMESPACE`
  */

@@ -2,12 +2,11 @@ import { ofThisRealm } from './realm.js';
 import { LockManager, type LockManagerOptions, type LockScope, type sealed } from './manager.js';
 
 /**
- * Named locks in memory: they exclude the tasks of one page, one worker or one Node thread, and
- * nobody else. Other tabs, workers and threads have locks of their own; for those there is
- * {@link WebLockManager}.
+ * Named locks in memory. They exclude the tasks of one page, one worker or one Node thread, and nobody
+ * else. Other tabs, workers and threads have locks of their own: {@link WebLockManager} reaches those.
  *
- * Every instance shares one keyspace, so it does not matter how often one is made, nor whether by one
- * copy of this package or by several of one version, such as those that a bundler makes. (Copies of
+ * All instances share one keyspace, so it does not matter how many there are. They also share it if they
+ * are of several copies of one version of this package, such as those that a bundler makes. (Copies of
  * different versions have keyspaces of their own.)
  */
 export class MemoryLockManager extends LockManager {
@@ -21,8 +20,8 @@ export class MemoryLockManager extends LockManager {
   }
 }
 
-/** Every instance of this page, worker or thread is one client, as with `navigator.locks`. */
+/** All instances of this page, worker or thread are one client, as with `navigator.locks`. */
 function clientId(): string {
-  // Not by `randomUUID`, which insecure pages do not have. It is to be told apart by people, no more.
+  // Not by `randomUUID`, which insecure pages do not have. The id is only for people to tell clients apart.
   return (ofThisRealm().clientId ??= `memory-${Math.random().toString(36).slice(2)}`);
 }

@@ -1,13 +1,13 @@
-// What errors say. The crate says the same in Rust (`src/error.rs`, `src/key.rs`, `src/web_locks`); the
-// tests of both compare it with tests/messages.json.
+// The messages of errors. The crate has the same in Rust (`src/error.rs`, `src/key.rs`, `src/web_locks`). Tests of
+// both compare them with tests/messages.json.
 
 import { keyOf } from './keys.js';
 import { LockError, unavailable } from './errors.js';
 
-/** @internal Where counting those who wait in front stops, so that a thousand timeouts in a long queue stay cheap. */
+/** @internal How many waiters in front are counted, so that a thousand timeouts in a long queue stay cheap. */
 export const MAX_AHEAD = 32;
 
-/** @internal What stood in the way of a request that timed out; a part is left out where it is not known. */
+/** @internal What was in the way of a request that timed out. A part is left out if it is not known. */
 export interface Contention {
   holder?: string | undefined;
   /** In milliseconds. */
@@ -40,7 +40,7 @@ function duration(millis: number): string {
   return micros ? `${micros}µs` : '0ns';
 }
 
-/** @internal Why a lock was lost, or a request failed: by the number of the reason. */
+/** @internal Why a lock was lost or a request failed, by the number of the reason. */
 export function describeReason(reason: number, said: string): string {
   return (
     [
@@ -88,15 +88,15 @@ export function invalid(what: 'key' | 'namespace', text: string, rule: number): 
 }
 
 /**
- * A refused key comes from anywhere, so it may hold line breaks, terminal escapes or a megabyte of data:
- * none of that belongs in a log.
+ * A refused key may have line breaks, terminal escapes or a megabyte of data. None of that may get into a log, so
+ * it is escaped and cut.
  */
 function shownKey(key: string): string {
   const letters = [...key.slice(0, 130)];
   return escaped(letters.slice(0, 64).join('')) + (letters.length > 64 ? '…' : '');
 }
 
-/** What has no shape of its own, or a meaning of its own in quotes. */
+/** Characters that cannot be seen, or that have a meaning in quotes. */
 const special =
   // eslint-disable-next-line no-control-regex
   /[\0-\x1f"'\\\x7f-\xa0\xad\u0300-\u036f\u0600-\u0605\u061c\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u20d0-\u20ff\u3000\ud800-\udfff\ue000-\uf8ff\ufe00-\ufe0f\ufeff\ufff0-\uffff\u{e0000}-\u{10ffff}]/gu;

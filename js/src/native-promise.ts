@@ -1,8 +1,8 @@
-// Promises of the platform's own. Whoever replaces the global class may throw where a promise is settled,
-// and so lose a lock.
+// The platform's own promises. A class that has replaced the global one may throw when a promise is resolved, and
+// so lose a lock.
 
-/** @internal The promise of what is done at once. */
+/** @internal A promise that is resolved. */
 export const done: Promise<void> = (async () => {})();
 
-/** @internal The class of the promises that async functions give. */
+/** @internal The class of the promises that async functions return. */
 export const NativePromise = done.constructor as PromiseConstructor;

@@ -1,15 +1,15 @@
-// Ways round two faults of Node. A thread that waits for a lock keeps no process alive. And when a worker
-// thread dies holding a lock, the lock is freed, but a waiter that is queued already is not woken until
-// someone in the process makes another request, for any name (seen in Node 24 and 26; `query()` does not
-// help): so a thread that waits makes one, rarely.
+// Workarounds for two faults of Node. A thread that waits for a lock keeps no process alive. And when a worker
+// thread dies while it holds a lock, the lock is freed, but a waiter that is already queued is not woken before
+// somebody in the process makes another request, for any name (seen in Node 24 and 26; `query()` does not
+// help). So a thread that waits makes one about once a second.
 
 import { read } from './host.js';
 import { roundTrip } from './platform-grants.js';
 
-/** How long the death of a thread may go unnoticed, in milliseconds. */
+/** How often a thread that waits makes a request, in milliseconds. */
 const INTERVAL = 1000;
 
-/** What keeps a process alive, and can be told to in no time. It is of no other use. */
+/** An object that keeps a process alive. To switch that on and off takes no time. */
 interface Port {
   ref?(): void;
   unref?(): void;
@@ -19,7 +19,7 @@ interface Port {
 export class NodeWaits {
   #count = 0;
   #port: Port | undefined;
-  /** It goes on for a moment after the last wait: to make one for every lock would take longer than the lock. */
+  /** It goes on after the last wait, because to make one for every lock would take longer than the lock. */
   #timer: AbortSignal | undefined;
 
   begin(): void {
@@ -33,7 +33,7 @@ export class NodeWaits {
     if (!--this.#count) read(() => this.#port?.unref?.());
   }
 
-  /** By Node's own clock, which test suites do not replace, and which keeps no process alive. */
+  /** Uses a timer of Node's own, which test suites do not replace, and which keeps no process alive. */
   #time(): void {
     if (this.#timer) return;
     read(() => {

@@ -14,11 +14,11 @@ export interface WaitOptions {
   /**
    * How long to wait, in milliseconds. `0` tries once; `Infinity` waits for ever.
    *
-   * Required: a wait without end is something to decide, not to forget.
+   * It is required, so that nobody waits for ever by mistake.
    */
   timeout: number;
   /**
-   * Gives up the wait when it is aborted: the promise is rejected with the signal's own reason, and
+   * When it is aborted, the wait is given up: the promise is rejected with the signal's own reason, and
    * nothing is left in the queue. It does not release a lock that was granted before.
    */
   signal?: AbortSignal | undefined;
@@ -42,13 +42,13 @@ export function checkMode(mode: unknown): LockMode {
   throw new TypeError(`mode must be 'exclusive' or 'shared'; got ${describe(mode)}`);
 }
 
-/** @internal Checks that a key is a string. The crate checks the rest. */
+/** @internal Checks that a key is a string. The rules check the rest. */
 export function checkKey(key: unknown): string {
   if (typeof key === 'string') return key;
   throw new TypeError(`a key must be a string; got ${describe(key)}`);
 }
 
-/** @internal Checks that options, where they are required, are there at all. */
+/** @internal Checks that required options are there. */
 export function checkOptions<T extends object>(options: T): T {
   if (typeof options === 'object' && options !== null) return options;
   throw new TypeError(`options must be an object with a timeout in milliseconds; got ${describe(options)}`);

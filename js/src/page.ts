@@ -1,11 +1,11 @@
 // The back/forward cache: a page that goes into it loses its locks.
 //
-// Browsers differ in what they do with the locks of a page that is put aside (refuse to put it aside, free
-// the locks without a word, or throw the page away when somebody else wants one), and a page that comes
-// back cannot ask which. So it is settled on the way in, where all agree: when `pagehide` says that the
-// page may be kept, its locks are released and its guards marked lost, before anything of it can run again.
+// Browsers differ in what they do with the locks of such a page: they do not cache the page, or they free the
+// locks without telling it, or they discard the page when somebody else wants a lock. A page that comes back
+// cannot find out which. So it is decided before, in an event that all of them have: when `pagehide` says that
+// the page may be cached, its locks are released and its guards are lost, before any of its code can run again.
 //
-// A hidden page is listened for as well: its timers may come a minute late.
+// The rules also need to know whether the page is hidden, because then its timers may come a minute late.
 
 import type { Client } from './client.js';
 import { text } from './describe.js';
@@ -14,9 +14,9 @@ import { read } from './host.js';
 let isWatched = false;
 
 /**
- * Begins to listen, where there is a document, and not before the first lock is asked for.
+ * Begins to listen at the first request, if there is a document.
  *
- * @throws why that cannot be, as text: a lock would be lost without anybody noticing.
+ * @throws why it cannot listen, as text. Otherwise a lock could be lost unnoticed.
  * @internal
  */
 export function watchPage(client: Client): void {
@@ -27,10 +27,10 @@ export function watchPage(client: Client): void {
   listen(globalThis, 'pagehide', (event) => {
     if (read(() => (event as PageTransitionEvent).persisted)) client.loseAll();
   });
-  const look = () => client.setHidden(read(() => document.visibilityState) === 'hidden');
-  listen(document, 'visibilitychange', look);
+  const report = () => client.setHidden(read(() => document.visibilityState) === 'hidden');
+  listen(document, 'visibilitychange', report);
   isWatched = true;
-  look();
+  report();
 }
 
 function listen(to: EventTarget, event: string, listener: (event: Event) => void): void {

@@ -1,6 +1,5 @@
-// What there is with the platform for each grant that it was asked for, from the call of
-// `navigator.locks.request()` until it is over. Nothing is decided here: what the platform says goes to
-// the rules, with the numbers of the grant that it is about.
+// The platform's side of each grant, from the call of `navigator.locks.request()` until it is over. Nothing is
+// decided here: what the platform says is reported to the rules, with the number of the grant.
 
 import type { Client } from './client.js';
 import { text } from './describe.js';
@@ -9,10 +8,10 @@ import { done, NativePromise } from './native-promise.js';
 import { NodeWaits } from './node-waits.js';
 import { watchPage } from './page.js';
 
-/** What was asked of the platform. */
-interface Asked {
+/** A request to the platform. */
+interface PlatformRequest {
   serial: number;
-  /** Whether it queues, and so can be withdrawn: by its controller, where it has one. */
+  /** Whether it queues, and so can be withdrawn: by its controller, if it has one. */
   isQueued: boolean;
   controller: AbortController | undefined;
   isAnswered: boolean;
@@ -23,8 +22,8 @@ interface Asked {
 /** @internal */
 export class PlatformGrants {
   readonly #client: Client;
-  readonly #asked: (Asked | undefined)[] = [];
-  /** Controllers of requests that are over, for the next: to make one costs as much as all the rest. */
+  readonly #requests: (PlatformRequest | undefined)[] = [];
+  /** Controllers of requests that are over. They are used again, because to make one costs as much as all the rest. */
   readonly #controllers: AbortController[] = [];
   readonly #waits: NodeWaits | undefined = isNode() ? new NodeWaits() : undefined;
 
@@ -32,39 +31,39 @@ export class PlatformGrants {
     this.#client = client;
   }
 
-  ask(grant: number, serial: number, name: string, flags: number): void {
-    const asked: Asked = { serial, isQueued: false, controller: undefined, isAnswered: true, free: undefined };
-    this.#asked[grant] = asked;
+  request(grant: number, serial: number, name: string, flags: number): void {
+    const request: PlatformRequest = { serial, isQueued: false, controller: undefined, isAnswered: true, free: undefined };
+    this.#requests[grant] = request;
     try {
       watchPage(this.#client);
       const locks = platformLocks();
       const options: LockOptions = { mode: flags & 1 ? 'shared' : 'exclusive' };
-      // Without a signal, which the specification allows with neither of these two.
+      // The specification allows a signal with neither of these two.
       if (flags & 2) options.ifAvailable = true;
       else if (flags & 4) options.steal = true;
       else {
-        // Node keeps a request whose signal was aborted in its queue until its turn comes (24 to 26), and
-        // takes twice as long for one that has a signal: without one, it does no more and no less.
+        // In Node (24 to 26) a signal is of no use: a request whose signal was aborted stays in the queue until
+        // its turn comes, and one with a signal takes twice as long.
         if (!this.#waits) {
-          asked.controller = this.#controllers.pop() ?? new AbortController();
-          options.signal = asked.controller.signal;
+          request.controller = this.#controllers.pop() ?? new AbortController();
+          options.signal = request.controller.signal;
         }
-        asked.isQueued = true;
-        asked.isAnswered = false;
+        request.isQueued = true;
+        request.isAnswered = false;
         this.#waits?.begin();
       }
       const call = 'navigator.locks.request()';
       const sent = anObject(
         call,
-        locks.request(name, options, (lock) => this.#calledBack(grant, asked, lock)),
+        locks.request(name, options, (lock) => this.#calledBack(grant, request, lock)),
       );
       const settled = () => {
-        if (asked.controller && this.#controllers.length < KEPT) this.#controllers.push(asked.controller);
-        this.#settled(grant, asked, 0);
+        if (request.controller && this.#controllers.length < KEPT) this.#controllers.push(request.controller);
+        this.#settled(grant, request, 0);
       };
       const rejected = (thrown: unknown) => {
         const isAborted = nameAndMessage(thrown).name === 'AbortError';
-        this.#settled(grant, asked, isAborted ? 1 : 2, isAborted ? '' : whyFailed(thrown));
+        this.#settled(grant, request, isAborted ? 1 : 2, isAborted ? '' : whyFailed(thrown));
       };
       try {
         // With both, a rejection is never reported as unhandled.
@@ -73,79 +72,78 @@ export class PlatformGrants {
         throw `${call} returned no promise (${text(thrown)})`;
       }
     } catch (thrown) {
-      // What was requested before it failed is not wanted any more.
+      // If it was requested before it failed, it is withdrawn.
       this.end(grant, serial, true);
       this.#client.settled(grant, serial, 2, typeof thrown === 'string' ? thrown : whyFailed(thrown));
     }
   }
 
-  /** It must not throw: Node never frees a lock whose callback did. */
-  #calledBack(grant: number, asked: Asked, lock: unknown): Promise<void> | undefined {
-    this.#answered(asked);
+  /** It must not throw, because Node never frees a lock whose callback threw. */
+  #calledBack(grant: number, request: PlatformRequest, lock: unknown): Promise<void> | undefined {
+    this.#answered(request);
     let held: Promise<void> | undefined;
-    // `undefined` is nothing that a browser calls back with, and no lock.
-    if (this.#client.calledBack(grant, asked.serial, lock !== null && lock !== undefined)) {
-      held = read(() => new NativePromise((resolve) => (asked.free = resolve)));
-      if (!held) this.#client.settled(grant, asked.serial, 2, 'the promise to hold the lock on could not be made');
+    // `undefined` is no lock. Browsers never call back with it, but a mock may.
+    if (this.#client.calledBack(grant, request.serial, lock !== null && lock !== undefined)) {
+      held = read(() => new NativePromise((resolve) => (request.free = resolve)));
+      if (!held) this.#client.settled(grant, request.serial, 2, 'the promise to hold the lock on could not be made');
     }
-    // Now that what holds it is in its place: somebody might release it at once.
+    // Not earlier: the lock may be released at once, and what releases it has to be in place.
     this.#client.run();
     return held;
   }
 
-  #settled(grant: number, asked: Asked, how: 0 | 1 | 2, said?: string): void {
-    this.end(grant, asked.serial, false);
-    this.#client.settled(grant, asked.serial, how, said);
+  #settled(grant: number, request: PlatformRequest, how: 0 | 1 | 2, said?: string): void {
+    this.end(grant, request.serial, false);
+    this.#client.settled(grant, request.serial, how, said);
     this.#client.run();
   }
 
-  #answered(asked: Asked): void {
-    if (!asked.isAnswered) this.#waits?.end();
-    asked.isAnswered = true;
+  #answered(request: PlatformRequest): void {
+    if (!request.isAnswered) this.#waits?.end();
+    request.isAnswered = true;
   }
 
-  /** Withdraws the request, or frees the lock; or there is nothing to free any more. */
+  /** Forgets a request. With `isToBeFreed`, withdraws it, or frees its lock. */
   end(grant: number, serial: number, isToBeFreed: boolean): void {
-    const asked = this.#asked[grant];
-    if (asked?.serial !== serial) return;
-    this.#asked[grant] = undefined;
-    this.#answered(asked);
+    const request = this.#requests[grant];
+    if (request?.serial !== serial) return;
+    this.#requests[grant] = undefined;
+    this.#answered(request);
     if (!isToBeFreed) return;
-    const { free, controller } = asked;
+    const { free, controller } = request;
     if (free) return free();
-    if (!asked.isQueued) return;
-    asked.controller = undefined;
-    // If that fails it will be granted some day, and freed as nobody wants it.
+    if (!request.isQueued) return;
+    request.controller = undefined;
+    // If that fails, it is granted when its turn comes, and freed at once.
     if (controller) read(() => controller.abort());
-    else void done.then(() => this.#settled(grant, asked, 1));
+    else void done.then(() => this.#settled(grant, request, 1));
   }
 
-  /** Goes to the lock manager and back, so many times, and tells the rules. */
+  /** Goes to the lock manager and back this many times, and then tells the rules. */
   async confirm(grant: number, serial: number, times: number): Promise<void> {
     while (times--) await roundTrip();
     this.#client.confirmed(grant, serial);
   }
 }
 
-/** More controllers are not kept. */
+/** How many controllers are kept. */
 const KEPT = 16;
 
-/** @internal @throws what it is, if `call` returned no object, as text. */
+/** @internal What `call` returned, if it is an object. @throws what it is otherwise, as text. */
 export function anObject(call: string, returned: unknown): object {
   if (typeof returned === 'object' && returned !== null) return returned;
   throw `${call} returned ${text(returned)}, and no promise`;
 }
 
 /**
- * To the platform's lock manager and back. Messages of one context to and from it keep their order. So
- * when the answer is here, everything that it sent before has come through, and what we sent has reached
- * it.
+ * Goes to the platform's lock manager and back. Messages between it and one context keep their order. So when
+ * the answer is here, all that it sent before is here, and all that we sent before has reached it.
  *
  * @internal
  */
 export async function roundTrip(): Promise<void> {
   try {
-    // Outside the names that locks of ours can have.
+    // No lock of a manager can have this name.
     await platformLocks().request('crosslock:round-trip', { mode: 'shared', ifAvailable: true }, () => {});
   } catch {
     // It went there and came back, or there is nothing to go to.

@@ -1,6 +1,6 @@
-// What all copies of one version of this package share within a realm: one client of one module, and
-// with it one keyspace in memory. A bundler, `jest.resetModules()`, or `import` beside `require` of two
-// installations make several copies, and whoever locks does not know of the others.
+// What all copies of one version of this package share within a realm: one client of one module, and with it
+// one keyspace in memory. Bundlers, `jest.resetModules()`, and `import` beside `require` of two installations
+// make several copies, which the application does not know of.
 
 import type { Client } from './client.js';
 
@@ -8,7 +8,7 @@ import type { Client } from './client.js';
 export interface Realm {
   /** The client, while it loads and afterwards. */
   loading: Promise<Client> | undefined;
-  /** How many callers await it: whoever asks meanwhile stands behind them. */
+  /** How many callers await it. Whoever calls meanwhile comes after them. */
   awaiting: number;
   /** Names this page, worker or thread in `query()` of its memory locks. */
   clientId: string | undefined;
@@ -19,8 +19,8 @@ const name = Symbol.for(`crosslock/${CROSSLOCK_VERSION}`);
 let realm: Realm | undefined;
 
 /**
- * The state of this realm. It is made at the first use, so that an import changes nothing. Where the
- * global object takes nothing new, or something else stands there, this copy has a state of its own.
+ * The state of this realm. It is made at the first use, so that an import changes nothing. If the global object
+ * takes no new properties, or something else is there, this copy has a state of its own.
  *
  * @internal
  */
@@ -28,7 +28,7 @@ export function ofThisRealm(): Realm {
   return (realm ??= find() ?? { loading: undefined, awaiting: 0, clientId: undefined });
 }
 
-/** @internal What stood in the realm turned out to be of no use. */
+/** @internal Gives this copy a state of its own, because that of the realm is of no use. */
 export function onItsOwn(): Realm {
   return (realm = { loading: undefined, awaiting: 0, clientId: undefined });
 }
@@ -47,7 +47,7 @@ function find(): Realm | undefined {
   }
 }
 
-/** @internal Whether this is a client that has all that this version calls. */
+/** @internal Whether `loaded` is a client with all methods that this version calls. */
 export function isClient(loaded: unknown): loaded is Client {
   const methods: (keyof Client)[] = [
     'ahead',

@@ -14,21 +14,21 @@ import type { Waiter } from './waits.js';
 export interface RequestOptions {
   /** `'exclusive'` (the default) or `'shared'`. */
   mode?: LockMode | undefined;
-  /** Do not wait: call back with `null` if the lock is not free. Not together with `steal` or `signal`. */
+  /** Do not wait, but call back with `null` if the lock is not free. Not together with `steal` or `signal`. */
   ifAvailable?: boolean | undefined;
   /**
    * Take the lock away from whoever holds it, ahead of everyone who waits. Exclusive only, and not
    * together with `ifAvailable` or `signal`.
    *
-   * Only for a person who decides that the holder is dead: the victim may be in the middle of what
-   * the lock protects, and goes on until it looks at `lost`.
+   * This is for a person who decides that the holder is dead. The victim may be in the middle of what
+   * the lock protects, and it goes on until it checks `lost`.
    */
   steal?: boolean | undefined;
   /** Gives up the wait when it is aborted. It does not release a lock that was granted before. */
   signal?: AbortSignal | undefined;
   /**
-   * How long to wait, in milliseconds; for ever if left out, as in the Web Locks API. Has no effect
-   * on what does not wait (`ifAvailable` and `steal`).
+   * How long to wait, in milliseconds. By default it waits for ever, as in the Web Locks API. It has no
+   * effect with `ifAvailable` and `steal`, which do not wait.
    */
   timeout?: number | undefined;
 }
@@ -79,9 +79,9 @@ function notSupported(message: string): Error {
 }
 
 /**
- * Runs the callback and frees the lock when what it returned is settled. If the lock is lost before
- * that, the result is an `AbortError`, and what becomes of the callback no longer matters. If it was
- * lost before the callback had its turn, the callback is not run.
+ * Runs the callback, and frees the lock when what it returned is settled. If the lock is lost before that,
+ * the result is an `AbortError`, whatever becomes of the callback. If it was lost before the callback was run,
+ * the callback is not run.
  *
  * @internal
  */
@@ -99,7 +99,7 @@ export class Hold<T> implements Waiter, Watcher {
 
   granted(guard: LockGuard): void {
     this.#guard = guard;
-    // Never within the call, nor within the release of another: the callback may do anything.
+    // Not within the call, and not within the release of another, because the callback may do anything.
     void done.then(() => this.#run());
   }
 
@@ -109,7 +109,7 @@ export class Hold<T> implements Waiter, Watcher {
   }
 
   #run(): void {
-    // Apart from us, who would be its `this`.
+    // Not called as our method, or we would be its `this`.
     const callback = this.#callback;
     const loss = LockGuard.lossOf(this.#guard);
     if (loss) return this.#threw(asRequest(loss));
@@ -127,12 +127,12 @@ export class Hold<T> implements Waiter, Watcher {
         (thrown) => this.#threw(thrown),
       );
     } catch (thrown) {
-      this.#threw(thrown); // the promise of somebody's own class
+      this.#threw(thrown); // a promise of a foreign class
     }
   }
 
   changed(state: number): void {
-    // By a promise: others are to be told first.
+    // Later: all watchers are to be told first.
     if ((state & 7) === State.Lost) void done.then(() => this.#reject(asRequest(errorOf(state, this.#guard.key))));
   }
 
@@ -149,10 +149,10 @@ export class Hold<T> implements Waiter, Watcher {
   }
 }
 
-/** @internal What a callback gives that has no lock. */
+/** @internal The result of a callback that gets no lock. */
 export async function callWith<T>(callback: LockCallback<T, null>, lock: null): Promise<Awaited<T>> {
   return await callback(lock);
 }
 
-/** Whether to `await` it may take time in which the lock can be lost. */
+/** Whether it may be a promise, so that the lock can be lost while it is awaited. */
 const canWait = (result: unknown) => (typeof result === 'object' && result !== null) || typeof result === 'function';

@@ -1,10 +1,10 @@
-// The signals that callers give. They may come from another realm, where `instanceof` does not know
-// them, from a polyfill, or from nowhere: nothing that their code does may lose a lock.
+// The signals that callers give. They may come from another realm, where `instanceof` does not know them, or from
+// a polyfill. Nothing that their code does may lose a lock.
 
 import { describe } from './describe.js';
 import { LockError } from './errors.js';
 
-/** @internal Checks a signal as far as it is used. */
+/** @internal Checks that a signal has what is used of it. */
 export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
@@ -14,15 +14,15 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
 }
 
 /**
- * The reason of a signal that is aborted, whatever value that is. One that it cannot tell is what it
- * throws.
+ * The reason of a signal, if it is aborted. It may be any value. If reading it throws, the reason is what was
+ * thrown.
  *
  * @internal
  */
 export function readReason(signal: AbortSignal): { reason: unknown } | undefined {
   try {
     if (!signal.aborted) return undefined;
-    // A polyfill that is older than reasons has none; what the platform then makes is this.
+    // An old polyfill has no reasons. Then it is the reason that a platform makes.
     return { reason: signal.reason === undefined ? noReason() : signal.reason };
   } catch (reason) {
     return { reason };
@@ -34,11 +34,11 @@ function noReason(): unknown {
   return typeof DOMException === 'function' ? new DOMException(message, 'AbortError') : new LockError('ABORTED', message);
 }
 
-/** @internal Takes a listener from a signal, as far as it lets go of it. */
+/** @internal Removes a listener from a signal, if the signal allows it. */
 export function stopListening(signal: AbortSignal, listener: () => void): void {
   try {
     signal.removeEventListener('abort', listener);
   } catch {
-    // It is nobody's any more: it finds its task gone.
+    // The listener stays, and does nothing because its call is over.
   }
 }

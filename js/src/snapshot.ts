@@ -7,32 +7,32 @@ export interface LockInfo {
   key: string;
   /** The same as `key`, by the name that the Web Locks API has for it. */
   name: string;
-  /** The mode that was asked for. */
+  /** The mode of the request. */
   mode: LockMode;
   /**
-   * The id of the page, worker or thread that asked: the browser's (`WebLockManager`), or one that
-   * was made up for this purpose (`MemoryLockManager`, which knows only of one).
+   * The id of the page, worker or thread that made the request: the browser's (`WebLockManager`), or one
+   * that was made up for this purpose (`MemoryLockManager`, which has only one).
    */
   clientId: string;
-  /** The label of the manager that asked, if it has one (`MemoryLockManager`). */
+  /** The label of the manager that made the request, if it has one (`MemoryLockManager`). */
   label?: string;
-  /** For how long it has been held or pending, in milliseconds, where that is known: not for other tabs. */
+  /** For how long it has been held or pending, in milliseconds, if that is known. It is not for other tabs. */
   age?: number;
 }
 
 /**
- * The requests that a manager knew of at one moment, shaped like the result of
- * `navigator.locks.query()`. It is out of date as soon as it is made: look at it to show or debug,
+ * The requests that a manager knew of at one time, shaped like the result of
+ * `navigator.locks.query()`. It is out of date as soon as it is made: use it to show or to debug,
  * never to decide what to lock.
  */
 export interface LockSnapshot {
   /** The locks that are held. */
   held: LockInfo[];
-  /** The requests that wait; those for one key stand in the order of their turns. */
+  /** The requests that wait. Those for one key are in the order of the queue. */
   pending: LockInfo[];
 }
 
-/** @internal A request, whose client is that one where nothing else is known. */
+/** @internal A request. Its client is `clientId` if no other is known. */
 export function lockInfo({ key, mode, age, client, label }: Known, clientId: string): LockInfo {
   return {
     key,

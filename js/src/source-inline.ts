@@ -5,10 +5,10 @@ import { decode } from './decode.js';
 export async function compile(): Promise<WebAssembly.Module> {
   const bytes = decode(encoded);
   try {
-    // So little takes a third of a millisecond, and half as much again by way of another thread.
+    // This takes a third of a millisecond. In another thread it would take half as much again.
     return new WebAssembly.Module(bytes);
   } catch {
-    // As in a page of a Chromium that compiles so much on other threads alone.
+    // Some versions of Chromium compile modules of this size only in other threads.
     return WebAssembly.compile(bytes);
   }
 }

@@ -1,24 +1,25 @@
-// How a lock comes to whoever asks for it: at once, when its turn comes, or not at all.
+// How a request is granted: at once, when its turn comes, or not at all.
 
 import type { RequestNumber } from '#wasm-glue';
-import { Ask, PATIENCE, State, type Client, type Queue, type Space, type Watcher } from './client.js';
-import { now, startTimer, timer } from './clock.js';
+import { ANSWER_LIMIT, Ask, State, type Client, type Queue, type Space, type Watcher } from './client.js';
+import { startTimer, timer } from './clock.js';
 import { Call, Failed } from './call.js';
+import { contentionElsewhere, contentionHere, ownName } from './contention.js';
 import { unavailable } from './errors.js';
 import { LockGuard } from './guard.js';
 import { isNode } from './host.js';
 import type { LockManagerOptions } from './manager.js';
-import { describeReason, lost, MAX_AHEAD, timedOut, unsupported, type Contention } from './messages.js';
+import { describeReason, lost, timedOut, unsupported } from './messages.js';
 import { NativePromise } from './native-promise.js';
-import { ownClient, query } from './web-query.js';
+import { query } from './web-query.js';
 
-/** So long after its timeout a wait may take to find out who was in the way, in milliseconds. */
-const BEYOND = 1000;
+/** How long after its timeout a wait may take to find out who was in the way, in milliseconds. */
+const REPORT_LIMIT = 1000;
 
-/** For so long a try waits to hear that what its context has released is free, in milliseconds. */
-const PARKED = 500;
+/** How long a try waits to be told that what its context has released is free, in milliseconds. */
+const RELEASE_LIMIT = 500;
 
-/** @internal What a wait is for. */
+/** @internal The lock that a call requests, and how. */
 export interface Wanted {
   queue: Queue;
   /** {@link Ask.Shared} and {@link Ask.Alone}. */
@@ -26,15 +27,15 @@ export interface Wanted {
   label: string | undefined;
 }
 
-/** @internal Who waits for a lock. One of the two is called, at once or later. */
+/** @internal Is told how a wait ends. One of the two is called, at once or later. */
 export interface Waiter {
   granted(guard: LockGuard): void;
-  /** With what is for `throwLater`. */
+  /** `thrown` is for `throwLater`. */
   failed(thrown: unknown): void;
 }
 
 /**
- * A wait for a lock without a signal: no more than a watcher with a timer.
+ * A wait for a lock without a signal: a watcher with a timer.
  *
  * @internal
  */
@@ -112,8 +113,8 @@ export class Wait implements Watcher {
 }
 
 /**
- * Waits for a lock, in turn, for as long as `signal` is not aborted; or tries once more for that which was
- * waited for by `late`.
+ * Waits for a lock, in turn, until `signal` is aborted. With `late`, which is a request whose timeout is over, it
+ * tries once more.
  *
  * @internal
  */
@@ -137,7 +138,7 @@ export async function acquire(
   }
 }
 
-/** @internal Waits for locks one after the other, and has all or none. Gives their requests and keys. */
+/** @internal Waits for locks one after the other, and gets all or none. Resolves to their requests and keys. */
 export async function acquireMany(
   client: Client,
   all: Wanted[],
@@ -184,9 +185,9 @@ async function waitInTurn(call: Call, wanted: Wanted, deadline: Deadline): Promi
 }
 
 /**
- * When a call has waited for as long as it was to, for one lock after the other. It has one timer over all,
- * set when the first of them has to be waited for: a clock that stands still, or runs alone, while a test
- * moves the timers must not give the next lock the whole time again.
+ * The end of a call's timeout, which is for all its locks together. It has one timer, set when the call first has
+ * to wait. (A test may move the timers without the clock. Then a timer for each lock would give each the whole
+ * timeout again.)
  */
 class Deadline {
   readonly timeout: number;
@@ -200,7 +201,7 @@ class Deadline {
   }
 
   /**
-   * Calls `late` back when the time is up, unless it is told to call another, or nobody.
+   * Calls `late` back when the time is over, in the place of the function that it was told before.
    *
    * @throws LockError `UNAVAILABLE` if there is no timer.
    */
@@ -218,7 +219,7 @@ class Deadline {
   }
 }
 
-/** Resolves when a request is no longer pending, or when it is too late, to whether it is. */
+/** Resolves when a request is no longer pending, or when the time is over, to whether it is. */
 function untilChanged(client: Client, request: RequestNumber, deadline?: Deadline): Promise<boolean> {
   return new NativePromise((resolve, reject) => {
     if (deadline?.isOver) return resolve(true);
@@ -237,26 +238,21 @@ function untilChanged(client: Client, request: RequestNumber, deadline?: Deadlin
   });
 }
 
-/** Whether a request has the lock, or was refused it. */
+/** Whether a request has the lock. If not, it was refused, and all else is thrown. */
 function held(client: Client, request: RequestNumber, key: string, state = client.state(request)): boolean {
   if ((state & 7) === State.Held) return true;
   const why = () => describeReason(...client.reasonOf(state));
   if ((state & 7) === State.Lost) throw new Failed(() => lost(key, why()));
-  if ((state & 7) === State.TurnedDown) throw new Failed(() => unavailable(why()));
+  if ((state & 7) === State.Rejected) throw new Failed(() => unavailable(why()));
   return false;
 }
 
-function contentionHere(client: Client, request: RequestNumber): Contention | undefined {
-  const ahead = client.ahead(request, MAX_AHEAD);
-  return ahead && { holder: client.labelOf(ahead.holder), heldFor: now() - ahead.since, ahead: ahead.waiting };
-}
-
 /**
- * The last try of a wait whose time is up, or the only one if it was not to wait.
+ * The last try of a wait whose time is over, or the only try if it was not to wait.
  *
- * A timer proves little: after a laptop slept, it fires before the grant that was due hours ago has come
- * through. A query makes the round to the browser and back, behind any grant that is on its way, and tells
- * who is in the way if there was none. Only if one of our own context holds the lock, we know.
+ * A timer alone proves little: after a laptop slept, it fires before the grant that was due hours ago has come
+ * through. So the browser is queried for who is in the way. It sends its answer after any grant, so a grant that
+ * is on its way is here first. Only if a task of this context holds the lock, no query is needed.
  */
 async function lastTry(call: Call, wanted: Wanted, request: RequestNumber | undefined, timeout: number): Promise<RequestNumber> {
   const inner = new Call(call.client, undefined);
@@ -266,7 +262,7 @@ async function lastTry(call: Call, wanted: Wanted, request: RequestNumber | unde
     const late = () => {
       throw new Failed(() => timedOut(key, timeout, { noAnswer: true }));
     };
-    return (kept = await inner.do(() => tryOnce(call, inner, wanted, request, timeout), BEYOND, late));
+    return (kept = await inner.do(() => tryOnce(call, inner, wanted, request, timeout), REPORT_LIMIT, late));
   } finally {
     inner.end(call.isOver ? undefined : kept);
     if (kept !== undefined && !call.isOver) call.own(kept << 3);
@@ -285,13 +281,13 @@ async function tryOnce(
   if (request === undefined) {
     const tried = await ifFree(inner, wanted);
     if (tried !== undefined) return tried;
-    const found = await contention(client, queue);
+    const found = await contentionElsewhere(client, queue);
     throw new Failed(() => timedOut(queue.key, timeout, found));
   }
   const here = contentionHere(client, request);
   let found = here;
-  if (here) here.holder = named(await ownClient(client, queue.space).catch(() => undefined));
-  else found = await contention(client, queue);
+  if (here) here.holder = await ownName(client, queue.space);
+  else found = await contentionElsewhere(client, queue);
   if (inner.isOver || call.isOver) return request;
   if (held(client, request, queue.key)) return request;
   call.giveUp(request);
@@ -300,28 +296,14 @@ async function tryOnce(
   throw new Failed(() => timedOut(queue.key, timeout, found));
 }
 
-/** Who holds a lock. Not knowing must not hide the timeout that it is for. */
-async function contention(client: Client, queue: Queue): Promise<Contention | undefined> {
-  try {
-    const { held } = await query(client, queue.space);
-    const holder = held.find(({ key }) => key === queue.key);
-    return holder && { holder: named(holder.client), heldFor: holder.age };
-  } catch {
-    return undefined;
-  }
-}
-
-const named = (client: string | undefined) => (client === undefined ? undefined : `client ${client}`);
-
-/** @internal Takes a lock if it is free; `asked` if that was asked for already. */
+/** @internal Takes a lock if it is free. `asked` is the request, if it was made already. */
 export async function ifFree(call: Call, { queue, what, label }: Wanted, asked?: number): Promise<RequestNumber | undefined> {
   const { client } = call;
   asked = asked === undefined ? call.ask(queue, what | Ask.OrRefuse, label) : call.own(asked);
   const request = asked >>> 3;
   if ((asked & 7) === State.Pending) {
-    // It may wait for what this context has released, but not for a platform that never says that it has
-    // heard of that.
-    const endTimer = timer(PARKED, () => client.tryAtOnce(request));
+    // It may wait for what this context has released, but not for a platform that never confirms the release.
+    const endTimer = timer(RELEASE_LIMIT, () => client.tryAtOnce(request));
     await untilChanged(client, request);
     endTimer();
   }
@@ -332,8 +314,8 @@ export async function ifFree(call: Call, { queue, what, label }: Wanted, asked?:
 }
 
 /**
- * Takes a lock if that is possible without waiting for a holder. What is answered within the call, as by
- * local locks and by Node, is answered without a promise.
+ * Takes a lock if that is possible without waiting for a holder. Local locks and Node answer within the call. Then
+ * there is no promise.
  *
  * @internal
  */
@@ -349,7 +331,7 @@ async function tryWhenAnswered(client: Client, wanted: Wanted, asked: number): P
   const call = new Call(client, undefined);
   let kept: RequestNumber | undefined;
   try {
-    return (kept = await call.do(() => ifFree(call, wanted, asked), PATIENCE));
+    return (kept = await call.do(() => ifFree(call, wanted, asked), ANSWER_LIMIT));
   } finally {
     call.end(kept);
   }
@@ -360,7 +342,7 @@ export async function steal(client: Client, wanted: Wanted): Promise<RequestNumb
   const call = new Call(client, undefined);
   let kept: RequestNumber | undefined;
   try {
-    return (kept = await call.do(() => stealNow(call, wanted), PATIENCE));
+    return (kept = await call.do(() => stealNow(call, wanted), ANSWER_LIMIT));
   } finally {
     call.end(kept);
   }
@@ -372,8 +354,9 @@ async function stealNow(call: Call, wanted: Wanted): Promise<RequestNumber> {
   if (queue.space.prefix !== undefined && isNode()) {
     const free = await ifFree(call, wanted);
     if (free !== undefined) return free;
-    // Node 26 crashes when a lock is stolen from another of its threads. It refuses us before it calls back
-    // whoever it has just granted the lock; what it says to a query comes behind that.
+    // Node 26 crashes when a lock is stolen from another of its threads, so we steal only from our own. A task
+    // of ours may have been granted the lock without having been called back yet: Node answers our try first.
+    // It answers a query only after the callback, so then we know.
     await query(client, queue.space);
     if (!client.holds(queue)) throw new Failed(() => unsupported('stealing, in Node, a lock that another thread holds'));
   }
@@ -384,4 +367,4 @@ async function stealNow(call: Call, wanted: Wanted): Promise<RequestNumber> {
 }
 
 /** @internal */
-export const queryWithin = async (client: Client, space: Space) => new Call(client, undefined).do(() => query(client, space), PATIENCE);
+export const queryWithin = async (client: Client, space: Space) => new Call(client, undefined).do(() => query(client, space), ANSWER_LIMIT);

@@ -1,16 +1,16 @@
-// By name, not as a whole: what is left out of the bundle includes another loader of the wasm, which
-// bundlers would take at its word and copy the file for.
+// Imported by name, so that the rest is left out of the bundle. It has another loader of the wasm, for which
+// bundlers would copy the file.
 import { initSync } from '#wasm-glue';
 import { compile } from '#wasm-source';
 import { Client } from './client.js';
 import { LockError, unavailable } from './errors.js';
 import { isClient, ofThisRealm, onItsOwn, type Realm } from './realm.js';
 
-/** @internal What talks to the rules, once they are compiled and ready. There is one before there is a guard. */
+/** @internal The client, once the rules are compiled. There is one before there is a guard. */
 export let client: Client;
 
 /**
- * The client, if nobody awaits it any more, and so nobody is overtaken.
+ * The client, if nobody awaits it. Otherwise those callers would be overtaken.
  *
  * @internal
  */
@@ -21,11 +21,11 @@ export function clientAtOnce(): Client | undefined {
 let ours: Promise<Client> | undefined;
 
 /**
- * Asks the client when the module is compiled and ready. It is loaded at the first call and never again, so that
- * importing the package does nothing.
+ * Asks the client when the module is compiled. It is loaded at the first call, so that the import of the package
+ * does nothing.
  *
- * Those who wait for it go on in the order in which they began to, which is the order in which requests
- * reach the rules.
+ * Callers that wait for it go on in the order of their calls. That is the order in which their requests reach the
+ * rules.
  *
  * @internal
  */
@@ -39,13 +39,14 @@ export async function whenLoaded<T>(ask: (client: Client) => T | Promise<T>): Pr
       loaded = await loading;
     } catch (error) {
       if (loading === ours) throw error;
-      // Another copy has it from elsewhere, and could not; we may. (A copy forgets what failed.)
+      // Another copy of the package, which loads it from elsewhere, has failed. This copy may succeed. (A copy that
+      // failed removes its attempt.)
       if (realm.loading === loading) onItsOwn();
       continue;
     } finally {
       realm.awaiting--;
     }
-    // No copy of this version put that there.
+    // What is there was not made by a copy of this version.
     if (!isClient(loaded)) onItsOwn();
     else return ask((client = loaded));
   }

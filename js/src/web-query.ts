@@ -1,6 +1,6 @@
-// What `navigator.locks.query()` tells of other contexts, and what this one knows of itself: those who
-// share what the browser has granted once, those who wait in its queues behind the one that the browser
-// knows of, and what has changed since the browser was asked.
+// A snapshot: what `navigator.locks.query()` tells of other contexts, and what this one knows of itself. The
+// browser does not know the tasks that share one grant, those that wait in a local queue behind the one that it
+// has a request of, and what has changed since it answered.
 
 import { Ask, type Client, type Own, type Space } from './client.js';
 import { now } from './clock.js';
@@ -11,7 +11,7 @@ import { Call, Failed } from './call.js';
 import { ifFree } from './waits.js';
 import type { LockMode } from './options.js';
 
-/** @internal A request, as it is known. */
+/** @internal A request, as far as it is known. */
 export interface Known {
   key: string;
   mode: LockMode;
@@ -27,8 +27,9 @@ export interface Snapshot {
 }
 
 /**
- * The requests for the locks of a space. Those of other contexts are as of when the browser answered,
- * those of this one as of when its caller is told: it must not be told of a lock that it released since.
+ * The requests for the locks of a space. Those of other contexts are as of the time when the browser answered.
+ * Those of this one are as of the time when the caller is told: it must not be told of a lock that it has
+ * released since.
  *
  * @internal
  */
@@ -46,15 +47,16 @@ export async function query(client: Client, space: Space): Promise<Snapshot> {
     return { held: part(true), pending: part(false) };
   }
   let by = client.asked(space).length ? await ownClient(client, space) : undefined;
-  // Now: the browser answers as of when it was asked, since messages to it keep their order.
+  // Both at the same time. Messages to the browser keep their order, so it answers as of the time when it was
+  // asked.
   const asked = client.asked(space);
   const answer = await ask(client, space.prefix);
   if (by === undefined && client.own(space).length) by = await ownClient(client, space);
   const own = client.own(space).sort((a, b) => a.since - b.since);
   const waiting = own.filter(({ isHeld }) => !isHeld);
 
-  // Another copy of this module in the same page is the same client to the browser, and what it has is not
-  // ours to leave out. So each is taken once.
+  // Another copy of this package in the same page is the same client to the browser, and its requests must not be
+  // left out. So each request is matched once.
   const take = (found: Known, isHeld: boolean): boolean => {
     if (found.client === undefined || found.client !== by) return false;
     const fits = (request: Own) => request.key === found.key && request.mode === found.mode;
@@ -70,10 +72,10 @@ export async function query(client: Client, space: Space): Promise<Snapshot> {
     pending.push(...waiting.splice(at, 1).map((request) => shown(request, by)));
     return true;
   };
-  // Before what is held: what was not granted when the browser was asked is among those.
+  // Pending ones first: those that were not granted yet when the browser answered are among them.
   for (const found of answer.pending) {
     if (!take(found, false)) pending.push(found);
-    // Here is one of ours, as the browser knew it, and behind it those of whom it does not know.
+    // One of ours that the browser knew, and behind it those that it does not know.
     else if (next(found.key, true)) while (next(found.key, false));
   }
   while (waiting[0]) next(waiting[0].key, true);
@@ -85,9 +87,8 @@ export async function query(client: Client, space: Space): Promise<Snapshot> {
 let known: string | undefined;
 
 /**
- * The browser's name for this page, worker or thread. No call tells it. So we look who holds a lock that we
- * hold exclusively; if there is none, we have to hold one for the purpose, which others can see while it
- * lasts.
+ * The browser's id of this page, worker or thread. No call tells it. So the browser is asked who holds a lock that
+ * we hold exclusively. If there is none, one is taken for this purpose, which others can see for a short time.
  *
  * @internal
  */
@@ -97,11 +98,11 @@ export async function ownClient(client: Client, space: Space): Promise<string | 
   if (ours) {
     const { held: all } = await ask(client, space.prefix as string);
     const now = held();
-    // Held by one request before the question and after the answer: whenever the browser answered, it was of us.
+    // If one request has held the lock from before the query until after the answer, the answer was about it.
     if (now?.since === ours.since && now.key === ours.key) known = all.find(({ key }) => key === ours.key)?.client;
   }
   if (known !== undefined) return known;
-  // No name that another lock of ours can have, or that a manager would show.
+  // No lock of a manager can have this name, and no manager shows it.
   const prefix = 'crosslock:client?';
   const key = `${Math.floor(Math.random() * 2 ** 32)}`;
   const call = new Call(client, undefined);
@@ -114,7 +115,7 @@ export async function ownClient(client: Client, space: Space): Promise<string | 
   }
 }
 
-/** What the browser answers, of the locks whose names begin with `prefix`. */
+/** The browser's answer, about the locks whose names begin with `prefix`. */
 async function ask(client: Client, prefix: string): Promise<Snapshot> {
   let answer: Partial<LockManagerSnapshot>;
   try {
@@ -130,11 +131,11 @@ async function ask(client: Client, prefix: string): Promise<Snapshot> {
   return { held: all(read(() => answer.held)), pending: all(read(() => answer.pending)) };
 }
 
-/** An entry of the browser's snapshot, if it is one of those asked for. */
+/** An entry of the browser's snapshot, if its name begins with `prefix`. */
 function describe(client: Client, prefix: string, { name, mode, clientId }: LockInfo): Known[] {
   if (typeof name !== 'string' || typeof mode !== 'string' || !name.startsWith(prefix)) return [];
   const key = name.slice(prefix.length);
-  // A prefix may be the start of another, and of names that are nobody's keys.
+  // A prefix may be the start of another prefix, and of names whose rest is not a key.
   if (client.brokenRule(key)) return [];
   const by = typeof clientId === 'string' ? clientId : undefined;
   return [{ key, mode: mode === 'shared' ? 'shared' : 'exclusive', client: by }];

@@ -1,9 +1,9 @@
-//! [`Contention`]: what a timeout tells of those who were in the way.
+//! [`Contention`]: what a timeout tells about the requests that were in the way.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What stood in the way of a request that timed out.
+/// What was in the way of a request that timed out.
 ///
 /// A field is `None` if the backend does not know it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,10 +18,10 @@ pub struct Contention {
     #[cfg_attr(feature = "serde", serde(with = "crate::serialize::millis"))]
     pub held_for: Option<Duration>,
     /// How many requests still waited in front. They are counted up to
-    /// [`Contention::MAX_AHEAD`], so that number means "so many or more".
+    /// [`Contention::MAX_AHEAD`], so that number means "this many or more".
     pub ahead: Option<usize>,
-    /// Whether the lock manager of the platform gave no answer. Nothing is known of a holder
-    /// then. (A page that is prerendered gets no answer before it is shown.)
+    /// Whether the lock manager of the platform gave no answer. Then nothing is known about a
+    /// holder. (A page that is prerendered gets no answer before it is shown.)
     pub no_answer: bool,
 }
 

@@ -1,13 +1,13 @@
 //! [`Alarm`]: one `setTimeout`.
 //!
 //! Each wait has a timer of its own, set when the wait begins and cleared when it ends. To
-//! share one among waits of the same length would be cheaper, but nothing tells whether a
-//! timer still runs: a test suite may have cleared all of them, or have replaced the clock
-//! that it was set in, and whoever relied on it would wait for ever. And frameworks count
-//! timers: one that runs for nobody keeps a page of theirs from ever being "stable".
+//! share one among waits of the same length would be cheaper. But nothing tells whether a timer
+//! still runs: a test suite may have cleared all timers, or replaced the clock that it was set
+//! in, and then a task would wait for ever. And frameworks count timers: a page of theirs is
+//! never "stable" while one runs, even if nobody waits for it.
 //!
-//! `setTimeout` and `clearTimeout` are foreign code: they may throw, be missing, or call us
-//! back at once. So nothing is borrowed while they run.
+//! `setTimeout` and `clearTimeout` are foreign code: they may throw, be missing, or call back
+//! within the call. So nothing is borrowed while they run.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -47,13 +47,13 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn call(this: &ClearTimeout, this_arg: &JsValue, timer: &Timer) -> Result<(), JsValue>;
 
-    /// [`ring`] for JavaScript.
-    type Bell;
+    /// [`fire`] for JavaScript.
+    type Callback;
 
-    /// Not as further arguments of `setTimeout`, which many who wrap it do not pass on.
+    /// (Further arguments of `setTimeout` would not do: many wrappers of it drop them.)
     /// <https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Function/bind>
     #[wasm_bindgen(method, js_name = bind)]
-    fn of(this: &Bell, bound_this: &JsValue, place: u32, serial: u32) -> Function;
+    fn of(this: &Callback, bound_this: &JsValue, place: u32, serial: u32) -> Function;
 
     /// <https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/String/String>
     #[wasm_bindgen(catch, js_name = String)]
@@ -65,8 +65,8 @@ thread_local! {
 
     static GLOBAL: Global = js_sys::global().unchecked_into();
 
-    /// For as long as the thread lives.
-    static BELL: Bell = Closure::<dyn Fn(u32, u32)>::new(ring)
+    /// It lives as long as the thread.
+    static CALLBACK: Callback = Closure::<dyn Fn(u32, u32)>::new(fire)
         .into_js_value()
         .unchecked_into();
 }
@@ -78,9 +78,10 @@ struct Alarms {
 }
 
 struct Place {
-    /// Tells who had the place before: a timer that was cleared may fire all the same.
+    /// Tells apart the alarms that have had this place, because a timer that was cleared may
+    /// still fire.
     serial: u32,
-    rings_at: f64,
+    due: f64,
     state: State,
 }
 
@@ -88,18 +89,17 @@ enum State {
     /// `setTimeout` has not returned.
     BeingSet,
     /// It has called back before it returned.
-    RangAtOnce,
+    FiredAtOnce,
     Waiting(Waker),
-    Rang,
+    Fired,
 }
 
-/// More places than these are not kept for other alarms.
+/// How many places are kept for other alarms.
 const KEPT: usize = 64;
 
-/// Ready after so many milliseconds from its first poll, by a timer that was set in the
-/// clock of that moment. Dropping it clears the timer.
+/// Is ready this many milliseconds after its first poll. Its drop clears the timer.
 ///
-/// The error is [`LockError::Unavailable`], if no timer could be set.
+/// The error is [`LockError::Unavailable`] if no timer could be set.
 pub(super) struct Alarm {
     millis: u32,
     set: Option<Set>,
@@ -107,7 +107,7 @@ pub(super) struct Alarm {
 
 struct Set {
     place: usize,
-    /// With what clears it; `None` where that is not possible. Then it fires for nobody.
+    /// With the function that clears it. `None` if there is none. Then its call is ignored.
     timer: Option<(Timer, ClearTimeout)>,
 }
 
@@ -118,10 +118,11 @@ impl Alarm {
     }
 
     fn start(&mut self, waker: Waker) -> Result<(), LockError> {
-        let rings_at = clock::now() + f64::from(self.millis);
-        let (place, serial) = ALARMS.with_borrow_mut(|alarms| alarms.insert(rings_at));
+        let due = clock::now() + f64::from(self.millis);
+        let (place, serial) = ALARMS.with_borrow_mut(|alarms| alarms.insert(due));
         let set = self.set.insert(Set { place, timer: None });
-        let callback = BELL.with(|bell| bell.of(&JsValue::UNDEFINED, place as u32, serial));
+        let callback =
+            CALLBACK.with(|callback| callback.of(&JsValue::UNDEFINED, place as u32, serial));
         let timer = set_timeout(&callback, self.millis)
             .map_err(|thrown| no_timer(&format!("threw {}", shown(&thrown))))?;
         if !timer.is_object() && timer.as_f64().is_none() {
@@ -141,16 +142,16 @@ impl Alarm {
     }
 }
 
-/// That of now.
+/// The present `clearTimeout`.
 fn clear_timeout() -> Option<ClearTimeout> {
     GLOBAL.with(|global| global.clear_timeout().ok())
 }
 
-/// By the clock that it was set in, as no other knows it. What that throws is of no use to
-/// anybody: the timer will find that nobody waits.
+/// Clears a timer by the `clearTimeout` of the clock that it was set in, because no other clock
+/// knows it. If that throws, the timer fires, and its call is ignored.
 fn clear(timer: &Timer, clear: &ClearTimeout) {
-    // But not in Node if that is not the clock of now. The mock timers of node:test, once they
-    // were reset, take out one of their next timers instead (seen in Node 20 and 26).
+    // In Node it is not called if it was replaced since. The mock timers of node:test, after a
+    // reset, clear one of their next timers instead (seen in Node 20 and 26).
     if timer.is_object() && clear_timeout().is_none_or(|now| now != *clear) {
         let _ = timer.let_process_end();
     } else {
@@ -182,14 +183,15 @@ impl Future for Alarm {
                 Err(error) => Poll::Ready(Err(error)),
             };
         };
-        let (rang, unused) =
+        let (has_fired, unused) =
             ALARMS.with_borrow_mut(|alarms| match &mut alarms.places[place].state {
                 State::Waiting(known) => (false, std::mem::replace(known, waker)),
                 _ => (true, waker),
             });
-        // Outside: the last waker of a task drops the task, and with it other alarms.
+        // Not while `ALARMS` is borrowed: the last waker of a task drops the task, and with it
+        // perhaps other alarms.
         drop(unused);
-        match rang {
+        match has_fired {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
         }
@@ -202,7 +204,7 @@ impl Drop for Alarm {
             return;
         };
         let Place { state, .. } = ALARMS.with_borrow_mut(|alarms| alarms.remove(place));
-        if !matches!(state, State::Rang)
+        if !matches!(state, State::Fired)
             && let Some((timer, clear_timeout)) = timer
         {
             clear(&timer, &clear_timeout);
@@ -211,15 +213,11 @@ impl Drop for Alarm {
 }
 
 impl Alarms {
-    fn insert(&mut self, rings_at: f64) -> (usize, u32) {
+    fn insert(&mut self, due: f64) -> (usize, u32) {
         self.last_serial = self.last_serial.wrapping_add(1);
         let serial = self.last_serial;
         let state = State::BeingSet;
-        let place = self.places.insert(Place {
-            serial,
-            rings_at,
-            state,
-        });
+        let place = self.places.insert(Place { serial, due, state });
         (place, serial)
     }
 
@@ -231,28 +229,28 @@ impl Alarms {
         removed
     }
 
-    /// Who is to be woken, and when that was due.
-    fn ring(&mut self, place: u32, serial: u32) -> Option<(f64, Waker)> {
+    /// The timer for `place` has fired. Returns when that was due, and whom to wake.
+    fn fire(&mut self, place: u32, serial: u32) -> Option<(f64, Waker)> {
         let place = self.places.get_mut(place as usize)?;
         if place.serial != serial {
             return None;
         }
-        let rang = match &place.state {
-            State::BeingSet | State::RangAtOnce => State::RangAtOnce,
-            State::Waiting(_) | State::Rang => State::Rang,
+        let fired = match &place.state {
+            State::BeingSet | State::FiredAtOnce => State::FiredAtOnce,
+            State::Waiting(_) | State::Fired => State::Fired,
         };
-        match std::mem::replace(&mut place.state, rang) {
-            State::Waiting(waker) => Some((place.rings_at, waker)),
+        match std::mem::replace(&mut place.state, fired) {
+            State::Waiting(waker) => Some((place.due, waker)),
             _ => None,
         }
     }
 }
 
-/// The timer that was set for the alarm at `place` went off.
-fn ring(place: u32, serial: u32) {
-    if let Some((rings_at, waker)) = ALARMS.with_borrow_mut(|alarms| alarms.ring(place, serial)) {
-        clock::reached(rings_at);
-        // Outside: whoever is woken drops its alarm.
+/// What `setTimeout` calls.
+fn fire(place: u32, serial: u32) {
+    if let Some((due, waker)) = ALARMS.with_borrow_mut(|alarms| alarms.fire(place, serial)) {
+        clock::reached(due);
+        // Not while `ALARMS` is borrowed: a task that is woken may drop its alarm.
         waker.wake();
     }
 }

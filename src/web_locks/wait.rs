@@ -1,4 +1,4 @@
-//! [`WebLockManager::wait`]: a wait with a timeout, and what it says when the time is over.
+//! [`WebLockManager::wait`]: a wait with a timeout, and the error when the time is over.
 
 use std::time::Duration;
 
@@ -55,9 +55,9 @@ impl WebLockManager {
     /// The last try of a wait whose time is over, or the only try if it was not to wait.
     ///
     /// A timer alone proves little: after a laptop slept, it fires before the grant that was
-    /// due hours ago has come through. So the browser is asked who is in the way. It sends its
-    /// answer after any grant, so a grant that is on its way is here first. Only if a task of
-    /// this client holds the lock, nobody has to be asked.
+    /// due hours ago has come through. So the browser is queried for who is in the way. It sends
+    /// its answer after any grant, so a grant that is on its way is here first. Only if a task of
+    /// this client holds the lock, no query is needed.
     async fn last_try(
         &self,
         request: Option<RequestHandle>,
@@ -76,12 +76,16 @@ impl WebLockManager {
         };
         let ahead = request.ahead(Contention::MAX_AHEAD);
         let contention = match ahead {
-            Some(ahead) => Some(Contention {
-                holder: named(own_client_id(self.prefix()?).await.ok().flatten()),
-                held_for: Some(Stamp::at(ahead.held_since).elapsed()),
-                ahead: ahead.waiting,
-                ..Contention::default()
-            }),
+            Some(ahead) => {
+                let holder = named(own_client_id(self.prefix()?).await.ok().flatten());
+                let held_for = Stamp::at(ahead.held_since).elapsed();
+                Some(Contention {
+                    holder,
+                    held_for: Some(held_for),
+                    ahead: ahead.waiting,
+                    ..Contention::default()
+                })
+            }
             None => self.contention(&key).await,
         };
         if request.is_granted() {

@@ -73,7 +73,7 @@ describe('loading by URL', { timeout: 120_000 }, () => {
     [
       'is answered with a page',
       (response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html>'),
-      /could not be loaded: what the server sent is no WebAssembly$/,
+      /could not be loaded: the server did not send WebAssembly$/,
     ],
     [
       'cannot be reached',
