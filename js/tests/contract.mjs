@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
-import { LockError, LockGuard, LockManager } from '../../pkg/index.js';
+import { LockError, LockGuard, LockManager } from './entry.mjs';
 import { lossContract } from './losses.mjs';
 import { signalContract } from './signals.mjs';
 import { freshKey, nothing, rejection, requestsFor, untilPending } from './support.mjs';

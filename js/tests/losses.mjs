@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LockError } from '../../pkg/index.js';
+import { LockError } from './entry.mjs';
 import { deferred, freshKey, nothing, rejection, requestsFor, runNode } from './support.mjs';
 
 export function lossContract(locks, name) {

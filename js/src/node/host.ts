@@ -1,0 +1,24 @@
+// What Node, Bun, Deno and Electron have beside what browsers have. Looked up when it is used, so that an
+// import changes nothing, and so that bundlers find no module to resolve.
+
+/** @internal */
+export interface Host {
+  process?: {
+    platform: string;
+    arch: string;
+    pid: number;
+    getBuiltinModule?(name: string): unknown;
+  };
+}
+
+interface Builtins {
+  'node:module': { createRequire(from: string): (name: string) => unknown };
+  'node:worker_threads': { threadId: number };
+}
+
+/** @internal */
+export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] {
+  const found = (globalThis as Host).process?.getBuiltinModule?.(name);
+  if (!found) throw new Error(`there is no ${name} here; the native half of crosslock needs Node 20.19 or later`);
+  return found as Builtins[Name];
+}
