@@ -8,11 +8,14 @@
 //! - [`exports`] has what JavaScript calls, and [`calls`] what it calls for every lock.
 //! - [`thread`] keeps what the JavaScript of one thread has asked for.
 //! - [`wakes`] brings a grant to the thread that waits for it, from whichever thread it comes.
+//! - [`opening`] opens a datadir without blocking the thread that asked.
 //! - [`client`] is one copy of the package in one thread, and frees what it has when its
 //!   environment ends.
 
 mod calls;
 mod client;
+pub mod datadirs;
 pub mod exports;
+mod opening;
 mod thread;
 mod wakes;

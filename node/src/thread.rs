@@ -4,13 +4,17 @@
 //! them. Each is a [`Client`], and the numbers are unique among all of them.
 
 use std::cell::RefCell;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crosslock::edge::{Locks, Request, State, Watch};
-use crosslock::{LockError, LockMode};
+use crosslock::edge::{Kind, Locks, Request, State, Watch};
+use crosslock::{LockError, LockMode, PidLockError};
 use slab::Slab;
 
 use crate::client::Client;
+use crate::opening::Opening;
 
 thread_local! {
     static THREAD: RefCell<Thread> = RefCell::new(Thread::new());
@@ -27,6 +31,7 @@ pub(crate) struct Thread {
     spaces: Slab<Space>,
     queues: Slab<Queue>,
     requests: Slab<Entry>,
+    openings: Slab<(u32, Opening)>,
 }
 
 /// The locks that share a keyspace.
@@ -35,6 +40,8 @@ struct Space {
     locks: Locks,
     /// Whose it is; `None` for memory, which is everybody's.
     client: Option<u32>,
+    /// Whether it is to go with the last of its requests.
+    is_closed: bool,
 }
 
 /// The requests of one client for one key.
@@ -81,6 +88,7 @@ impl Thread {
         let memory = spaces.insert(Space {
             locks: Locks::in_memory(),
             client: None,
+            is_closed: false,
         });
         debug_assert_eq!(memory, MEMORY as usize);
         Self {
@@ -88,6 +96,7 @@ impl Thread {
             spaces,
             queues: Slab::new(),
             requests: Slab::new(),
+            openings: Slab::new(),
         }
     }
 
@@ -111,7 +120,8 @@ impl Thread {
 
     /// Forgets a queue without requests.
     pub(crate) fn close(&mut self, queue: u32) {
-        if self.queues[queue as usize].requests == 0 {
+        let is_unused = |queue: &Queue| queue.requests == 0;
+        if self.queues.get(queue as usize).is_some_and(is_unused) {
             self.queues.remove(queue as usize);
         }
     }
@@ -201,10 +211,14 @@ impl Thread {
         }
         queue.requests -= 1;
         let unused = (queue.requests == 0).then_some(entry.queue);
+        let space = queue.space;
         if entry.waits {
             self.ends_to_wait(number);
         }
         self.requests.remove(number as usize);
+        if unused.is_some() && self.spaces[space as usize].is_closed {
+            self.forget_if_unused(space);
+        }
         Some(Freed { follows, unused })
     }
 
@@ -259,6 +273,60 @@ impl Thread {
         locks.contention(&queue.key, entry.id, most)
     }
 
+    /// Opens a datadir. [`opened`](Self::opened) tells when that is done, by the number that this returns.
+    pub(crate) fn open_datadir(
+        &mut self,
+        client: u32,
+        kind: Kind,
+        datadir: PathBuf,
+        lock_file: Option<PathBuf>,
+        timeout: Duration,
+    ) -> io::Result<u32> {
+        let place = self.openings.vacant_entry();
+        let ticket = place.key() as u32;
+        let owner = &mut self.clients[client as usize];
+        let wakes = owner.wakes.clone();
+        let opening = Opening::start(kind, datadir, lock_file, timeout, wakes, ticket)?;
+        place.insert((client, opening));
+        owner.begins_to_wait();
+        Ok(ticket)
+    }
+
+    /// A datadir that was opened, or could not be, with the space of its locks.
+    pub(crate) fn opened(
+        &mut self,
+        client: u32,
+    ) -> Option<(u32, Option<Result<u32, PidLockError>>)> {
+        let owner = &mut self.clients[client as usize];
+        let (ticket, opened) = owner.wakes.next_opened()?;
+        owner.ends_to_wait();
+        self.openings.remove(ticket as usize);
+        let space = |locks| Space {
+            locks,
+            client: Some(client),
+            is_closed: false,
+        };
+        let opened =
+            opened.map(|opened| opened.map(|locks| self.spaces.insert(space(locks)) as u32));
+        Some((ticket, opened))
+    }
+
+    /// Gives a datadir up when the last of its requests is gone. Returns whether that is now.
+    pub(crate) fn close_datadir(&mut self, space: u32) -> bool {
+        self.spaces[space as usize].is_closed = true;
+        self.forget_if_unused(space)
+    }
+
+    fn forget_if_unused(&mut self, space: u32) -> bool {
+        let is_used = |queue: &Queue| queue.space == space && queue.requests > 0;
+        if self.queues.iter().any(|(_, queue)| is_used(queue)) {
+            return false;
+        }
+        self.queues.retain(|_, queue| queue.space != space);
+        self.spaces.remove(space as usize);
+        true
+    }
+
     /// Frees all that a client has.
     pub(crate) fn end(&mut self, client: u32) -> Option<Client> {
         let ended = self.clients.try_remove(client as usize)?;
@@ -283,6 +351,8 @@ impl Thread {
         });
         queues.retain(|_, queue| queue.client != client);
         spaces.retain(|_, space| space.client != Some(client));
+        // It waits for their threads. What these have opened meanwhile goes with the client.
+        self.openings.retain(|_, (owner, _)| *owner != client);
         Some(ended)
     }
 }

@@ -8,6 +8,8 @@ use std::task::{Wake, Waker};
 
 use napi::sys;
 
+use crate::opening::Opened;
+
 /// What has changed and was not looked at yet, and how to have it looked at.
 #[derive(Debug)]
 pub(crate) struct Wakes(Mutex<List>);
@@ -15,6 +17,7 @@ pub(crate) struct Wakes(Mutex<List>);
 #[derive(Debug)]
 struct List {
     requests: VecDeque<u32>,
+    opened: Vec<(u32, Opened)>,
     /// Whether JavaScript was called, and has not come yet.
     is_called: bool,
     /// `None` once the environment ends.
@@ -41,6 +44,7 @@ impl Wakes {
     pub(crate) fn new(function: Function) -> Arc<Self> {
         Arc::new(Self(Mutex::new(List {
             requests: VecDeque::new(),
+            opened: Vec::new(),
             is_called: false,
             function: Some(function),
         })))
@@ -84,10 +88,34 @@ impl Wakes {
         let is_own = ptr::eq(CALL.get(), self);
         let mut list = self.lock();
         list.requests.push_back(request);
-        if is_own {
-            WOKE.set(true);
-        } else if !list.is_called
-            && let Some(Function(function)) = list.function
+        match is_own {
+            true => WOKE.set(true),
+            false => list.call(),
+        }
+    }
+
+    /// From another thread: a datadir was opened, or could not be.
+    pub(crate) fn opened(&self, ticket: u32, opened: Opened) {
+        let mut list = self.lock();
+        list.opened.push((ticket, opened));
+        list.call();
+    }
+
+    /// The next datadir of which [`opened`](Self::opened) told.
+    pub(crate) fn next_opened(&self) -> Option<(u32, Opened)> {
+        self.lock().opened.pop()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, List> {
+        // Nothing under it leaves the list half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl List {
+    fn call(&mut self) {
+        if !self.is_called
+            && let Some(Function(function)) = self.function
         {
             let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
             // SAFETY: it was not released, as it is still there, and the mutex is locked. Its
@@ -95,13 +123,8 @@ impl Wakes {
             let status =
                 unsafe { sys::napi_call_threadsafe_function(function, ptr::null_mut(), mode) };
             // It fails where the environment ends, which then frees all that waits.
-            list.is_called = status == sys::Status::napi_ok;
+            self.is_called = status == sys::Status::napi_ok;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, List> {
-        // Nothing under it leaves the list half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

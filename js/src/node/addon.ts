@@ -1,5 +1,7 @@
 // The native half: what `node/` exports. Its `exports.rs` and `calls.rs` say more of each function.
 
+import type { LockErrorCode } from '../errors.js';
+
 /** @internal The functions of the addon. All answer within the call, and none calls back within it. */
 export interface Addon {
   version(): string;
@@ -32,6 +34,27 @@ export interface Addon {
 
   ahead(request: number, most: number): { holder?: string; heldFor: number; waiting: number } | null;
   list(space: number): Row[];
+
+  /**
+   * Begins to open a datadir, for so many milliseconds. `wake` is called when {@link opened} has something,
+   * which then has the number that this returns.
+   */
+  openDatadir(client: number, isFcntl: boolean, datadir: Uint8Array, lockFile: Uint8Array | undefined, timeout: number): number;
+  opened(client: number): Opened | null;
+  /** Gives a datadir up when the last of its requests is gone. */
+  closeDatadir(space: number): boolean;
+  /** Why a datadir is not ours any more, if so. */
+  checkDatadir(space: number): string | null;
+}
+
+/** @internal A datadir that was opened: its space, or why not. */
+export interface Opened {
+  ticket: number;
+  space?: number;
+  code?: LockErrorCode;
+  message?: string;
+  pid?: number;
+  errno?: number;
 }
 
 /** @internal A request of any thread. */

@@ -8,19 +8,36 @@
 
 import { Ask, type Client, Freed, type Own, type Queue, type Space, State, type Watcher } from '../client.js';
 import { now } from './clock.js';
-import { LockError, type LockErrorCode } from '../errors.js';
-import { type Addon, MEMORY } from './addon.js';
+import { LockError, type LockErrorCode, unavailable } from '../errors.js';
+import { NativePromise } from '../native-promise.js';
+import { type Addon, MEMORY, type Opened } from './addon.js';
 import type { Host } from './host.js';
 import { builtin } from './host.js';
 import { named, parts } from './names.js';
 
 type RequestNumber = number;
 
-/** A space of the addon's. No platform has its names, so there is no prefix. */
-interface NativeSpace extends Space {
+/** @internal A space of the addon's. No platform has its names, so there is no prefix. */
+export interface NativeSpace extends Space {
   readonly prefix: undefined;
   readonly number: number;
+  /** Of a datadir: what its manager is called, which `../manager.ts` tells of locks in memory alone. */
+  readonly label: string | undefined;
+  /** Of a datadir: why nothing can be asked for any more. */
+  closed: (() => LockError) | undefined;
+  /** Of a datadir: calls `watch` once somebody is to hear of a loss. */
+  watch: (() => void) | undefined;
 }
+
+/** @internal */
+export const nativeSpace = (number: number, label?: string): NativeSpace => ({
+  prefix: undefined,
+  queues: new Map(),
+  number,
+  label,
+  closed: undefined,
+  watch: undefined,
+});
 
 /** So many queues that nobody uses are kept for each space, as in `../client.ts`. */
 const KEPT = 64;
@@ -45,11 +62,19 @@ export class NodeClient {
   readonly #watchers: (Watcher | undefined)[] = [];
   /** Whether a request was pending when we last heard of it. */
   readonly #waits: boolean[] = [];
+  /** Of the requests for locks of datadirs. */
+  readonly #spaces: (NativeSpace | undefined)[] = [];
   /** Why locks were lost: few different things, so few are kept. */
   readonly #said: string[] = [];
   #saidLast = 0;
   #holder: string | undefined;
   #isAtWork = false;
+  /** By their tokens. */
+  readonly #datadirs = new Map<string, NativeSpace>();
+  /** Those that are being opened, by their tickets. */
+  readonly #openings = new Map<number, (opened: Opened) => void>();
+  /** In front of all tokens. A `WebLockManager` can be given any prefix, but not this one. */
+  readonly #secret = `\0datadir:${Math.random()}:${Math.random()}:`;
 
   constructor(load: () => Addon, loadWasm: () => Client) {
     this.#load = load;
@@ -76,14 +101,19 @@ export class NodeClient {
   }
 
   space(prefix: string | undefined): Space {
+    const datadir = prefix?.startsWith(this.#secret) ? this.#datadirs.get(prefix) : undefined;
+    if (datadir) return datadir;
+    if (prefix?.startsWith(this.#secret)) throw closed(prefix.slice(prefix.indexOf('\0', 1) + 1));
     if (prefix !== undefined) return this.#web.space(prefix);
     // Not before there is an addon.
-    if (!this.#memory && this.addon) this.#memory = { prefix: undefined, queues: new Map(), number: MEMORY };
+    if (!this.#memory && this.addon) this.#memory = nativeSpace(MEMORY);
     return this.#memory as Space;
   }
 
   open(space: Space, key: string): Queue {
     if (space.prefix !== undefined) return this.#web.open(space, key);
+    const { closed } = space as NativeSpace;
+    if (closed) throw closed();
     const number = this.addon.open(this.#number, (space as NativeSpace).number, key);
     const queue: Queue = { number: ~number, key, space };
     space.queues.set(key, queue);
@@ -104,6 +134,9 @@ export class NodeClient {
     const addon = this.#loaded as Addon;
     // It was closed if nobody used it while its caller waited for another lock.
     if (this.#queues[~queue.number] !== queue) queue = queue.space.queues.get(queue.key) ?? this.open(queue.space, queue.key);
+    const space = queue.space as NativeSpace;
+    if (space.closed) throw space.closed();
+    label ??= space.label;
     let asked: number;
     try {
       const flags = what & (Ask.Shared | Ask.OrRefuse | Ask.Steal);
@@ -112,6 +145,7 @@ export class NodeClient {
       throw errorOf(thrown);
     }
     const [request, state] = [asked >>> 3, asked & 7];
+    if (space.watch) this.#spaces[request] = space;
     if (state === State.Pending) this.#waits[request] = true;
     // Those whom it was stolen from.
     if (what & Ask.Steal) this.look();
@@ -125,6 +159,7 @@ export class NodeClient {
     const before = this.#watchers[n];
     this.#watchers[n] = watcher;
     if (!watcher || !n) return before;
+    this.#spaces[n]?.watch?.();
     const state = this.#waits[n] ? this.state(request) : this.#full(n, (this.#loaded as Addon).watch(n));
     if ((state & 7) === State.Lost || (this.#waits[n] && (state & 7) !== State.Pending)) {
       this.#waits[n] = false;
@@ -172,6 +207,7 @@ export class NodeClient {
     const watcher = this.#watchers[n];
     if (watcher) this.#watchers[n] = undefined;
     if (this.#waits[n]) this.#waits[n] = false;
+    if (this.#spaces[n]) this.#spaces[n] = undefined;
     this.#unused((freed >>> 2) - 1);
     watcher?.changed(State.Freed);
     return freed & 3;
@@ -193,8 +229,9 @@ export class NodeClient {
   #unused(number: number): void {
     if (number < 0) return;
     const queue = this.#queues[number] as Queue;
-    const { queues } = queue.space;
-    if (queues.size <= KEPT) return;
+    const { queues, closed } = queue.space as NativeSpace;
+    // With a datadir all of its queues go.
+    if (queues.size <= KEPT || closed) return;
     this.addon.close(number);
     queues.delete(queue.key);
     this.#queues[number] = undefined;
@@ -229,6 +266,27 @@ export class NodeClient {
     if (this.#loaded) this.look();
   }
 
+  /** Opens a datadir. It is resolved to what came of it. */
+  openDatadir(isFcntl: boolean, datadir: Uint8Array, lockFile: Uint8Array | undefined, timeout: number): Promise<Opened> {
+    const ticket = this.addon.openDatadir(this.#number, isFcntl, datadir, lockFile, timeout);
+    return new NativePromise((resolve) => this.#openings.set(ticket, resolve));
+  }
+
+  /** Has {@link space} give this one for the token that is returned. */
+  addDatadir(space: NativeSpace, datadir: string): string {
+    const token = `${this.#secret}${space.number}\0${datadir}`;
+    this.#datadirs.set(token, space);
+    return token;
+  }
+
+  removeDatadir(token: string, datadir: string): void {
+    const space = this.#datadirs.get(token);
+    if (!space) return;
+    this.#datadirs.delete(token);
+    space.closed = () => closed(datadir);
+    this.addon.closeDatadir(space.number);
+  }
+
   /** Tells those who watch what has changed, one after the other and each to its end. */
   look(): void {
     const addon = this.#loaded;
@@ -241,6 +299,13 @@ export class NodeClient {
         if (state !== State.Pending && this.#waits[n]) this.#waits[n] = false;
         this.#watchers[n]?.changed(this.#full(n, state));
       }
+      while (this.#openings.size) {
+        const opened = addon.opened(this.#number);
+        if (!opened) break;
+        const done = this.#openings.get(opened.ticket);
+        this.#openings.delete(opened.ticket);
+        done?.(opened);
+      }
     } finally {
       this.#isAtWork = false;
     }
@@ -251,6 +316,8 @@ export class NodeClient {
 const even = (asked: number) => ((asked >>> 3) << 4) | (asked & 7);
 
 const withEven = (own: Own): Own => ({ ...own, request: own.request << 1 });
+
+const closed = (datadir: string) => unavailable(`the lock manager of datadir ${datadir} was closed`);
 
 /** @internal What the addon has thrown. */
 export function errorOf(thrown: unknown): LockError {

@@ -9,4 +9,5 @@ export { platformDefault } from '../platform.js';
 export type { LockCallback, RequestOptions } from '../request.js';
 export type { LockInfo, LockSnapshot } from '../snapshot.js';
 export { WebLockManager, type WebLockManagerOptions } from '../web.js';
+export { DatadirLockManager, type DatadirOptions, FcntlPidLockManager, FlockPidLockManager } from './datadir.js';
 export { MemoryLockManager } from './memory.js';

@@ -7,12 +7,17 @@ export interface Host {
     platform: string;
     arch: string;
     pid: number;
+    cwd(): string;
     getBuiltinModule?(name: string): unknown;
   };
 }
 
 interface Builtins {
+  'node:buffer': { Buffer: { from(text: string, encoding: 'utf8' | 'utf16le'): Uint8Array; concat(parts: Uint8Array[]): Uint8Array } };
   'node:module': { createRequire(from: string): (name: string) => unknown };
+  'node:path': { resolve(path: string): string; sep: string };
+  'node:url': { fileURLToPath(url: URL): string };
+  'node:util': { getSystemErrorName(errno: number): string };
   'node:worker_threads': { threadId: number };
 }
 
