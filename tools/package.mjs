@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeAddon, ownPlatform, withoutPaths } from './addon.mjs';
+import { makeAddon, ownPlatform, platforms, withoutPaths } from './addon.mjs';
 import { bin, output, root, run, say } from './run.mjs';
 import { npmPackages, wasmPack } from './setup.mjs';
 import { encode, shortenLocals, shrinkWasm } from './shrink.mjs';
@@ -80,7 +80,7 @@ const entries = {
   index: { module: 'js/src/index.ts', source: 'js/src/source-inline.ts' },
   'wasm-url': { module: 'js/src/wasm-url.ts', source: 'js/src/source-url.ts' },
   // With the addon beside the wasm, which is in the bundle.
-  node: { module: 'js/src/node/entry.ts', source: 'js/src/source-inline.ts', inPlace: 'js/src/node' },
+  node: { module: 'js/src/node.ts', source: 'js/src/source-inline.ts', inPlace: 'js/src/node' },
   // The file is imported like a module, for Cloudflare's workerd, which compiles no bytes.
   workerd: { module: 'js/src/index.ts', source: 'js/src/source-module.ts' },
 };
@@ -126,8 +126,10 @@ const inPlaceOf = (folder) => ({
 async function declareTypes() {
   await run(bin('tsc'), ['--project', 'tools/tsconfig.declarations.json']);
   // What declares internals alone is empty without them.
-  for (const name of readdirSync(pkg).filter((name) => name.endsWith('.d.ts'))) {
-    if (readFileSync(join(pkg, name), 'utf8').trim() === 'export {};') rmSync(join(pkg, name));
+  for (const folder of [pkg, join(pkg, 'node')]) {
+    for (const name of readdirSync(folder).filter((name) => name.endsWith('.d.ts'))) {
+      if (readFileSync(join(folder, name), 'utf8').trim() === 'export {};') rmSync(join(folder, name));
+    }
   }
 }
 
@@ -135,7 +137,9 @@ function copyTemplate() {
   cpSync(join(root, 'pkg-template'), pkg, { recursive: true });
   for (const licence of licences) copyFileSync(join(root, licence), join(pkg, licence));
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
-  const said = { version: version(), homepage: inCargoToml('homepage'), repository: inCargoToml('repository') };
+  // Exactly this version: the two halves of the package know each other's numbers.
+  const optionalDependencies = Object.fromEntries(Object.keys(platforms).map((name) => [`@crosslock/${name}`, version()]));
+  const said = { optionalDependencies, version: version(), homepage: inCargoToml('homepage'), repository: inCargoToml('repository') };
   writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, ...said }, null, 2)}\n`);
 }
 

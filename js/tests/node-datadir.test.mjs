@@ -41,7 +41,10 @@ class Wallet {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     assert.equal(built.status, 0);
-    const messages = built.stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    const messages = built.stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
     Wallet.program = messages.find(({ executable, target }) => executable && target.name === 'wallet').executable;
   }
 

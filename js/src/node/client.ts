@@ -9,6 +9,7 @@
 import { Ask, type Client, Freed, type Own, type Queue, type Space, State, type Watcher } from '../client.js';
 import { now } from './clock.js';
 import { LockError, type LockErrorCode, unavailable } from '../errors.js';
+import { read } from '../host.js';
 import { NativePromise } from '../native-promise.js';
 import { type Addon, MEMORY, type Opened } from './addon.js';
 import type { Host } from './host.js';
@@ -16,6 +17,12 @@ import { builtin } from './host.js';
 import { named, parts } from './names.js';
 
 type RequestNumber = number;
+
+/** @internal The WebAssembly, and whether all copies of the package in this thread have this one. */
+export interface Web {
+  client: Client;
+  isShared: boolean;
+}
 
 /** @internal A space of the addon's. No platform has its names, so there is no prefix. */
 export interface NativeSpace extends Space {
@@ -51,9 +58,10 @@ const HOLDER = -1;
 /** @internal */
 export class NodeClient {
   readonly #load: () => Addon;
-  readonly #loadWasm: () => Client;
+  readonly #loadWasm: () => Web;
   #loaded: Addon | undefined;
   #wasm: Client | undefined;
+  #isWasmShared = false;
   /** What the addon calls us by. */
   #number = 0;
   #id: string | undefined;
@@ -76,7 +84,7 @@ export class NodeClient {
   /** In front of all tokens. A `WebLockManager` can be given any prefix, but not this one. */
   readonly #secret = `\0datadir:${Math.random()}:${Math.random()}:`;
 
-  constructor(load: () => Addon, loadWasm: () => Client) {
+  constructor(load: () => Addon, loadWasm: () => Web) {
     this.#load = load;
     this.#loadWasm = loadWasm;
   }
@@ -91,8 +99,19 @@ export class NodeClient {
     return this.#loaded;
   }
 
+  /** @throws LockError `UNAVAILABLE` */
+  connect(): void {
+    void this.addon;
+  }
+
+  /** Whether there is an addon. */
+  get isConnected(): boolean {
+    return this.#loaded !== undefined || read(() => this.addon) !== undefined;
+  }
+
   get #web(): Client {
-    return (this.#wasm ??= this.#loadWasm());
+    if (!this.#wasm) ({ client: this.#wasm, isShared: this.#isWasmShared } = this.#loadWasm());
+    return this.#wasm;
   }
 
   /** Names this thread in `query()`. All copies of the package in it are one client. */
@@ -105,13 +124,17 @@ export class NodeClient {
     if (datadir) return datadir;
     if (prefix?.startsWith(this.#secret)) throw closed(prefix.slice(prefix.indexOf('\0', 1) + 1));
     if (prefix !== undefined) return this.#web.space(prefix);
-    // Not before there is an addon.
-    if (!this.#memory && this.addon) this.#memory = nativeSpace(MEMORY);
-    return this.#memory as Space;
+    if (this.#memory) return this.#memory;
+    if (this.isConnected) return (this.#memory = nativeSpace(MEMORY));
+    const space = this.#web.space(undefined);
+    if (this.#isWasmShared) return space;
+    throw unavailable('another copy of crosslock, made for pages, has the locks in memory of this thread, and the native half is missing');
   }
 
   open(space: Space, key: string): Queue {
     if (space.prefix !== undefined) return this.#web.open(space, key);
+    // In memory, without an addon.
+    if (!('number' in space)) return this.#web.open(space, key);
     const { closed } = space as NativeSpace;
     if (closed) throw closed();
     const number = this.addon.open(this.#number, (space as NativeSpace).number, key);

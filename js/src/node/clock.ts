@@ -6,6 +6,7 @@
 
 import { startTimer as start } from '../clock.js';
 
+/** @internal */
 export { about, now, timer } from '../clock.js';
 
 let look = () => {};

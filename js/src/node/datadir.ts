@@ -9,7 +9,7 @@ import type { LockSnapshot } from '../snapshot.js';
 import { errorOf, type NativeSpace, nativeSpace } from './client.js';
 import { notOpened } from './errors.js';
 import { builtin, type Host } from './host.js';
-import { infoOf } from './names.js';
+import { snapshotOf } from './names.js';
 import { client } from './wasm.js';
 
 /** Options of {@link FcntlPidLockManager.open} and {@link FlockPidLockManager.open}. */
@@ -97,8 +97,7 @@ export abstract class DatadirLockManager extends LockManager {
   override async query(): Promise<LockSnapshot> {
     if (this.#space.closed) throw this.#space.closed();
     try {
-      const rows = client.addon.list(this.#space.number);
-      return { held: rows.filter(({ isHeld }) => isHeld).map(infoOf), pending: rows.filter(({ isHeld }) => !isHeld).map(infoOf) };
+      return snapshotOf(client.addon.list(this.#space.number));
     } catch (thrown) {
       throw errorOf(thrown);
     }

@@ -7,10 +7,21 @@ export interface Host {
     platform: string;
     arch: string;
     pid: number;
+    type?: unknown;
+    argv?: string[];
     cwd(): string;
     getBuiltinModule?(name: string): unknown;
   };
 }
+
+/** What Electron calls its pages and their workers, as in `../web.ts`. */
+const PAGES_OF_ELECTRON: unknown[] = ['renderer', 'worker', 'service-worker'];
+
+/** @internal Whether this is a page or a worker of one, which has a browser's locks: Electron can give those a `process`. */
+export const isPage = (): boolean => {
+  const { process } = globalThis as Host;
+  return process === undefined || PAGES_OF_ELECTRON.includes(process.type);
+};
 
 interface Builtins {
   'node:buffer': { Buffer: { from(text: string, encoding: 'utf8' | 'utf16le'): Uint8Array; concat(parts: Uint8Array[]): Uint8Array } };

@@ -1,6 +1,6 @@
 // What a request is called in the lock table: the client that made it, and its label if it has one.
 
-import type { LockInfo } from '../snapshot.js';
+import type { LockInfo, LockSnapshot } from '../snapshot.js';
 import type { Row } from './addon.js';
 
 /** No client has it in its name. */
@@ -15,8 +15,13 @@ export function parts(name: string): { client: string; label: string | undefined
   return at < 0 ? { client: name, label: undefined } : { client: name.slice(0, at), label: name.slice(at + 1) };
 }
 
-/** @internal A row as `query()` shows it. */
-export function infoOf({ key, isShared, age, name = '' }: Row): LockInfo {
+/** @internal Rows as `query()` shows them. */
+export function snapshotOf(rows: Row[]): LockSnapshot {
+  const part = (isHeld: boolean) => rows.filter((row) => row.isHeld === isHeld).map(infoOf);
+  return { held: part(true), pending: part(false) };
+}
+
+function infoOf({ key, isShared, age, name = '' }: Row): LockInfo {
   const { client, label } = parts(name);
   return { key, name: key, mode: isShared ? 'shared' : 'exclusive', clientId: client, ...(label === undefined ? {} : { label }), age };
 }
