@@ -11,6 +11,7 @@ use napi_derive::napi;
 
 use crate::calls;
 use crate::client::Client;
+use crate::copies;
 use crate::thread;
 
 /// Adds what is called for every lock.
@@ -23,6 +24,13 @@ pub fn add_calls(exports: Object<'_>) -> Result<()> {
 #[napi(catch_unwind)]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+/// Makes this copy of the addon the one of the process. Otherwise returns the path of that one, and
+/// this one is not to be used.
+#[napi(catch_unwind)]
+pub fn claim() -> Option<String> {
+    copies::claim()
 }
 
 /// The rule that a key breaks, in three bits, below the place of the first byte that is not

@@ -9,11 +9,13 @@
 //! - [`thread`] keeps what the JavaScript of one thread has asked for.
 //! - [`wakes`] brings a grant to the thread that waits for it, from whichever thread it comes.
 //! - [`opening`] opens a datadir without blocking the thread that asked.
+//! - [`copies`] sees to it that one copy of the addon has the locks of the process.
 //! - [`client`] is one copy of the package in one thread, and frees what it has when its
 //!   environment ends.
 
 mod calls;
 mod client;
+pub mod copies;
 pub mod datadirs;
 pub mod exports;
 mod opening;

@@ -5,6 +5,8 @@ import type { LockErrorCode } from '../errors.js';
 /** @internal The functions of the addon. All answer within the call, and none calls back within it. */
 export interface Addon {
   version(): string;
+  /** Makes this copy of the addon the one of the process; or says where that one is. */
+  claim(): string | null;
   /** Which rule a key breaks: see `messages.ts`. */
   checkKey(key: string): number;
 

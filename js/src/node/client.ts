@@ -14,6 +14,7 @@ import { NativePromise } from '../native-promise.js';
 import { type Addon, MEMORY, type Opened } from './addon.js';
 import type { Host } from './host.js';
 import { builtin } from './host.js';
+import { Conflict } from './loader.js';
 import { named, parts } from './names.js';
 
 type RequestNumber = number;
@@ -125,7 +126,12 @@ export class NodeClient {
     if (prefix?.startsWith(this.#secret)) throw closed(prefix.slice(prefix.indexOf('\0', 1) + 1));
     if (prefix !== undefined) return this.#web.space(prefix);
     if (this.#memory) return this.#memory;
-    if (this.isConnected) return (this.#memory = nativeSpace(MEMORY));
+    try {
+      this.connect();
+      return (this.#memory = nativeSpace(MEMORY));
+    } catch (thrown) {
+      if ((thrown as LockError).cause instanceof Conflict) throw thrown;
+    }
     const space = this.#web.space(undefined);
     if (this.#isWasmShared) return space;
     throw unavailable('another copy of crosslock, made for pages, has the locks in memory of this thread, and the native half is missing');

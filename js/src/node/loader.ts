@@ -1,6 +1,7 @@
 // Finds the addon, which is a package of its own for each platform, and loads it at the first use.
 
 import { unavailable } from '../errors.js';
+import { read } from '../host.js';
 import type { Addon } from './addon.js';
 import { builtin, type Host } from './host.js';
 
@@ -12,6 +13,14 @@ const PLATFORMS: Record<string, string[]> = {
   'linux x64': ['linux-x64-gnu', 'linux-x64-musl'],
   'win32 x64': ['win32-x64-msvc'],
 };
+
+/**
+ * Another version of the addon has the locks of this process. (Locks of one thread would not do instead: the
+ * other version has the same keys.)
+ *
+ * @internal
+ */
+export class Conflict extends Error {}
 
 let loaded: Addon | undefined;
 let failure: (() => Error) | undefined;
@@ -46,8 +55,8 @@ function load(): Addon {
         failed.add(`${name}: ${(thrown instanceof Error ? thrown.message : String(thrown)).split('\n')[0]}`);
         continue;
       }
-      const version = typeof found.version === 'function' ? found.version() : 'another';
-      if (version === CROSSLOCK_VERSION) return found;
+      const version = versionOf(found);
+      if (version === CROSSLOCK_VERSION) return theOneOf(found);
       throw new Error(`${name} is version ${version} and crosslock is ${CROSSLOCK_VERSION}; install both again, in one step`);
     }
   }
@@ -57,18 +66,32 @@ function load(): Addon {
   );
 }
 
-declare const __filename: string;
+const versionOf = (addon: Addon) => (typeof addon.version === 'function' ? addon.version() : 'another');
 
-/**
- * From where to look for the package: from this file. A bundler may have it give the address that it had at
- * the build, or none. So then from the bundle, and from where the application was started.
- */
-function bases(): string[] {
-  const { url } = import.meta as { url?: string };
-  const { process } = globalThis as Host;
-  return [url, typeof __filename === 'string' ? __filename : undefined, process?.argv?.[1], process && `${process.cwd()}/`].filter(isBase);
+/** The copy of the addon that has the locks of this process: this one, unless another installation has it loaded. */
+function theOneOf(addon: Addon): Addon {
+  const path = addon.claim();
+  if (path === null) return addon;
+  const other = builtin('node:module').createRequire(path)(path) as Addon;
+  if (versionOf(other) === CROSSLOCK_VERSION && other.claim() === null) return other;
+  throw new Conflict(
+    `this process uses two versions of crosslock, whose locks would not exclude each other: ${CROSSLOCK_VERSION}, and ` +
+      `${versionOf(other)} from ${path}, which was first; install one (\`npm ls crosslock\` shows who needs which)`,
+  );
 }
 
-/** `createRequire` takes no other. */
-const isBase = (base: string | undefined): base is string =>
-  typeof base === 'string' && (/^(\/|[a-z]:|\\\\)/i.test(base) || base.startsWith('file:'));
+/**
+ * From where to look for the package: from this file, or the bundle that it has become; then from the program,
+ * and from where that was started.
+ */
+function bases(): string[] {
+  const { process } = globalThis as Host;
+  const found = [read(whereThisIs), process?.argv?.[1], process && `${process.cwd()}/`];
+  return found.filter((base) => typeof base === 'string' && (/^([\\/]|[a-z]:)/i.test(base) || base.startsWith('file:'))) as string[];
+}
+
+/**
+ * By the stack of an error: `import.meta` is a mistake for all that turns this file into a script, such as Jest
+ * with Babel, and bundlers have it say where the file was on the machine of the build.
+ */
+const whereThisIs = () => /(?:\(|at )((?:file:|[\\/]|[a-z]:)[^\n]*?):\d+:\d+\)?$/im.exec(String(new Error().stack))?.[1];
