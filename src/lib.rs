@@ -75,6 +75,9 @@ mod datadir_lock;
     all(target_family = "wasm", target_os = "unknown")
 ))]
 mod driver;
+#[cfg(all(feature = "__edge", any(unix, windows)))]
+#[doc(hidden)]
+pub mod edge;
 mod error;
 mod guard;
 mod hash;

@@ -17,7 +17,7 @@ use crate::table::shared::{Owner, SharedTable};
 /// One keyspace for the whole process: two managers that did not exclude each
 /// other would be two locks on one dataset.
 #[derive(Debug, Clone, Copy)]
-struct Keyspace;
+pub(crate) struct Keyspace;
 
 impl Owner for Keyspace {
     #[inline]

@@ -38,6 +38,8 @@ mod entries;
 pub(crate) mod guard;
 pub(crate) mod locks;
 mod queue;
+#[cfg(all(feature = "__edge", any(unix, windows)))]
+pub(crate) mod requests;
 pub(crate) mod shared;
 mod sought;
 mod view;

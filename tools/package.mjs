@@ -2,8 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { makeAddon, ownPlatform, platforms, withoutPaths } from './addon.mjs';
 import { bin, output, root, run, say } from './run.mjs';
 import { npmPackages, wasmPack } from './setup.mjs';
 import { encode, shortenLocals, shrinkWasm } from './shrink.mjs';
@@ -14,8 +14,8 @@ const inline = join(glue, 'inline.js'); // the compiled crate as a string
 const stamp = join(root, 'target/pkg.stamp');
 const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const inputs = [
-  ...['Cargo.toml', 'Cargo.lock', 'src', 'js/crate', 'js/src', 'js/tsconfig.json', 'pkg-template', ...licences],
-  ...['package-lock.json', 'tools/package.mjs', 'tools/shrink.mjs', 'tools/tsconfig.declarations.json'],
+  ...['Cargo.toml', 'Cargo.lock', 'src', 'js/crate', 'js/src', 'node', 'js/tsconfig.json', 'pkg-template', ...licences],
+  ...['package-lock.json', 'tools/addon.mjs', 'tools/package.mjs', 'tools/shrink.mjs', 'tools/tsconfig.declarations.json'],
 ];
 
 /** Makes pkg/, unless it is already what the present sources give. Returns whether it had to. */
@@ -27,6 +27,7 @@ export async function makePackage({ limitSize = true } = {}) {
   rmSync(stamp, { force: true });
   rmSync(pkg, { recursive: true, force: true });
   await compileCrate();
+  await compileAddon();
   for (const entry of Object.keys(entries)) await bundle(entry);
   await declareTypes();
   copyTemplate();
@@ -40,9 +41,7 @@ async function compileCrate() {
     ...(await wasmPack()),
     CARGO_PROFILE_RELEASE_OPT_LEVEL: 's',
     // Panics name their source files: of no use in a browser, and the paths would be those of this machine.
-    CARGO_ENCODED_RUSTFLAGS: sources()
-      .map((folder) => `--remap-path-prefix=${folder}=`)
-      .join('\x1f'),
+    CARGO_ENCODED_RUSTFLAGS: withoutPaths(),
   };
   say('compiling the crate to WebAssembly');
   rmSync(glue, { recursive: true, force: true });
@@ -68,11 +67,11 @@ async function compileCrate() {
   writeFileSync(inline, `export default ${JSON.stringify(encode(readFileSync(wasm)))};`);
 }
 
-/** Where the sources of the crates and of the standard library are. */
-function sources() {
-  const crates = join(process.env.CARGO_HOME || join(homedir(), '.cargo'), 'registry/src/');
-  const library = join(output('rustc', '--print', 'sysroot'), 'lib/rustlib/src/rust/library/');
-  return [crates, library];
+/** The addon of this machine's platform, where the package finds it: npm packs no `node_modules`. */
+async function compileAddon() {
+  const platform = ownPlatform();
+  if (!platform) return say('there is no native half for this platform');
+  await makeAddon(platform, join(pkg, 'node_modules/@crosslock', platform), { version: version(), licences });
 }
 
 /** The entries of the package: the module that each is of, and where it has the wasm from. */
@@ -80,6 +79,8 @@ const entries = {
   // The bytes go into the bundle, so that no page, worker or bundler has a file to find.
   index: { module: 'js/src/index.ts', source: 'js/src/source-inline.ts' },
   'wasm-url': { module: 'js/src/wasm-url.ts', source: 'js/src/source-url.ts' },
+  // With the addon beside the wasm, which is in the bundle.
+  node: { module: 'js/src/node.ts', source: 'js/src/source-inline.ts', inPlace: 'js/src/node' },
   // The file is imported like a module, for Cloudflare's workerd, which compiles no bytes.
   workerd: { module: 'js/src/index.ts', source: 'js/src/source-module.ts' },
 };
@@ -105,16 +106,30 @@ async function bundle(entry) {
       '#wasm-glue': join(glue, 'crosslock.js'),
       '#wasm-inline': inline,
     },
+    plugins: entries[entry].inPlace ? [inPlaceOf(entries[entry].inPlace)] : [],
     logLevel: 'warning',
   });
   await shortenLocals(join(pkg, `${entry}.js`));
 }
 
+/** Has a file of `folder` stand in the place of the one of that name above it, but for itself. */
+const inPlaceOf = (folder) => ({
+  name: 'in place of',
+  setup(build) {
+    build.onResolve({ filter: /^\.\.?\/(clock|wasm)\.js$/ }, ({ path, importer }) => {
+      const file = path.replace(/^.*\/(.+)\.js$/, '$1.ts');
+      return importer === join(root, folder, file) ? undefined : { path: join(root, folder, file) };
+    });
+  },
+});
+
 async function declareTypes() {
   await run(bin('tsc'), ['--project', 'tools/tsconfig.declarations.json']);
   // What declares internals alone is empty without them.
-  for (const name of readdirSync(pkg).filter((name) => name.endsWith('.d.ts'))) {
-    if (readFileSync(join(pkg, name), 'utf8').trim() === 'export {};') rmSync(join(pkg, name));
+  for (const folder of [pkg, join(pkg, 'node')]) {
+    for (const name of readdirSync(folder).filter((name) => name.endsWith('.d.ts'))) {
+      if (readFileSync(join(folder, name), 'utf8').trim() === 'export {};') rmSync(join(folder, name));
+    }
   }
 }
 
@@ -122,7 +137,9 @@ function copyTemplate() {
   cpSync(join(root, 'pkg-template'), pkg, { recursive: true });
   for (const licence of licences) copyFileSync(join(root, licence), join(pkg, licence));
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
-  const said = { version: version(), homepage: inCargoToml('homepage'), repository: inCargoToml('repository') };
+  // Exactly this version: the two halves of the package know each other's numbers.
+  const optionalDependencies = Object.fromEntries(Object.keys(platforms).map((name) => [`@crosslock/${name}`, version()]));
+  const said = { optionalDependencies, version: version(), homepage: inCargoToml('homepage'), repository: inCargoToml('repository') };
   writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, ...said }, null, 2)}\n`);
 }
 

@@ -71,6 +71,7 @@ const suites = {
     for (const target of [[], ['--target', browser]])
       await run('cargo', ['clippy', '--all-targets', '--all-features', ...target, ...strict]);
     // The crates that are no part of the published one.
+    await run('cargo', ['clippy', '--package', 'crosslock-node', ...strict]);
     await run('cargo', ['clippy', '--package', 'size-crate', '--features', 'size-crate/locks', '--target', browser, ...strict]);
     await run('cargo', ['clippy', '--package', 'crosslock-history', '--all-targets', ...strict]);
     // By itself: it has no standard library, and what it shares with the others would have one for their sake.

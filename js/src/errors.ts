@@ -37,6 +37,10 @@ export class LockError extends Error {
   readonly code: LockErrorCode;
   /** The key it is about, if it is about one. An invalid key is escaped and cut. */
   readonly key: string | undefined;
+  /** With `ALREADY_HELD`: the process that has the datadir, if that is known. It is for people. */
+  declare readonly pid?: number | undefined;
+  /** With `ALREADY_HELD`: the datadir. */
+  declare readonly datadir?: string;
 
   constructor(code: LockErrorCode, message: string, options: { key?: string | undefined; cause?: unknown } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
@@ -80,6 +84,10 @@ export interface LockErrorData {
   code: LockErrorCode;
   /** {@link LockError.key}, if there is one. */
   key?: string;
+  /** {@link LockError.pid}, if it is known. */
+  pid?: number;
+  /** {@link LockError.datadir}, if there is one. */
+  datadir?: string;
   /** What the error says. */
   message: string;
 }

@@ -24,12 +24,13 @@ import { clientAtOnce, whenLoaded } from './wasm.js';
 /**
  * Whom a manager's locks exclude:
  *
+ * - `'thread'`: the tasks of this thread, and nothing else: locks in memory without the native half of the package;
  * - `'process'`: everything in this process that shares the manager's locks, and nothing else;
  * - `'datadir'`: the tasks of one process by key, and every other process on the same directory as a whole;
  * - `'origin'`: all tabs and workers of one origin in one browser profile;
  * - `'unspecified'`: the backend does not say.
  */
-export type LockScope = 'process' | 'datadir' | 'origin' | 'unspecified';
+export type LockScope = 'thread' | 'process' | 'datadir' | 'origin' | 'unspecified';
 
 /** Options that every manager has. */
 export interface LockManagerOptions {

@@ -3,18 +3,19 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
-import { LockError, LockGuard, LockManager } from '../../pkg/index.js';
+import { LockError, LockGuard, LockManager } from './entry.mjs';
 import { lossContract } from './losses.mjs';
 import { signalContract } from './signals.mjs';
 import { freshKey, nothing, rejection, requestsFor, untilPending } from './support.mjs';
 
 /**
  * @param make makes a manager; all that it makes share their locks.
+ * @param made how another process makes one, if not by `new`.
  * @param withdrawn when a wait that was given up leaves the queue: `'at once'` is the promise. In
  * Node's own `navigator.locks` (24 to 26) an aborted request stays, without effect on who is next,
  * until the lock is released.
  */
-export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }) {
+export function lockManagerContract(name, make, { scope, withdrawn = 'at once', made }) {
   describe(name, { timeout: 60_000 }, () => {
     const locks = make();
     const untilWithdrawn = async (key, count) => withdrawn === 'at once' && untilPending(locks, key, count);
@@ -25,7 +26,7 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once' }
     });
 
     signalContract(locks);
-    lossContract(locks, name);
+    lossContract(locks, name, made);
 
     test('has one exclusive holder at a time', async () => {
       const key = freshKey();

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LockError } from '../../pkg/index.js';
+import { LockError } from './entry.mjs';
 import { deferred, freshKey, nothing, rejection, requestsFor, runNode } from './support.mjs';
 
-export function lossContract(locks, name) {
+export function lossContract(locks, name, made = `new ${name}()`) {
   const abortOf = (signal) => new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
 
   test('a listener of `lost` may release the guard, and lock again', async () => {
@@ -46,7 +46,7 @@ export function lossContract(locks, name) {
       import { ${name} } from 'crosslock';
       const thrown = [];
       process.on('uncaughtException', (error) => thrown.push(error.message));
-      const locks = new ${name}();
+      const locks = ${made};
       const guards = [];
       for (const n of [1, 2]) guards.push(await locks.lock('k', { timeout: 0, mode: 'shared' }));
       const heard = guards.map((guard, i) => new Promise((resolve) => {

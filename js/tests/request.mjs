@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { LockGuard } from '../../pkg/index.js';
+import { LockGuard } from './entry.mjs';
 import { deferred, freshKey, nothing, rejection, requestsFor, untilPending } from './support.mjs';
 
 export function requestContract(name, make) {

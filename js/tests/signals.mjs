@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { runInNewContext } from 'node:vm';
-import { LockError } from '../../pkg/index.js';
+import { LockError } from './entry.mjs';
 import { freshKey, nothing, rejection, requestsFor, untilPending } from './support.mjs';
 
 /** Reasons that could be taken for something of ours, or for nothing. */

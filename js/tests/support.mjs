@@ -3,13 +3,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 
 const entry = (file) => new URL(`../../pkg/${file}`, import.meta.url).href;
 
 /** The entries of the built package, as a child process or a worker imports them. */
 export const entries = { crosslock: entry('index.js'), 'crosslock/wasm-url': entry('wasm-url.js') };
 
-export const packageUrl = entries.crosslock;
+/** The entry that the tests of this process are about: see `entry.mjs`. */
+export const packageUrl = entry(globalThis[Symbol.for('crosslock/tests/entry')] ?? 'index.js');
 
 export const hasWebLocks = globalThis.navigator?.locks !== undefined;
 
@@ -63,4 +65,22 @@ export async function runNode(source, { flags = [], crosslock = packageUrl } = {
   for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (text) => (output[stream] += text));
   const [code] = await once(child, 'close');
   return { code, ...output };
+}
+
+/**
+ * A thread that runs the body of an async function, which has all of the package, `parentPort` and
+ * `workerData`. `said` resolves to the next message that it posts.
+ */
+export function thread(body, { crosslock = packageUrl, ...options } = {}) {
+  const worker = new Worker(
+    `const { parentPort, workerData } = require('node:worker_threads');
+    import(${JSON.stringify(crosslock)}).then(async (crosslock) => {
+      const { MemoryLockManager, WebLockManager, platformDefault } = crosslock;
+      ${body}
+    });`,
+    { eval: true, ...options },
+  );
+  const said = () => new Promise((resolve) => worker.once('message', resolve));
+  const ended = new Promise((resolve) => worker.once('exit', (code) => resolve([code])));
+  return Object.assign(worker, { said, ended });
 }

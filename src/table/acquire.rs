@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::guard::TableGuard;
-use super::shared::{self, Freshness, Meta, Owner, check, lost, release, wake, why};
+use super::shared::{self, Freshness, Owner, check, enqueue, lost, release, wake};
 use super::{RequestId, Status};
 use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
@@ -77,12 +77,7 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
         drop(table);
         drop(own);
         wake(wakes);
-        Err(contention.map(|(holder, ahead)| Contention {
-            holder: holder.client.as_deref().map(str::to_owned),
-            held_for: Some(holder.since.elapsed()),
-            ahead: Some(ahead),
-            no_answer: false,
-        }))
+        Err(contention.map(|(holder, ahead)| holder.in_the_way(ahead)))
     }
 
     /// Whether its request stands in the table.
@@ -120,27 +115,12 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
     }
 
     fn join(&mut self, cx: &Context<'_>) -> Poll<Result<(), LockError>> {
-        let meta = Meta::now(self.client);
         let waker = cx.waker().clone();
-        let all = self.owner.table();
-        let key = all.sought(self.key);
-        let shard = all.shard_for(&key);
-        let mut table = shard.lock();
-        let id = match table.enqueue(&shard.words, &key, self.mode, meta) {
-            Ok(id) => id,
-            Err(refused) => {
-                drop(table);
-                return Poll::Ready(Err(why(all, refused, self.key)));
-            }
+        let table = self.owner.table();
+        let (id, waits) = match enqueue(table, self.key, self.mode, self.client, waker) {
+            Ok(joined) => joined,
+            Err(error) => return Poll::Ready(Err(error)),
         };
-        let place = table.waker(id);
-        let waits = place.is_some();
-        let unused = match place {
-            Some(place) => place.replace(waker),
-            None => Some(waker),
-        };
-        drop(table);
-        drop(unused);
         self.queued = Some(id);
         match waits {
             true => Poll::Pending,

@@ -17,7 +17,7 @@ use super::answer::Answer;
 use super::guard::TableGuard;
 use super::words::Words;
 use super::{Refused, RequestId, RequestInfo, Sought, Status, Table, Wakes, WatcherId};
-use crate::error::LockError;
+use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
 use crate::key::LockKey;
@@ -37,6 +37,16 @@ impl Meta {
         let since = Since::now();
         let client = client.cloned();
         Self { since, client }
+    }
+
+    /// What a request is told that timed out behind this one, with so many in front.
+    pub(super) fn in_the_way(&self, ahead: usize) -> Contention {
+        Contention {
+            holder: self.client.as_deref().map(str::to_owned),
+            held_for: Some(self.since.elapsed()),
+            ahead: Some(ahead),
+            no_answer: false,
+        }
     }
 }
 
@@ -98,7 +108,12 @@ impl SharedTable {
     // it answers fits into registers: what is returned by value otherwise is written in
     // pieces, and a processor stalls when it reads these together.
     #[cfg_attr(not(target_family = "wasm"), inline(never))]
-    fn try_acquire(&self, key: &str, mode: LockMode, client: Option<&Arc<str>>) -> Answer {
+    pub(super) fn try_acquire(
+        &self,
+        key: &str,
+        mode: LockMode,
+        client: Option<&Arc<str>>,
+    ) -> Answer {
         let meta = Meta::now(client);
         let key = self.sought(key);
         let shard = self.shard_for(&key);
@@ -266,22 +281,62 @@ pub(crate) fn try_acquire<O: Owner, G>(
     }
 }
 
+/// Takes `key` if that is possible at once, or joins its queue, to be woken by `waker`. Returns
+/// whether it waits.
+#[inline]
+pub(super) fn enqueue(
+    all: &SharedTable,
+    key: &str,
+    mode: LockMode,
+    client: Option<&Arc<str>>,
+    waker: Waker,
+) -> Result<(RequestId, bool), LockError> {
+    let meta = Meta::now(client);
+    let sought = all.sought(key);
+    let shard = all.shard_for(&sought);
+    let mut table = shard.lock();
+    let id = match table.enqueue(&shard.words, &sought, mode, meta) {
+        Ok(id) => id,
+        Err(refused) => {
+            drop(table);
+            return Err(why(all, refused, key));
+        }
+    };
+    let place = table.waker(id);
+    let waits = place.is_some();
+    let unused = match place {
+        Some(place) => place.replace(waker),
+        None => Some(waker),
+    };
+    drop(table);
+    drop(unused);
+    Ok((id, waits))
+}
+
 /// Takes `key` from its holders.
 pub(crate) fn steal<O: Owner>(
     owner: &O,
     key: &str,
     client: Option<&Arc<str>>,
 ) -> Result<TableGuard<O>, LockError> {
+    let id = steal_request(owner.table(), key, client)?;
+    let key = LockKey::known(key);
+    Ok(TableGuard::new(owner, key, LockMode::Exclusive, id))
+}
+
+pub(super) fn steal_request(
+    table: &SharedTable,
+    key: &str,
+    client: Option<&Arc<str>>,
+) -> Result<RequestId, LockError> {
     let meta = Meta::now(client);
-    let table = owner.table();
     let sought = table.sought(key);
     let shard = table.shard_for(&sought);
     let stolen = shard.lock().steal(&shard.words, &sought, meta);
     match stolen {
         Ok((id, wakes)) => {
             wake(wakes);
-            let key = LockKey::known(key);
-            Ok(TableGuard::new(owner, key, LockMode::Exclusive, id))
+            Ok(id)
         }
         Err(refused) => Err(why(table, refused, key)),
     }
@@ -311,4 +366,18 @@ pub(super) fn release<O: Owner>(owner: &O, id: &RequestId) {
     if !owner.is_inherited() {
         owner.table().shard_of(id).remove(id);
     }
+}
+
+/// Frees what `id` holds, or withdraws it, where that takes the mutex. Returns whether it was
+/// held.
+#[cfg(all(feature = "__edge", any(unix, windows)))]
+#[cold]
+pub(super) fn release_by_mutex(shard: &Shard, id: RequestId) -> bool {
+    let mut table = shard.lock();
+    let was_held = table.status(&shard.words, id) == Status::Held;
+    let (own, wakes) = table.remove(&shard.words, id);
+    drop(table);
+    drop(own);
+    wake(wakes);
+    was_held
 }

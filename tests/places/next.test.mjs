@@ -1,13 +1,15 @@
 // Next.js with Turbopack, which is its default.
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { everywhere, project, resultOf, startTool, tool } from './support.mjs';
+import { everywhere, execute, ofAServer, project, resultOf, startTool, tool } from './support.mjs';
 
 describe('Next.js', { timeout: 600_000 }, () => {
   async function assertWorks(t, address) {
     assert.deepEqual(await resultOf(t, address), { server: everywhere, client: everywhere, fromUrl: everywhere });
     assert.deepEqual(await (await fetch(`${address}/api`)).json(), everywhere);
+    assert.deepEqual(await (await fetch(`${address}/api/native`)).json(), ofAServer);
     await assertOneKeyspace(address);
   }
 
@@ -32,6 +34,13 @@ describe('Next.js', { timeout: 600_000 }, () => {
     const folder = await project('next');
     await tool(folder, 'next', 'build');
     await assertWorks(t, await startTool(t, folder, 'next', 'start', '--port', '0'));
+  });
+
+  test('build, with the package left out of the bundles of the server', async (t) => {
+    const folder = await project('next');
+    const variables = { EXTERNAL: 'crosslock' };
+    await execute(folder, join(folder, 'node_modules/.bin/next'), ['build'], variables);
+    await assertWorks(t, await startTool(t, folder, 'next', 'start', '--port', '0', variables));
   });
 
   test('dev server: the same', async (t) => {

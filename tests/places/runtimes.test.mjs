@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { everywhere, execute, memoryOnly, project, tool } from './support.mjs';
+import { byAddon, everywhere, execute, ofAServer, project, tool } from './support.mjs';
 
 describe('other runtimes', { timeout: 300_000 }, () => {
   /** Runs the project's script by the program in its npm package for this platform, which needs no install script. */
@@ -15,15 +15,16 @@ describe('other runtimes', { timeout: 300_000 }, () => {
 
   test('Bun, which has no Web Locks, and is called by its name', async () => {
     const { refusal, ...outcome } = await run('bun', 'node_modules/@oven/bun-*/bin/bun');
-    assert.deepEqual(outcome, memoryOnly);
+    assert.deepEqual(outcome, { ...byAddon, native: ofAServer });
     assert.match(refusal, /Bun/);
     assert.doesNotMatch(refusal, /this Node/);
   });
 
   test('Deno', async () => {
-    const { refusal, ...outcome } = await run('deno', 'node_modules/@deno/*/deno', 'run');
-    if (refusal === null) return assert.deepEqual(outcome, everywhere);
-    assert.deepEqual(outcome, memoryOnly);
+    const { refusal, ...outcome } = await run('deno', 'node_modules/@deno/*/deno', 'run', '--allow-all');
+    const expected = refusal === null ? everywhere : byAddon;
+    assert.deepEqual(outcome, { ...expected, native: ofAServer });
+    if (refusal === null) return;
     assert.match(refusal, /Deno/);
     assert.doesNotMatch(refusal, /this Node/);
   });

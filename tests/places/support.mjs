@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import sirv from 'sirv';
@@ -16,6 +16,12 @@ import { cache } from '../../tools/setup.mjs';
 /** What the scenario gives where there are Web Locks, and where there are none. */
 export const everywhere = { memory: 'exclusive', web: 'exclusive', platform: 'exclusive', badKey: 'INVALID_KEY' };
 export const memoryOnly = { ...everywhere, web: 'UNAVAILABLE', platform: 'UNAVAILABLE' };
+
+/** Beside the addon, where there are Web Locks and where there are none: the default needs none. */
+export const byAddon = { ...everywhere, web: 'UNAVAILABLE' };
+
+/** What `native.js` gives where there is the addon. */
+export const ofAServer = { scope: 'process', default: 'process', datadir: 'ALREADY_HELD' };
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const projects = join(cache, 'places');
@@ -36,16 +42,17 @@ delete env.NODE_TEST_CONTEXT; // else a Node that is started here reports to our
  * as neither the package nor the project changes. Returns its folder.
  */
 export async function project(name) {
-  const [source, snippet] = [join(here, name), join(here, 'scenario.js')];
-  const folder = join(projects, `${name}-${fingerprint(pkg, source, snippet)}`);
+  const source = join(here, name);
+  const snippets = ['scenario.js', 'native.js'].map((file) => join(here, file));
+  const folder = join(projects, `${name}-${fingerprint(pkg, source, ...snippets)}`);
   if (!existsSync(folder)) {
     mkdirSync(projects, { recursive: true });
     // Renamed when it is complete: what was interrupted is done again.
     const unfinished = mkdtempSync(join(projects, `${name}-unfinished-`));
     cpSync(source, unfinished, { recursive: true });
-    cpSync(snippet, join(unfinished, 'scenario.js'));
+    for (const snippet of snippets) cpSync(snippet, join(unfinished, basename(snippet)));
     const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', '--prefer-offline', '--loglevel=error'];
-    await execute(unfinished, 'npm', ['install', ...options, await pack()]);
+    await execute(unfinished, 'npm', ['install', ...options, ...(await pack())]);
     renameSync(unfinished, folder);
   }
   const now = new Date();
@@ -56,13 +63,15 @@ export async function project(name) {
 
 let packed;
 
-/** Packs what is in pkg/. Returns the path of the tarball. */
+/** Packs what is in pkg/, and the addon for this machine. Returns the paths of the tarballs. */
 function pack() {
   packed ??= (async () => {
     const folder = mkdtempSync(join(tmpdir(), 'crosslock-'));
     process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-    await execute(folder, 'npm', ['pack', '--loglevel=error', pkg]);
-    return join(folder, readdirSync(folder)[0]);
+    const scope = join(pkg, 'node_modules/@crosslock');
+    const addons = existsSync(scope) ? readdirSync(scope).map((name) => join(scope, name)) : [];
+    await execute(folder, 'npm', ['pack', '--loglevel=error', pkg, ...addons]);
+    return readdirSync(folder).map((name) => join(folder, name));
   })();
   return packed;
 }
@@ -95,9 +104,9 @@ function fingerprint(...paths) {
 export const tool = (folder, name, ...args) => execute(folder, join(folder, 'node_modules/.bin', name), args);
 
 /** Runs a program to its end. Returns what it printed, and shows it if it fails. */
-export function execute(cwd, program, args) {
+export function execute(cwd, program, args, variables = {}) {
   return new Promise((resolve, reject) => {
-    execFile(program, args, { cwd, env, maxBuffer: 1 << 26, timeout: 400_000 }, (error, stdout, stderr) => {
+    execFile(program, args, { cwd, env: { ...env, ...variables }, maxBuffer: 1 << 26, timeout: 400_000 }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout);
       reject(new Error(`\`${[program, ...args].join(' ')}\` in ${cwd} failed (${error.code ?? error.signal}):\n${stdout}${stderr}`));
     });
@@ -106,8 +115,9 @@ export function execute(cwd, program, args) {
 
 /** Starts a server that the project installed, until the end of the test. Returns its address as it prints it. */
 export function startTool(t, folder, name, ...args) {
+  const variables = typeof args.at(-1) === 'object' ? args.pop() : {};
   // In a process group of its own, for what it starts in turn.
-  const child = spawn(join(folder, 'node_modules/.bin', name), args, { cwd: folder, env, detached: true });
+  const child = spawn(join(folder, 'node_modules/.bin', name), args, { cwd: folder, env: { ...env, ...variables }, detached: true });
   const stop = () => {
     process.off('exit', stop);
     try {

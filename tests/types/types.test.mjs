@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript-5';
@@ -86,7 +86,7 @@ describe('types', { timeout: 300_000 }, () => {
   });
 
   test('what is declared is exported, and nothing else', async () => {
-    for (const entry of ['index', 'wasm-url']) {
+    for (const entry of ['index', 'node', 'wasm-url']) {
       const { checker, exported } = declarationsOf(entry);
       const values = exported.filter((symbol) => resolved(checker, symbol).flags & ts.SymbolFlags.Value);
       const module = await import(pathToFileURL(join(installed, `${entry}.js`)).href);
@@ -95,7 +95,7 @@ describe('types', { timeout: 300_000 }, () => {
   });
 
   test('an editor shows a comment on everything', () => {
-    const { checker, exported } = declarationsOf('index');
+    const { checker, exported } = declarationsOf('node');
     const bare = [];
     const look = (symbol, name) => {
       const comment = symbol.getDocumentationComment(checker);
@@ -117,13 +117,19 @@ describe('types', { timeout: 300_000 }, () => {
   });
 
   test('nothing internal is declared', () => {
-    const declarations = readdirSync(installed).filter((name) => name.endsWith('.d.ts'));
+    const folders = ['.', 'node'];
+    const declarations = folders.flatMap((folder) =>
+      readdirSync(join(installed, folder))
+        .filter((name) => name.endsWith('.d.ts'))
+        .map((name) => join(folder, name)),
+    );
     const texts = declarations.map((name) => [name, readFileSync(join(installed, name), 'utf8')]);
     for (const [name, text] of texts) assert.doesNotMatch(text, /@internal|'#/, name);
     // Nor is a file there that no other refers to.
-    const used = new Set(texts.flatMap(([, text]) => [...text.matchAll(/'\.\/([\w-]+)\.js'/g)].map(([, name]) => `${name}.d.ts`)));
+    const names = (folder, text) => [...text.matchAll(/'(\.\.?\/[\w/-]+)\.js'/g)].map(([, name]) => join(folder, `${name}.d.ts`));
+    const used = new Set(texts.flatMap(([name, text]) => names(dirname(name), text)));
     for (const name of used) assert.ok(existsSync(join(installed, name)), name);
-    assert.deepEqual(declarations.filter((name) => !used.has(name)).sort(), ['wasm-url.d.ts']);
+    assert.deepEqual(declarations.filter((name) => !used.has(name)).sort(), ['node.d.ts', 'wasm-url.d.ts']);
   });
 
   function declarationsOf(entry) {

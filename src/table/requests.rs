@@ -1,0 +1,126 @@
+//! Requests by their ids, for an edge that keeps no futures: the Node-API addon, where
+//! JavaScript keeps the waits and their timers.
+//!
+//! Whoever made a request has to [`release`] it: nothing does that when an id is dropped.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::shared::{self, Owner, check, lost, release_by_mutex, why};
+use super::{RequestId, Status, WatcherId};
+use crate::error::{Contention, LockError};
+use crate::guard::LockMode;
+
+/// What came of a request.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Held(RequestId),
+    Pending(RequestId),
+    /// Somebody else holds the key, or is queued for it, and the request was not to wait.
+    Busy,
+}
+
+/// Asks for `key`. Where it has to wait, `waker` makes what wakes it; without one it does not wait.
+pub(crate) fn request<O: Owner>(
+    owner: &O,
+    key: &str,
+    mode: LockMode,
+    client: Option<&Arc<str>>,
+    waker: Option<impl FnOnce() -> Waker>,
+) -> Result<Asked, LockError> {
+    check(owner, key)?;
+    let table = owner.table();
+    let answer = table.try_acquire(key, mode, client);
+    if let Some(id) = answer.granted() {
+        return Ok(Asked::Held(id));
+    }
+    if let Some(refused) = answer.refused() {
+        return Err(why(table, refused, key));
+    }
+    let Some(waker) = waker else {
+        return Ok(Asked::Busy);
+    };
+    let (id, waits) = shared::enqueue(table, key, mode, client, waker())?;
+    Ok(match waits {
+        true => Asked::Pending(id),
+        false => Asked::Held(id),
+    })
+}
+
+/// Takes `key` from its holders.
+pub(crate) fn steal<O: Owner>(
+    owner: &O,
+    key: &str,
+    client: Option<&Arc<str>>,
+) -> Result<RequestId, LockError> {
+    check(owner, key)?;
+    shared::steal_request(owner.table(), key, client)
+}
+
+pub(crate) fn status<O: Owner>(owner: &O, id: RequestId) -> Status {
+    match owner.is_inherited() {
+        true => Status::Gone,
+        false => owner.table().shard_of(&id).status(id),
+    }
+}
+
+/// Frees what `id` holds, or withdraws it. Returns whether it was held.
+#[inline]
+pub(crate) fn release<O: Owner>(owner: &O, id: RequestId) -> bool {
+    if owner.is_inherited() {
+        return false;
+    }
+    let shard = owner.table().shard_of(&id);
+    shard.words.free(id.entry, id.serial) || release_by_mutex(shard, id)
+}
+
+/// Why `id`, which is gone, is not held any more.
+pub(crate) fn reason<O: Owner>(owner: &O, id: RequestId) -> String {
+    if let Err(LockError::Lost { reason, .. }) = owner.check(shared::Freshness::Recent) {
+        return reason;
+    }
+    match lost(&owner.table().shard_of(&id).lock(), None) {
+        LockError::Lost { reason, .. } => reason,
+        other => other.to_string(),
+    }
+}
+
+/// Who is in the way of `id`, which waits for `key`. `None` if it waits no longer.
+pub(crate) fn contention<O: Owner>(
+    owner: &O,
+    key: &str,
+    id: RequestId,
+    most: usize,
+) -> Option<Contention> {
+    if owner.is_inherited() {
+        return None;
+    }
+    let table = owner.table();
+    let key = table.sought(key);
+    let shard = table.shard_for(&key);
+    let mut table = shard.lock();
+    if table.status(&shard.words, id) != Status::Pending {
+        return None;
+    }
+    let (holder, ahead) = table.contention(&shard.words, &key, Some(id), most)?;
+    let (holder, ahead) = (holder.clone(), ahead);
+    drop(table);
+    Some(holder.in_the_way(ahead))
+}
+
+/// Has `waker` woken at the next loss of any lock, to look whether `id` is still held. `None`
+/// if it is not held even now.
+pub(crate) fn watch<O: Owner>(owner: &O, id: RequestId, waker: Waker) -> Option<WatcherId> {
+    if owner.is_inherited() {
+        return None;
+    }
+    // An unused waker is dropped here, where no mutex is locked.
+    owner.table().shard_of(&id).watch(id, waker).ok()
+}
+
+/// Takes back what [`watch`] left for `id`, unless a loss has used it up.
+pub(crate) fn unwatch<O: Owner>(owner: &O, id: RequestId, watcher: WatcherId) {
+    if !owner.is_inherited() {
+        drop(owner.table().shard_of(&id).unwatch(watcher));
+    }
+}

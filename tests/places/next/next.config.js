@@ -1,0 +1,1 @@
+export default process.env.EXTERNAL ? { distDir: '.next-external', serverExternalPackages: ['crosslock'] } : {};
