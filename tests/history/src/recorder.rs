@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::event::{Event, What};
+use crate::event::{Event, What, line};
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which is one clock for all processes (clock_gettime(2)).
 /// Node's `process.hrtime()` reads the same.
@@ -20,14 +20,29 @@ pub fn now() -> u64 {
 #[derive(Debug, Clone)]
 pub struct Recorder {
     context: Arc<str>,
-    done: Arc<Mutex<Vec<Event>>>,
+    sink: Sink,
+}
+
+#[derive(Debug, Clone)]
+enum Sink {
+    Memory(Arc<Mutex<Vec<Event>>>),
+    /// A line for each event, at once: whoever is killed has told of what it did.
+    Stdout,
 }
 
 impl Recorder {
     pub fn new(context: &str) -> Self {
         Self {
             context: context.into(),
-            done: Arc::default(),
+            sink: Sink::Memory(Arc::default()),
+        }
+    }
+
+    /// One that writes lines of JSON to the standard output.
+    pub fn to_stdout(context: &str) -> Self {
+        Self {
+            context: context.into(),
+            sink: Sink::Stdout,
         }
     }
 
@@ -40,7 +55,10 @@ impl Recorder {
 
     /// What all logs had that were dropped.
     pub fn take(&self) -> Vec<Event> {
-        std::mem::take(&mut self.done.lock().expect("nobody panics with it"))
+        match &self.sink {
+            Sink::Memory(done) => std::mem::take(&mut done.lock().expect("nobody panics with it")),
+            Sink::Stdout => Vec::new(),
+        }
     }
 }
 
@@ -56,13 +74,24 @@ impl Log {
         let context = self.recorder.context.to_string();
         // The text first: it takes longer than the look at the clock.
         let at = now();
-        self.events.push(Event { at, context, what });
+        let event = Event { at, context, what };
+        match self.recorder.sink {
+            Sink::Memory(_) => self.events.push(event),
+            Sink::Stdout => {
+                let line = line(&event) + "\n";
+                // In one piece: less than PIPE_BUF bytes are never torn (pipe(7)).
+                let written = rustix::io::write(rustix::stdio::stdout(), line.as_bytes());
+                assert_eq!(written, Ok(line.len()), "the pipe takes a line");
+            }
+        }
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let mut done = self.recorder.done.lock().expect("nobody panics with it");
-        done.append(&mut self.events);
+        if let Sink::Memory(done) = &self.recorder.sink {
+            let mut done = done.lock().expect("nobody panics with it");
+            done.append(&mut self.events);
+        }
     }
 }

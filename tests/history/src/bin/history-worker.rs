@@ -1,0 +1,56 @@
+//! `history-worker BACKEND FOLDER CONTEXT SEED OPERATIONS`: one process that uses the locks of a
+//! datadir, and writes what it sees as lines of JSON.
+
+#[cfg(target_os = "linux")]
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let [backend, folder, context, seed, operations] = &arguments[..] else {
+        panic!("usage: history-worker BACKEND FOLDER CONTEXT SEED OPERATIONS");
+    };
+    worker::run(
+        backend,
+        folder,
+        context,
+        seed.parse().expect("a number"),
+        operations.parse().expect("a number"),
+    );
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+mod worker {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crosslock::pid_fcntl::FcntlPidLockManager;
+    use crosslock::pid_flock::FlockPidLockManager;
+    use crosslock::{DatadirOptions, LockManager};
+    use crosslock_history::recorder::Recorder;
+    use crosslock_history::workload::Workload;
+
+    pub(super) fn run(backend: &str, folder: &str, context: &str, seed: u64, operations: u64) {
+        let options = DatadirOptions::new(folder).with_timeout(Duration::from_secs(60));
+        let locks: Arc<dyn LockManager> = match backend {
+            "fcntl" => Arc::new(FcntlPidLockManager::open(options).expect("it is free")),
+            "flock" => Arc::new(FlockPidLockManager::open(options).expect("it is free")),
+            other => panic!("there is no backend {other:?}"),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        let recorder = Recorder::to_stdout(context);
+        let workload = Workload {
+            seed,
+            tasks: 4,
+            keys: 3,
+            operations,
+            steals: backend != "shared",
+            hold: Duration::from_micros(1500),
+        };
+        runtime.block_on(workload.run(locks, &recorder, Arc::default()));
+    }
+}
