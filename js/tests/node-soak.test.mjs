@@ -1,4 +1,4 @@
-// A short run of the soak; `npm run soak` makes the long one.
+// A short run of the soak; `npm run soak-threads` makes the long one.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
