@@ -109,18 +109,31 @@ fn all_of_the_typescript_contract_is_there() {
 }
 
 /// Both ways: the codes that TypeScript throws, and no others.
+/// Those of the npm package, and of the addon, which gives some of its codes.
+fn sources() -> Vec<String> {
+    let folders = ["js/src", "js/src/node", "node/src"];
+    let entries = folders.map(|folder| fs::read_dir(folder).expect("the sources"));
+    let paths = entries.into_iter().flatten();
+    let paths = paths.map(|entry| entry.expect("an entry").path());
+    let files = paths.filter(|path| path.is_file());
+    files
+        .map(|path| fs::read_to_string(path).expect("a source"))
+        .collect()
+}
+
 #[test]
 fn the_codes_are_those_that_occur() {
     let declared = fs::read_to_string("js/src/errors.ts").expect("the codes");
-    let is_code =
-        |text: &&str| text.len() > 1 && text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let is_upper = |text: &str| text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    // The addon quotes other names of that shape.
+    let is_name = |text: &str| text.starts_with("CARGO_") || text.starts_with("CROSSLOCK_");
+    let is_code = |text: &&str| text.len() > 1 && is_upper(text) && !is_name(text);
     let mut thrown = BTreeSet::new();
-    for entry in fs::read_dir("js/src").expect("the sources of the npm package") {
-        let source = fs::read_to_string(entry.expect("an entry").path()).expect("a source");
+    for source in sources() {
         // Without the lines that declare them.
         let is_used = |line: &&str| !line.trim_start().starts_with('|');
         for line in source.lines().filter(is_used) {
-            let quoted = line.split('\'').skip(1).step_by(2).filter(is_code);
+            let quoted = line.split(['\'', '"']).skip(1).step_by(2).filter(is_code);
             thrown.extend(quoted.map(str::to_owned));
         }
     }

@@ -1,10 +1,16 @@
 // The examples of the READMEs are run as they stand there.
 
+import './on-node.mjs';
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import { transform } from 'esbuild';
 import { hasWebLocks, runNode } from './support.mjs';
+
+const home = mkdtempSync(join(tmpdir(), 'crosslock-readme-'));
+after(() => rmSync(home, { recursive: true }));
 
 for (const name of ['README.md', 'pkg-template/README.md']) {
   test(`the JavaScript examples of ${name} run`, { timeout: 60_000 }, async () => {
@@ -15,7 +21,7 @@ for (const name of ['README.md', 'pkg-template/README.md']) {
     for (const example of examples) {
       // Node 20 knows no `await using`.
       const { code } = await transform(example.replaceAll('"crosslock"', "'crosslock'"), { loader: 'ts', target: 'es2022', format: 'esm' });
-      const { code: exit, stderr } = await runNode(code.replaceAll('"crosslock"', "'crosslock'"));
+      const { code: exit, stderr } = await runNode(code.replaceAll('"crosslock"', "'crosslock'").replaceAll('/home/me', home));
       if (exit === 0) continue;
       assert.ok(!hasWebLocks, stderr);
       assert.match(stderr, /no navigator\.locks/, 'on an old Node it may fail for that alone');
