@@ -79,6 +79,7 @@ mod driver;
 #[doc(hidden)]
 pub mod edge;
 mod error;
+mod fencing;
 mod guard;
 mod hash;
 mod key;
@@ -89,6 +90,11 @@ pub mod pid_fcntl;
 #[cfg(any(windows, all(unix, not(target_os = "ios"))))]
 pub mod pid_flock;
 mod platform;
+#[cfg(all(
+    feature = "postgres",
+    not(all(target_family = "wasm", target_os = "unknown"))
+))]
+pub mod postgres;
 mod scope;
 #[cfg(feature = "serde")]
 mod serialize;
@@ -104,6 +110,7 @@ pub mod web_locks;
 #[cfg(any(unix, windows))]
 pub use datadir_lock::DatadirOptions;
 pub use error::{Contention, LockError, PidLockError};
+pub use fencing::FencingToken;
 pub use guard::{LockGuard, LockMode};
 pub use key::{InvalidKey, KeyRule, LockKey};
 pub use manager::{AcquireOptions, LockManager};

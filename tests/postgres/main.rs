@@ -1,0 +1,5 @@
+//! Locks in PostgreSQL, on servers of our own.
+#![cfg(unix)]
+
+#[path = "../support/cluster.rs"]
+mod cluster;
