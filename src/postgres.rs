@@ -133,7 +133,7 @@ impl PostgresLockManager {
         let session = self.session();
         let mut request = Request::enter(&session, session.numbers(1), key, mode)?;
         Ok(match request.ask(false).await? {
-            Answer::Granted(token) => Ok(PostgresGuard::boxed(request, token)),
+            Answer::Granted(token) => Ok(PostgresGuard::boxed(request, token)?),
             Answer::Busy(contention) => Err(contention),
         })
     }
@@ -196,7 +196,7 @@ impl LockManager for PostgresLockManager {
             Some(granted) => granted?,
             None => or_time_out(&mut request, timeout).await?,
         };
-        Ok(PostgresGuard::boxed(request, token))
+        PostgresGuard::boxed(request, token)
     }
 
     async fn lock_many(
@@ -219,11 +219,12 @@ impl LockManager for PostgresLockManager {
         let wait = async {
             // They are withdrawn one by one if this is dropped, also if it was not sent yet.
             requests.iter_mut().for_each(Request::asked);
-            let (client, statement) = (session.client(), &session.statements.acquire_many);
-            let rows = client
-                .query(statement, &[&session.id(), &first, &ordered])
-                .await;
-            let rows = rows.map_err(|error| session.answer(error))?;
+            let rows = session
+                .all(
+                    &session.statements.acquire_many,
+                    &[&session.id(), &first, &ordered],
+                )
+                .await?;
             for (request, row) in requests.iter_mut().zip(&rows) {
                 request.note(&Answer::from(row));
             }
@@ -268,7 +269,7 @@ impl LockManager for PostgresLockManager {
             Answer::Granted(token) => token,
             Answer::Busy(_) => request.granted().await?,
         };
-        Ok(PostgresGuard::boxed(request, token))
+        PostgresGuard::boxed(request, token)
     }
 
     async fn query(&self) -> Result<LockSnapshot, LockError> {
@@ -276,12 +277,8 @@ impl LockManager for PostgresLockManager {
         if let Some(reason) = session.ledger.why_ended() {
             return Err(session::lost(&reason));
         }
-        let rows = session
-            .client()
-            .query(&session.statements.requests, &[])
-            .await;
         let mut snapshot = LockSnapshot::default();
-        for row in rows.map_err(|error| session.answer(error))? {
+        for row in session.all(&session.statements.requests, &[]).await? {
             let mode = match row.get("shared") {
                 true => LockMode::Shared,
                 false => LockMode::Exclusive,

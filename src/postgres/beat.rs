@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout_at};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::ledger::overdue;
 use super::session::{Session, WeakSession, now};
@@ -53,16 +54,12 @@ pub(super) async fn run(session: WeakSession) {
 async fn beat(session: &Session, watched: &mut Watched) -> bool {
     let sent = now();
     let deadline = session.ledger.safe_until();
-    let call = async {
-        let client = session.client();
-        client
-            .query(&session.statements.beat, &[&session.id()])
-            .await
-    };
+    let arguments = [&session.id() as &(dyn ToSql + Sync)];
+    let call = session.all(&session.statements.beat, &arguments);
     let rows = match timeout_at(deadline.into(), call).await {
         Ok(Ok(rows)) => rows,
         Ok(Err(error)) => {
-            session.answer(error);
+            log::debug!(target: "crosslock", "a beat failed: {error}");
             return session.ledger.why_ended().is_none();
         }
         Err(_) => {
@@ -104,17 +101,13 @@ fn look(rows: &[Row], watched: &mut Watched, now: Instant, takeover: Duration) -
 /// Ends a session. What fails is tried again at the next beat.
 async fn reap(session: &Session, victim: i32, beats: i64) {
     loop {
-        let call = async {
-            let client = session.client();
-            client
-                .query_one(&session.statements.reap, &[&victim, &beats])
-                .await
-        };
+        let arguments = [&victim as &(dyn ToSql + Sync), &beats];
+        let call = session.one(&session.statements.reap, &arguments);
         match timeout_at(session.ledger.safe_until().into(), call).await {
             Ok(Ok(row)) if row.get::<_, i64>(0) > 0 => {}
             Ok(Ok(_)) | Err(_) => return,
             Ok(Err(error)) => {
-                session.answer(error);
+                log::debug!(target: "crosslock", "session {victim} was not ended: {error}");
                 return;
             }
         }

@@ -14,14 +14,15 @@ pub(super) struct PostgresGuard {
 }
 
 impl PostgresGuard {
-    pub(super) fn new(request: Request, token: i64) -> Self {
-        // Tokens begin at the era 1, which is far from 0.
+    /// # Errors
+    ///
+    /// [`LockError::Lost`] if the lock was lost since it was granted.
+    pub(super) fn boxed(request: Request, token: i64) -> Result<Box<dyn LockGuard>, LockError> {
+        // A sequence that counts up from 1.
         let token = FencingToken::new(token.unsigned_abs());
-        Self { request, token }
-    }
-
-    pub(super) fn boxed(request: Request, token: i64) -> Box<dyn LockGuard> {
-        Box::new(Self::new(request, token))
+        let guard = Self { request, token };
+        guard.ensure_held()?;
+        Ok(Box::new(guard))
     }
 }
 

@@ -119,13 +119,14 @@ pub(super) async fn version(
     options: &PostgresOptions,
 ) -> Result<Option<Version>, LockError> {
     let schema = options.quoted_schema();
-    let found = "select to_regclass($1) is not null";
-    let table = format!("{schema}.version");
-    let found = client.query_one(found, &[&table]).await;
-    if !found.map_err(failed)?.get::<_, bool>(0) {
+    // Not by its name, which a role without rights on the schema may not even look up.
+    let found = "select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                 where n.nspname = $1 and c.relname = 'version'";
+    let found = client.query_opt(found, &[&options.schema]).await;
+    if found.map_err(failed)?.is_none() {
         return Ok(None);
     }
-    let query = format!("select version, oldest_reader from {table}");
+    let query = format!("select version, oldest_reader from {schema}.version");
     match client.query_opt(&query, &[]).await {
         Ok(row) => Ok(row.map(|row| Version {
             version: row.get(0),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::ledger::Phase;
 use super::session::{Session, lost};
@@ -43,7 +44,7 @@ impl From<&Row> for Answer {
         let ahead: Option<i32> = row.get("ahead");
         Self::Busy(Contention {
             holder: row.get("holder"),
-            held_for: age.map(|age| seconds(age)),
+            held_for: age.map(seconds),
             ahead: ahead.and_then(|ahead| usize::try_from(ahead).ok()),
             no_answer: false,
         })
@@ -84,8 +85,7 @@ impl Request {
         let session = &self.session;
         let is_shared = self.mode == LockMode::Shared;
         let row = session
-            .client()
-            .query_one(
+            .one(
                 &session.statements.acquire,
                 &[
                     &session.id(),
@@ -95,8 +95,8 @@ impl Request {
                     &waits,
                 ],
             )
-            .await;
-        let answer = Answer::from(&row.map_err(|error| session.answer(error))?);
+            .await?;
+        let answer = Answer::from(&row);
         self.note(&answer);
         if let (Answer::Busy(_), false) = (&answer, waits) {
             self.forget();
@@ -108,14 +108,8 @@ impl Request {
     pub(super) async fn steal(&mut self) -> Result<Answer, LockError> {
         self.is_asked = true;
         let session = &self.session;
-        let row = session
-            .client()
-            .query_one(
-                &session.statements.steal,
-                &[&session.id(), &self.number, &self.key.as_str()],
-            )
-            .await;
-        let row = row.map_err(|error| session.answer(error))?;
+        let arguments: [&(dyn ToSql + Sync); 3] = [&session.id(), &self.number, &self.key.as_str()];
+        let row = session.one(&session.statements.steal, &arguments).await?;
         let answer = match row.get(0) {
             Some(token) => Answer::Granted(token),
             None => Answer::Busy(Contention::default()),
@@ -156,13 +150,8 @@ impl Request {
     /// the way, if the server says so at once.
     pub(super) async fn give_up(&mut self) -> Result<Answer, LockError> {
         let session = self.session.clone();
-        let call = async {
-            let (client, statement) = (session.client(), &session.statements.give_up);
-            let key = self.key.as_str();
-            client
-                .query_one(statement, &[&session.id(), &self.number, &key])
-                .await
-        };
+        let arguments: [&(dyn ToSql + Sync); 3] = [&session.id(), &self.number, &self.key.as_str()];
+        let call = session.one(&session.statements.give_up, &arguments);
         match time::timeout(GRACE, call).await? {
             Some(Ok(row)) => {
                 let answer = Answer::from(&row);
@@ -172,7 +161,7 @@ impl Request {
                 }
                 Ok(answer)
             }
-            Some(Err(error)) => Err(session.answer(error)),
+            Some(Err(error)) => Err(error),
             // It is still to be withdrawn, which the drop does.
             None => Ok(Answer::Busy(Contention::default())),
         }
@@ -182,10 +171,6 @@ impl Request {
     fn forget(&mut self) {
         self.session.ledger.strike(self.number);
         self.is_asked = false;
-    }
-
-    pub(super) fn session(&self) -> &Arc<Session> {
-        &self.session
     }
 
     pub(super) fn key(&self) -> &LockKey {
@@ -233,12 +218,11 @@ impl Request {
             let session = self.session.clone();
             let (number, key) = (self.number, self.key.clone());
             self.session.start(async move {
-                let (client, statement) = (session.client(), &session.statements.release);
-                let released = client
-                    .query_one(statement, &[&session.id(), &number, &key.as_str()])
-                    .await;
+                let arguments: [&(dyn ToSql + Sync); 3] = [&session.id(), &number, &key.as_str()];
+                let released = session.one(&session.statements.release, &arguments).await;
                 if let Err(error) = released {
-                    session.fatal(&error);
+                    // Only the end of the session frees the lock now.
+                    session.end(&format!("a lock could not be released: {error}"));
                 }
                 let _ = done.send(());
             });

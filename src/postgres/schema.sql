@@ -242,7 +242,9 @@ declare
 begin
   perform {schema}.assert_mine(me);
   perform {schema}.mutex(k);
-  for attempt in 1..2 loop
+  -- Until nobody is in the way, or nobody of those who are can be ended: to end a hold of the dead
+  -- may grant a request of the dead.
+  loop
     if not exists (select from {schema}.request q where q.key = k and not (is_shared and q.shared)) then
       granted := nextval('{schema}.token');
       insert into {schema}.request (sid, request, key, ticket, shared, token)

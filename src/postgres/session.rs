@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio_postgres::types::Type;
-use tokio_postgres::{AsyncMessage, Client, Error, Statement};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Error, Row, Statement};
 
 use super::beat;
 use super::connect::{self, Messages, failed};
@@ -133,10 +133,6 @@ impl Session {
         self.backend
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// The first of so many numbers for requests.
     pub(super) fn numbers(&self, count: usize) -> i64 {
         self.next_request.fetch_add(count as i64, Ordering::Relaxed)
@@ -156,8 +152,41 @@ impl Session {
         self.reader.abort();
     }
 
-    /// What an error means, of a call that has changed nothing if it failed.
-    pub(super) fn answer(&self, error: Error) -> LockError {
+    /// Calls a function that returns one row. The query is sent at the first poll.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Lost`] if the session has ended, with the reason, and otherwise
+    /// [`LockError::Backend`]: then the call has changed nothing.
+    pub(super) async fn one(
+        &self,
+        statement: &Statement,
+        arguments: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, LockError> {
+        match self.client.query_one(statement, arguments).await {
+            Ok(row) => Ok(row),
+            Err(error) => Err(self.meaning(error).await),
+        }
+    }
+
+    /// As [`one`](Self::one), of a function that returns any number of rows.
+    pub(super) async fn all(
+        &self,
+        statement: &Statement,
+        arguments: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, LockError> {
+        match self.client.query(statement, arguments).await {
+            Ok(rows) => Ok(rows),
+            Err(error) => Err(self.meaning(error).await),
+        }
+    }
+
+    async fn meaning(&self, error: Error) -> LockError {
+        if error.is_closed() {
+            // The task that reads the connection knows more, and is just about to say it. (It
+            // closes nothing before it has ended the session.)
+            return lost(&self.ledger.ended().await);
+        }
         if is_end(&error) {
             self.end(&why(&error));
         }
@@ -165,12 +194,6 @@ impl Session {
             Some(reason) => lost(&reason),
             None => failed(error),
         }
-    }
-
-    /// As [`answer`](Self::answer), of a call that must not fail: if a lock cannot be released,
-    /// only the end of the session releases it.
-    pub(super) fn fatal(&self, error: &Error) {
-        self.end(&why(error));
     }
 
     /// Starts `work` at once, so that its query is sent before all later ones, and has it finished
@@ -241,7 +264,9 @@ async fn read(mut messages: Messages, ledger: Arc<Ledger>) {
             None => break String::from("the PostgreSQL server closed the connection"),
         }
     };
+    // Before the connection is dropped, at which all calls fail: see `meaning`.
     ledger.end(&reason);
+    drop(messages);
 }
 
 /// A lock that was lost with its session, or cannot be asked for without one.

@@ -4,7 +4,7 @@
 mod backends;
 #[cfg(all(feature = "postgres", unix))]
 #[path = "../support/cluster.rs"]
-#[allow(dead_code, reason = "other tests do more with it")]
+#[allow(dead_code, unreachable_pub, reason = "other tests do more with it")]
 mod cluster;
 #[cfg(not(target_family = "wasm"))]
 #[path = "../support/folder.rs"]

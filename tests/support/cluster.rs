@@ -33,7 +33,9 @@ pub fn programs() -> PathBuf {
         if let Some(named) = std::env::var_os("PG_BINDIR") {
             return named.into();
         }
-        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+        let versions = std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten();
         let folders = versions.flatten().map(|entry| entry.path().join("bin"));
         let newest = folders.filter(|bin| bin.join("initdb").exists()).max();
         newest.expect("no PostgreSQL server in /usr/lib/postgresql; name its programs in PG_BINDIR")
@@ -48,7 +50,12 @@ pub fn as_user(program: impl AsRef<std::ffi::OsStr>) -> Command {
     }
     // Debian's package makes this user.
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]);
+    command.args([
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--clear-groups",
+        "--",
+    ]);
     command.arg(program);
     command.env_remove("HOME");
     command
@@ -89,7 +96,9 @@ impl Cluster {
 
     /// A folder that the server's user owns, and a keeper for it.
     pub fn in_new_folder() -> Self {
-        let folder = TempDir::with_prefix("crosslock-postgres-").expect("a folder").keep();
+        let folder = TempDir::with_prefix("crosslock-postgres-")
+            .expect("a folder")
+            .keep();
         if is_root() {
             succeed(Command::new("chown").arg("postgres").arg(&folder));
         }
@@ -103,7 +112,12 @@ impl Cluster {
             .spawn()
             .expect("a shell");
         let mut ready = [0; 6];
-        keeper.stdout.take().expect("a pipe").read_exact(&mut ready).expect("it is ready");
+        keeper
+            .stdout
+            .take()
+            .expect("a pipe")
+            .read_exact(&mut ready)
+            .expect("it is ready");
         Self {
             folder,
             _keeper: keeper.stdin.take(),
@@ -122,7 +136,10 @@ impl Cluster {
     pub fn configure(&self, lines: &str) {
         use std::io::Write;
         let file = self.data().join("postgresql.conf");
-        let mut file = std::fs::OpenOptions::new().append(true).open(file).expect("it is there");
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(file)
+            .expect("it is there");
         file.write_all(lines.as_bytes()).expect("it can be written");
     }
 
@@ -132,7 +149,12 @@ impl Cluster {
 
     fn pg_ctl(&self, action: &str) -> Command {
         let mut command = as_user(programs().join("pg_ctl"));
-        command.current_dir("/").arg("-D").arg(self.data()).arg("-w").arg("-l");
+        command
+            .current_dir("/")
+            .arg("-D")
+            .arg(self.data())
+            .arg("-w")
+            .arg("-l");
         command.arg(self.folder.join("log")).args(action.split(' '));
         // The server would keep them open.
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -143,7 +165,11 @@ impl Cluster {
     pub fn control(&self, action: &str) {
         let status = self.pg_ctl(action).status().expect("it starts");
         let log = std::fs::read_to_string(self.folder.join("log"));
-        assert!(status.success(), "pg_ctl {action}: {}", log.unwrap_or_default());
+        assert!(
+            status.success(),
+            "pg_ctl {action}: {}",
+            log.unwrap_or_default()
+        );
     }
 
     /// How the owner connects.
@@ -179,3 +205,6 @@ pub async fn shared() -> &'static Cluster {
         .await;
     cluster
 }
+
+/// Longer than anything takes on a busy machine.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
