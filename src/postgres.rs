@@ -256,9 +256,9 @@ impl LockManager for PostgresLockManager {
             return Err(error);
         }
         let granted = requests.into_iter().zip(tokens);
-        Ok(granted
+        granted
             .map(|(request, token)| PostgresGuard::boxed(request, token))
-            .collect())
+            .collect()
     }
 
     async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
