@@ -138,7 +138,7 @@ async fn payments_survive_kills() {
             "nobody pays any more, after {paid} payments"
         );
         tokio::time::sleep(Duration::from_millis(20 + chance() % 60)).await;
-        if chance() % 8 == 0 {
+        if chance().is_multiple_of(8) {
             let child = &mut children[(chance() % 2) as usize];
             child.kill().expect("it can be killed");
             child.wait().expect("a child");

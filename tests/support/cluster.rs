@@ -14,8 +14,10 @@ use tokio::sync::OnceCell;
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
-    /// Its end, when we drop it or die, is what stops the server and removes the folder.
-    _keeper: Option<ChildStdin>,
+    /// The end of its input, when we drop it or die, is what has it stop the server and remove
+    /// the folder.
+    keeper: Child,
+    input: Option<ChildStdin>,
 }
 
 /// Ended from outside when its input ends. `$1` is the folder of the programs, `$2` that of the
@@ -120,7 +122,8 @@ impl Cluster {
             .expect("it is ready");
         Self {
             folder,
-            _keeper: keeper.stdin.take(),
+            input: keeper.stdin.take(),
+            keeper,
         }
     }
 
@@ -184,6 +187,13 @@ impl Cluster {
     /// A plain connection, driven by a task.
     pub async fn client(&self) -> tokio_postgres::Client {
         connect(&self.connection()).await
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        self.keeper.wait().expect("a child");
     }
 }
 
