@@ -10,6 +10,10 @@
 //! End `a`, stop it (Ctrl-Z), or terminate its backends in `psql`: `b` goes on where it was, and no
 //! payment is made twice. When `a` is back, what it had begun is not committed.
 
+// Browsers connect to no database: there, this program is empty.
+#![cfg_attr(target_family = "wasm", no_main)]
+#![cfg(not(target_family = "wasm"))]
+
 use std::error::Error;
 use std::time::Duration;
 

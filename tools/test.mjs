@@ -42,7 +42,14 @@ const elsewhere = [
 const withoutExamples = ['--lib', '--tests'];
 
 /** What suites need by apt, beside the C compiler that all but two of them need. */
-const byApt = { wasm: ['chromium'], tabs: ['chromium'], places: ['chromium'], engines: ['firefox', 'webkit'], postgres: ['postgres'], windows: ['wine'] };
+const byApt = {
+  wasm: ['chromium'],
+  tabs: ['chromium'],
+  places: ['chromium'],
+  engines: ['firefox', 'webkit'],
+  postgres: ['postgres'],
+  windows: ['wine'],
+};
 const withoutCompiler = ['lint', 'tools'];
 
 const suites = {
