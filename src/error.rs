@@ -93,8 +93,8 @@ pub enum LockError {
     },
 
     /// The backend failed in a way of its own that says nothing about who holds the lock,
-    /// such as a database that has closed the connection. No backend of this crate fails like
-    /// this: it is for those of third parties.
+    /// such as a database that refuses the password. Of the backends of this crate only
+    /// `postgres` fails like this; the others are those of third parties.
     #[error("{context}")]
     #[non_exhaustive]
     Backend {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 pub use crate::core::LockMode;
 use crate::error::LockError;
+use crate::fencing::FencingToken;
 
 /// A held lock. Dropping it frees the lock.
 ///
@@ -63,6 +64,15 @@ pub trait LockGuard: Send + Sync + Debug {
     /// The future may be dropped at any time, and the method called again.
     async fn lost(&self) {
         std::future::pending().await
+    }
+
+    /// A number that grows with every grant of the key, also across restarts of what keeps the
+    /// locks. Whatever the lock protects can refuse a holder that has lost it and goes on.
+    ///
+    /// `None`, as by default, where a lock cannot be lost without its holder's knowledge, or where
+    /// the backend has no such number. Of the backends of this crate `postgres` has one.
+    fn fencing_token(&self) -> Option<FencingToken> {
+        None
     }
 
     /// Frees the lock and returns when it *is* free.

@@ -10,6 +10,7 @@
 //! | `pid_flock::FlockPidLockManager` | Linux, macOS, Android, Windows | the above for one datadir, and a second process on that datadir is refused (`flock(2)`, `LockFileEx` on `<datadir>/LOCK`) |
 //! | `pid_fcntl::FcntlPidLockManager` | Linux, macOS, iOS, Android | the same with `fcntl` locks, also over POSIX-compliant NFS |
 //! | `web_locks::WebLockManager` | wasm: browsers, Node 24.5+ | all same-origin tabs and workers of one browser profile (`navigator.locks`); in Node, the threads of one process |
+//! | `postgres::PostgresLockManager` (feature `postgres`) | Linux, macOS, Windows | all instances, on any machine, that connect to one PostgreSQL database; with fencing tokens |
 //!
 //! The README says for each platform what was run there and what was only compiled.
 //!
@@ -19,6 +20,7 @@
 //! - One process per datadir (a CLI, a daemon, a desktop wallet): a pid-lock; `fcntl`
 //!   where the datadir may be on network storage.
 //! - A browser: Web Locks, the only thing there that reaches other tabs.
+//! - A dataset in PostgreSQL, for instances on several machines: `postgres`.
 //! - No wish to think: [`platform_default()`], or [`platform_default_with`] if not every
 //!   platform has a datadir.
 //!
@@ -44,6 +46,8 @@
 //!
 //! - `conformance` (off by default): the module `conformance`, for tests of a backend of your
 //!   own: how to write one, and the suite that shows whether it keeps the contract.
+//! - `postgres` (off by default): the module `postgres`, with locks in a PostgreSQL database. It brings
+//!   tokio-postgres and rustls; nothing of them is built without it.
 //! - `serde` (off by default): `Serialize` and `Deserialize` for [`LockSnapshot`],
 //!   [`LockInfo`], [`LockMode`], [`LockScope`] and [`Contention`]. Modes and scopes are
 //!   written as the npm package writes them (`"exclusive"`, `"origin"`), times in
@@ -79,6 +83,7 @@ mod driver;
 #[doc(hidden)]
 pub mod edge;
 mod error;
+mod fencing;
 mod guard;
 mod hash;
 mod key;
@@ -89,6 +94,11 @@ pub mod pid_fcntl;
 #[cfg(any(windows, all(unix, not(target_os = "ios"))))]
 pub mod pid_flock;
 mod platform;
+#[cfg(all(
+    feature = "postgres",
+    not(all(target_family = "wasm", target_os = "unknown"))
+))]
+pub mod postgres;
 mod scope;
 #[cfg(feature = "serde")]
 mod serialize;
@@ -104,6 +114,7 @@ pub mod web_locks;
 #[cfg(any(unix, windows))]
 pub use datadir_lock::DatadirOptions;
 pub use error::{Contention, LockError, PidLockError};
+pub use fencing::FencingToken;
 pub use guard::{LockGuard, LockMode};
 pub use key::{InvalidKey, KeyRule, LockKey};
 pub use manager::{AcquireOptions, LockManager};

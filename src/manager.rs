@@ -322,7 +322,7 @@ fn exclusive_only(mode: LockMode) -> Result<(), LockError> {
 }
 
 /// The keys in the order of their bytes, each once.
-fn in_global_order<'a>(keys: &[&'a str]) -> Result<Vec<&'a str>, LockError> {
+pub(crate) fn in_global_order<'a>(keys: &[&'a str]) -> Result<Vec<&'a str>, LockError> {
     let mut ordered = Vec::with_capacity(keys.len());
     for &key in keys {
         LockKey::new(key)?;

@@ -27,6 +27,8 @@ pub enum LockScope {
     /// All tabs and workers of one origin in one browser profile. They do not exclude other
     /// browsers, profiles or private windows.
     Origin,
+    /// All who connect to one PostgreSQL database and name the same schema, on any machine.
+    Database,
 }
 
 impl LockScope {
@@ -40,6 +42,9 @@ impl LockScope {
                  and every other instance on this datadir as a whole"
             }
             Self::Origin => "same-origin tabs and workers of this browser profile",
+            Self::Database => {
+                "all instances, on any machine, that lock in this schema of this database"
+            }
         }
     }
 }

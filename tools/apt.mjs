@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { locateChromium } from './chromium.mjs';
 import { locateFirefox } from './firefox.mjs';
+import { locatePostgres } from './postgres.mjs';
 import { Problem, output, run, say, which } from './run.mjs';
 import { locateWebkit } from './webkit.mjs';
 
@@ -39,6 +40,10 @@ const parts = {
       const missing = Object.entries(locateWebkit()).flatMap(([what, path]) => (path ? [] : [packages[what]]));
       return [...new Set(missing)];
     },
+  },
+  postgres: {
+    what: 'the PostgreSQL server, and a pooler for it',
+    missing: () => [...(locatePostgres() ? [] : ['postgresql']), ...(which('pgbouncer', '/usr/sbin/pgbouncer') ? [] : ['pgbouncer'])],
   },
   wine: {
     what: 'Wine with the linker for Windows programs',

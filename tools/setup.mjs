@@ -7,6 +7,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { MINGW, apt, install, missing } from './apt.mjs';
 import { locateFirefox } from './firefox.mjs';
+import { locatePostgres } from './postgres.mjs';
 import { Problem, output, root, run, say, which } from './run.mjs';
 
 const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
@@ -114,6 +115,16 @@ export const webkit = once(async () => {
   await apt('webkit');
   const [gone] = missing('webkit');
   if (gone) throw new Problem(`${gone} is installed, but not where it is looked for. Say where they are in MINIBROWSER and WEBKITDRIVER`);
+});
+
+/** A PostgreSQL server. Returns the environment in which tests make clusters of their own with it. */
+export const postgres = once(async () => {
+  if (process.platform !== 'linux') {
+    throw new Problem('the suite makes clusters as Debian has PostgreSQL. Leave it out: npm test -- --skip postgres');
+  }
+  await apt('postgres');
+  // Debian has the pooler where root alone looks.
+  return { PG_BINDIR: locatePostgres(), PATH: `${process.env.PATH}:/usr/sbin` };
 });
 
 /** Wine, and the linker for what it runs. Returns the environment in which cargo runs Windows programs by it. */

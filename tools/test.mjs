@@ -19,6 +19,7 @@ import {
   node,
   nodeWithWebLocks,
   npmPackages,
+  postgres,
   rust,
   rustComponent,
   rustTarget,
@@ -41,7 +42,14 @@ const elsewhere = [
 const withoutExamples = ['--lib', '--tests'];
 
 /** What suites need by apt, beside the C compiler that all but two of them need. */
-const byApt = { wasm: ['chromium'], tabs: ['chromium'], places: ['chromium'], engines: ['firefox', 'webkit'], windows: ['wine'] };
+const byApt = {
+  wasm: ['chromium'],
+  tabs: ['chromium'],
+  places: ['chromium'],
+  engines: ['firefox', 'webkit'],
+  postgres: ['postgres'],
+  windows: ['wine'],
+};
 const withoutCompiler = ['lint', 'tools'];
 
 const suites = {
@@ -129,6 +137,15 @@ const suites = {
   async history() {
     await rust();
     await run('cargo', ['test', '--package', 'crosslock-history']);
+  },
+
+  /** Locks in PostgreSQL, in clusters that the tests make in temporary folders, as an ordinary user. */
+  async postgres() {
+    const env = await postgres();
+    await rust();
+    await run('cargo', ['test', '--features', 'postgres', '--lib', '--test', 'postgres'], { env });
+    await run('cargo', ['test', '--features', 'postgres', '--test', 'conformance', 'postgres'], { env });
+    await run('cargo', ['test', '--features', 'postgres', '--doc', 'postgres'], { env });
   },
 
   /** Linux with the other C library. Its programs are static: they run, and link, without it. */

@@ -30,6 +30,7 @@ fn scopes_say_what_they_reach() {
         (LockScope::Process, "this process"),
         (LockScope::Datadir, "this datadir"),
         (LockScope::Origin, "same-origin"),
+        (LockScope::Database, "this database"),
     ] {
         let words = scope.to_string();
         assert!(words.contains(reach), "{words:?} does not say {reach:?}");
@@ -108,6 +109,11 @@ mod native {
     conformance!(memory_on_many_threads, Process, #[tokio::test(flavor = "multi_thread")], MemoryLockManager::new());
     #[cfg(not(target_os = "ios"))]
     conformance!(flock, Datadir, #[tokio::test], FlockPidLockManager::new(datadir()).unwrap());
+    #[cfg(all(feature = "postgres", unix))]
+    use crosslock::postgres::PostgresLockManager;
+
+    #[cfg(all(feature = "postgres", unix))]
+    conformance!(postgres, Database, #[tokio::test], PostgresLockManager::connect(crate::cluster::shared().await.options()).await.unwrap());
     #[cfg(unix)]
     conformance!(fcntl, Datadir, #[tokio::test], FcntlPidLockManager::new(datadir()).unwrap());
 }

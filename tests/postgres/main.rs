@@ -1,0 +1,17 @@
+//! Locks in PostgreSQL, on servers of our own: what the conformance suite cannot show.
+#![cfg(unix)]
+
+#[path = "../support/cluster.rs"]
+#[allow(unreachable_pub, reason = "one file for several tests")]
+mod cluster;
+
+mod chaos;
+mod drops;
+mod fencing;
+mod loss;
+mod many;
+mod migrating;
+mod refusals;
+mod servers;
+mod silence;
+mod support;
