@@ -54,11 +54,11 @@ use request::RequestHandle;
 /// Nobody polls for a lock. Nothing here falls back to a lock that excludes less: where the API
 /// is missing, every operation fails with [`LockError::Unavailable`] and the reason.
 ///
-/// # Passing on
+/// # Hand-off within a tab
 ///
 /// A round trip to the browser takes a tenth of a millisecond or more, and Node gets slower
 /// with every request that is queued. So the tasks of one page, worker or thread that wait for
-/// one key form a local queue, first come, first served. A task that releases the lock passes
+/// one key form a local queue, first come, first served. A task that releases the lock hands
 /// it on to the next task in this queue, for at most 1,000 turns and 10 milliseconds after the
 /// browser's grant. After that, the first task of the local queue queues with the browser like
 /// everyone else.
@@ -200,8 +200,8 @@ impl WebLockManager {
         }
     }
 
-    /// The same manager without [passing on](Self#passing-on): each of its requests queues with
-    /// the browser itself. That is strictly first come, first served among all tabs, and each
+    /// The same manager without [hand-off](Self#hand-off-within-a-tab): each of its requests queues
+    /// with the browser itself. That is strictly first come, first served among all tabs, and each
     /// turn takes a round trip to the browser.
     #[must_use]
     pub fn without_passing(mut self) -> Self {

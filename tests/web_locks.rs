@@ -38,7 +38,7 @@ async fn a_dropped_wait_leaves_nothing_in_the_browser() {
     let held = locks.lock("web.dropped", LONG).await.unwrap();
     let mut wait = locks.lock("web.dropped", LONG);
     assert!(poll!(&mut wait).is_pending());
-    // Not before the lock is too old to be passed on.
+    // Not before the grant is too old to be handed on.
     while raw_query("crosslock::web.dropped").await != "1,1" {}
     drop(wait);
     assert_eq!(raw_query("crosslock::web.dropped").await, "1,0");

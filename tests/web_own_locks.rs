@@ -40,11 +40,11 @@ async fn none_of_our_own_is_seen_beside_those_asked_for() {
     let held = locks.lock("k", Duration::ZERO).await.unwrap();
     let client = locks.query().await.unwrap().held[0].client.clone();
     let client = client.expect("it is known");
-    let line = async {
+    let wait = async {
         let timed_out = locks.lock("k", Duration::from_millis(20)).await;
         timed_out.unwrap_err().to_string()
     };
-    let (error, seen) = futures::join!(line, async { locks.query().await.unwrap() });
+    let (error, seen) = futures::join!(wait, async { locks.query().await.unwrap() });
     assert!(
         error.contains(&format!("held by client {client}")),
         "{error}"

@@ -6,7 +6,7 @@ import { web } from './web.mjs';
 
 /** @typedef {import('./harness.mjs').Comparison} Comparison */
 
-/** In milliseconds: many times what a lock may be passed on within one context. */
+/** In milliseconds: many times as long as a lock may be handed on within one context. */
 const WINDOW = 150;
 /** Until when all have heard that it begins. */
 const START = 20;

@@ -181,7 +181,7 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once', 
       assert.deepEqual(await requestsFor(locks, key), nothing);
     });
 
-    test('asks for nothing when the signal is aborted already', async () => {
+    test('requests nothing when the signal is aborted already', async () => {
       const key = freshKey();
       const signal = AbortSignal.abort();
       for (const attempt of [
@@ -287,7 +287,7 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once', 
       for (const key of [a, b, c]) await untilPending(locks, key, 0);
     });
 
-    test('frees what it had of many keys when the rest cannot be had', async () => {
+    test('frees the keys that it has acquired when the rest cannot be acquired', async () => {
       const [a, b] = [freshKey('a'), freshKey('b')];
       const guard = await locks.lock(b, { timeout: 0 });
       assert.equal((await rejection(locks.lockMany([a, b], { timeout: 20 }))).code, 'TIMED_OUT');

@@ -1,4 +1,4 @@
-// What dies in Node leaves nothing held, and whoever waits gets the lock; and what keeps Node alive.
+// What dies in Node leaves nothing held, and the next waiter is granted the lock; and what keeps Node alive.
 // (A held lock and an aborted wait do not: loading.test.mjs.)
 
 import assert from 'node:assert/strict';
@@ -57,11 +57,11 @@ describe('a thread that dies holding a lock', alone, () => {
       await (await wait).release();
     `,
     'another worker': `
-      const other = new Worker(${waiter("await (await granted).release(); parentPort.postMessage('had it');")}, { workerData: 'k' });
+      const other = new Worker(${waiter("await (await granted).release(); parentPort.postMessage('granted');")}, { workerData: 'k' });
       assert.deepEqual(await once(other, 'message'), ['waits']);
-      const had = once(other, 'message');
+      const done = once(other, 'message');
       await die();
-      assert.deepEqual(await had, ['had it']);
+      assert.deepEqual(await done, ['granted']);
     `,
   };
   for (const [how, { death, end = '', code }] of Object.entries(deaths)) {

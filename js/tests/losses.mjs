@@ -83,7 +83,7 @@ export function lossContract(locks, name, made = `new ${name}()`) {
     assert.equal(error.message.split(key).length, 2, error.message);
   });
 
-  test('stolen before its callback had its turn: AbortError from request(), LOST from lock() or its guard', async () => {
+  test('stolen before its callback was run: AbortError from request(), LOST from lock() or its guard', async () => {
     const key = freshKey();
     await locks.query(); // loaded: from now on a free lock in memory is granted within the call
     const ran = [];

@@ -169,7 +169,7 @@ describe('what it takes beside navigator.locks', options, () => {
     assert.equal(stdout, `false\ntrue LOST\nLOST k lock "k" lost: ${why}\n`);
   });
 
-  test('a page that is hidden asks for its place in the queue at once', async () => {
+  test('a page that is hidden queues at once', async () => {
     const { stdout } = await runNode(`${page}
       const asked = async () => (await navigator.locks.query()).pending.length;
       const guard = await locks.lock('k', { timeout: 0 });

@@ -130,8 +130,8 @@ describe('navigator.locks.request()', options, () => {
       setTimeout(() => returned.push(args.at(-1)(lock)), 20);
       return Promise.reject(new DOMException('stolen', 'AbortError'));
     };
-    const robbed = await withLocks({ request }, () => rejection(locks.lock(key, { timeout: 5_000 })));
-    assert.equal(robbed.code, 'LOST');
+    const stolen = await withLocks({ request }, () => rejection(locks.lock(key, { timeout: 5_000 })));
+    assert.equal(stolen.code, 'LOST');
     // The next one stands in its place, and waits.
     const held = await new Promise((granted) => void real.request(`crosslock::${key}`, () => new Promise((free) => granted(free))));
     let isGranted = false;

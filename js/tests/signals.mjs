@@ -150,7 +150,7 @@ export function signalContract(locks) {
     await isFree(key);
   });
 
-  test('a signal that calls back as soon as it is listened to asks for nothing', async () => {
+  test('a signal that calls back as soon as it is listened to requests nothing', async () => {
     const key = freshKey();
     const eager = foreignSignal({
       addEventListener(type, listener) {

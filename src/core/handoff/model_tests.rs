@@ -38,7 +38,12 @@ enum Step {
         tab: usize,
         is_hidden: bool,
     },
-    /// Something is said again.
+    /// Requests of the tab fail at once, or work again.
+    Break {
+        tab: usize,
+        is_broken: bool,
+    },
+    /// An event comes again.
     Repeat {
         tab: usize,
         nth: usize,
@@ -104,6 +109,7 @@ fn step(tabs: usize) -> impl Strategy<Value = Step> {
         8 => Just(Step::DeliverAll),
         3 => (0..tabs).prop_map(Step::LoseAll),
         5 => (0..tabs, any::<bool>()).prop_map(|(tab, is_hidden)| Step::Hide { tab, is_hidden }),
+        5 => (0..tabs, any::<bool>()).prop_map(|(tab, is_broken)| Step::Break { tab, is_broken }),
         10 => (0..tabs, nth()).prop_map(|(tab, nth)| Step::Repeat { tab, nth }),
         3 => nth().prop_map(Step::TryAtOnce),
     ]
@@ -142,6 +148,7 @@ fn take(world: &mut World, step: Step) {
         Step::DeliverAll => world.deliver_all(),
         Step::LoseAll(tab) => world.lose_all(tab),
         Step::Hide { tab, is_hidden } => world.set_hidden(tab, is_hidden),
+        Step::Break { tab, is_broken } => world.set_broken(tab, is_broken),
         Step::Repeat { tab, nth } => world.repeat(tab, nth),
         Step::TryAtOnce(nth) => {
             if let Some(task) = nth_task(world, nth) {

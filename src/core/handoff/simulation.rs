@@ -76,6 +76,8 @@ struct Tab {
     /// All events that were ever received.
     received: Vec<Event>,
     is_hidden: bool,
+    /// Whether requests fail at once, as where `navigator.locks` is missing.
+    is_broken: bool,
     /// When the timer of the reminder goes off.
     remind_at: Option<f64>,
 }
@@ -147,6 +149,7 @@ impl World {
             from_platform: Vec::new(),
             received: Vec::new(),
             is_hidden: false,
+            is_broken: false,
             remind_at: None,
         };
         Self {
@@ -245,6 +248,10 @@ impl World {
     pub(super) fn set_hidden(&mut self, tab: usize, is_hidden: bool) {
         self.tabs[tab].is_hidden = is_hidden;
         self.step(tab, |rules, now| rules.set_hidden(is_hidden, now));
+    }
+
+    pub(super) fn set_broken(&mut self, tab: usize, is_broken: bool) {
+        self.tabs[tab].is_broken = is_broken;
     }
 
     /// A try no longer waits for what its tab has released.

@@ -41,6 +41,9 @@ impl Platform for TabPlatform<'_> {
         mode: LockMode,
         if_held: IfHeld,
     ) -> Result<(), String> {
+        if self.world.borrow().tabs[self.tab].is_broken {
+            return Err("there is no lock manager".into());
+        }
         self.world
             .borrow_mut()
             .send(self.tab, grant, name, mode, if_held);
