@@ -54,14 +54,14 @@ export class Call {
     this.#interrupt?.(this.#reason);
   };
 
-  ask(queue: Queue, what: number, label: string | undefined): number {
-    return this.own(this.client.ask(queue, what, label));
+  request(queue: Queue, flags: number, label: string | undefined): number {
+    return this.own(this.client.request(queue, flags, label));
   }
 
   /** Takes over a request that was made before. */
-  own(asked: number): number {
-    this.#requests.add(asked >>> 3);
-    return asked;
+  own(requested: number): number {
+    this.#requests.add(requested >>> 3);
+    return requested;
   }
 
   /** Resolves when the locks are free. */

@@ -22,8 +22,8 @@ export const enum State {
   Freed,
 }
 
-/** @internal How {@link Client.ask} makes a request. */
-export const enum Ask {
+/** @internal How {@link Client.request} makes a request. */
+export const enum RequestFlag {
   Shared = 1,
   /** If it cannot be granted at once, it is refused or steals. Without either, it waits. */
   OrRefuse = 2,
@@ -148,16 +148,16 @@ export class Client {
   }
 
   /** Makes a request. Returns its number above the three bits of its state. */
-  ask(queue: Queue, what: number, label?: string): number {
+  request(queue: Queue, flags: number, label?: string): number {
     const isLocal = queue.space.prefix === undefined;
     const time = isLocal ? about() : now();
     // A clock that a test has replaced may have released the last lock of this queue. Then the queue is closed.
     if (this.#queues[queue.number] !== queue) queue = queue.space.queues.get(queue.key) ?? this.open(queue.space, queue.key);
-    const asked = core.request(queue.number, what, time);
-    const request = asked >>> 4;
+    const requested = core.request(queue.number, flags, time);
+    const request = requested >>> 4;
     if (label !== undefined) this.#labels.set(request, label);
-    let state = asked & 7;
-    if (asked & 8) {
+    let state = requested & 7;
+    if (requested & 8) {
       this.run();
       // Node answers within the call, so the state may have changed.
       if (state === State.Pending) state = core.state(request) & 7;
@@ -305,8 +305,8 @@ export class Client {
     return this.#rows(core.listOwn(), space);
   }
 
-  /** The requests of this context that the platform may show. */
-  asked(space: Space): Own[] {
+  /** The requests of this context that were sent to the platform, which may show them. */
+  sent(space: Space): Own[] {
     return this.#rows(core.listAsked(), space);
   }
 
@@ -318,7 +318,7 @@ export class Client {
       const queue = this.#queues[flags >>> 3] as Queue;
       if (queue.space !== space) continue;
       const mode = flags & 1 ? 'shared' : 'exclusive';
-      rows.push({ request, key: queue.key, mode, isHeld: (flags & 2) > 0, isAsked: (flags & 4) > 0, since: core.since() });
+      rows.push({ request, key: queue.key, mode, isHeld: (flags & 2) > 0, isSent: (flags & 4) > 0, since: core.since() });
     }
     return rows;
   }
@@ -372,10 +372,10 @@ export interface Own {
   request: RequestNumber;
   key: string;
   mode: 'exclusive' | 'shared';
-  /** Whether it is held. In {@link Client.asked}: whether the platform has called back. */
+  /** Whether it is held. In {@link Client.sent}: whether the platform has called back. */
   isHeld: boolean;
-  /** Whether the platform has a request for this one alone. */
-  isAsked: boolean;
+  /** Whether one was sent to the platform for this request alone. */
+  isSent: boolean;
   /** Since when it has been held or pending. */
   since: number;
 }

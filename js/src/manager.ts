@@ -1,6 +1,6 @@
 import type { RequestNumber } from '#wasm-glue';
 import { Aborted, throwLater } from './call.js';
-import { Ask, State, type Client, type Queue, type Space } from './client.js';
+import { RequestFlag, State, type Client, type Queue, type Space } from './client.js';
 import { group, type LockGuards } from './group.js';
 import { LockGuard } from './guard.js';
 import { invalid } from './messages.js';
@@ -27,10 +27,9 @@ import { clientAtOnce, whenLoaded } from './wasm.js';
  * - `'thread'`: the tasks of this thread, and nothing else: locks in memory without the native half of the package;
  * - `'process'`: everything in this process that shares the manager's locks, and nothing else;
  * - `'datadir'`: the tasks of one process by key, and every other process on the same directory as a whole;
- * - `'origin'`: all tabs and workers of one origin in one browser profile;
- * - `'unspecified'`: the backend does not say.
+ * - `'origin'`: all tabs and workers of one origin in one browser profile.
  */
-export type LockScope = 'thread' | 'process' | 'datadir' | 'origin' | 'unspecified';
+export type LockScope = 'thread' | 'process' | 'datadir' | 'origin';
 
 /** Options that every manager has. */
 export interface LockManagerOptions {
@@ -110,12 +109,12 @@ export abstract class LockManager {
       const { timeout, signal, mode } = checkOptions(options);
       checkKey(key);
       const [how, limit, checked] = [checkMode(mode), checkTimeout(timeout), checkSignal(signal)];
-      const asked = this.#askAtOnce(key, how, limit, checked);
+      const requested = this.#requestAtOnce(key, how, limit, checked);
       // Most locks are free, and need no more than this.
-      if (isHeld(asked)) return NativePromise.resolve(this.#guard(asked >>> 3, key, how));
+      if (isHeld(requested)) return NativePromise.resolve(this.#guard(requested >>> 3, key, how));
       return new NativePromise((resolve) => {
         const failed = (thrown: unknown) => resolve(throwLater(thrown, false));
-        this.#wait(key, how, limit, checked, asked, { granted: resolve, failed });
+        this.#wait(key, how, limit, checked, requested, { granted: resolve, failed });
       });
     } catch (mistake) {
       return NativePromise.reject(mistake);
@@ -150,7 +149,7 @@ export abstract class LockManager {
     const list = Array.from(keys, checkKey);
     const limit = checkTimeout(timeout);
     const checked = checkSignal(signal);
-    const held = await this.#ask(checked, (client, space) => {
+    const held = await this.#withClient(checked, (client, space) => {
       // One global order: that of the keys' bytes, which are ASCII.
       const ordered = [...new Set(list)];
       const queues = ordered.map((key) => this.#wanted(client, space, key, 'exclusive'));
@@ -191,9 +190,9 @@ export abstract class LockManager {
         return;
       }
       try {
-        const asked = this.#askAtOnce(key, mode, timeout, signal);
-        if (isHeld(asked)) hold.granted(this.#guard(asked >>> 3, key, mode));
-        else this.#wait(key, mode, timeout, signal, asked, hold);
+        const requested = this.#requestAtOnce(key, mode, timeout, signal);
+        if (isHeld(requested)) hold.granted(this.#guard(requested >>> 3, key, mode));
+        else this.#wait(key, mode, timeout, signal, requested, hold);
       } catch (mistake) {
         hold.failed(mistake);
       }
@@ -206,7 +205,7 @@ export abstract class LockManager {
    * @throws {@link LockError} `UNAVAILABLE`.
    */
   async query(): Promise<LockSnapshot> {
-    const { held, pending } = await this.#ask(undefined, queryWithin).catch((thrown) => throwLater(thrown, false));
+    const { held, pending } = await this.#withClient(undefined, queryWithin).catch((thrown) => throwLater(thrown, false));
     const clientId = this.#backend.clientId();
     return {
       held: held.map((request) => lockInfo(request, clientId)),
@@ -216,11 +215,11 @@ export abstract class LockManager {
 
   /**
    * Makes the request within the call, if the rules are loaded: the first call is the first in the queue. Returns
-   * what {@link Client.ask} does, or `undefined` if it takes more.
+   * what {@link Client.request} does, or `undefined` if it takes more.
    */
-  #askAtOnce(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined): number | undefined {
+  #requestAtOnce(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined): number | undefined {
     const client = this.#takesCall(timeout, signal) ? undefined : clientAtOnce();
-    return client?.ask(this.#queue(client, key), this.#what(mode), this.#shownLabel);
+    return client?.request(this.#queue(client, key), this.#flags(mode), this.#shownLabel);
   }
 
   /** Whether a wait needs a {@link Call}: it has a signal, or it tries the platform once. */
@@ -228,30 +227,37 @@ export abstract class LockManager {
     return signal !== undefined || !(timeout || this.#backend.name === undefined);
   }
 
-  /** Waits for a lock that {@link #askAtOnce} did not get. */
-  #wait(key: string, mode: LockMode, timeout: number, signal: AbortSignal | undefined, asked: number | undefined, waiter: Waiter): void {
-    const what = this.#what(mode);
+  /** Waits for a lock that {@link #requestAtOnce} did not get. */
+  #wait(
+    key: string,
+    mode: LockMode,
+    timeout: number,
+    signal: AbortSignal | undefined,
+    requested: number | undefined,
+    waiter: Waiter,
+  ): void {
+    const flags = this.#flags(mode);
     const failed = (thrown: unknown) => waiter.failed(thrown);
     if (this.#takesCall(timeout, signal)) {
-      const ask = (client: Client, space: Space) => acquire(client, this.#wanted(client, space, key, mode), timeout, signal);
-      this.#ask(signal, ask).then((request) => waiter.granted(this.#guard(request, key, mode)), failed);
+      const get = (client: Client, space: Space) => acquire(client, this.#wanted(client, space, key, mode), timeout, signal);
+      this.#withClient(signal, get).then((request) => waiter.granted(this.#guard(request, key, mode)), failed);
       return;
     }
     const wait = (client: Client) => {
       const queue = this.#queue(client, key);
-      new Wait(client, queue, asked ?? client.ask(queue, what, this.#shownLabel), what, timeout, this.#options, waiter);
+      new Wait(client, queue, requested ?? client.request(queue, flags, this.#shownLabel), flags, timeout, this.#options, waiter);
     };
-    if (asked === undefined) void whenLoaded(wait).catch(failed);
+    if (requested === undefined) void whenLoaded(wait).catch(failed);
     else wait(clientAtOnce() as Client);
   }
 
   async #try(key: string, mode: LockMode): Promise<LockGuard | null> {
-    const held = await this.#ask(undefined, (client, space) => tryAcquire(client, this.#wanted(client, space, key, mode)));
+    const held = await this.#withClient(undefined, (client, space) => tryAcquire(client, this.#wanted(client, space, key, mode)));
     return held === undefined ? null : this.#guard(held, key, mode);
   }
 
   async #steal(key: string): Promise<LockGuard> {
-    const held = await this.#ask(undefined, (client, space) => steal(client, this.#wanted(client, space, key, 'exclusive')));
+    const held = await this.#withClient(undefined, (client, space) => steal(client, this.#wanted(client, space, key, 'exclusive')));
     return this.#guard(held, key, 'exclusive');
   }
 
@@ -260,7 +266,7 @@ export abstract class LockManager {
   }
 
   #wanted(client: Client, space: Space, key: string, mode: LockMode): Wanted {
-    return { queue: queueFor(client, space, key), what: this.#what(mode), label: this.#shownLabel };
+    return { queue: queueFor(client, space, key), flags: this.#flags(mode), label: this.#shownLabel };
   }
 
   /** The label, if a snapshot shows it. Those of platforms show none. */
@@ -268,8 +274,8 @@ export abstract class LockManager {
     return this.#backend.name === undefined ? this.#options.label : undefined;
   }
 
-  #what(mode: LockMode): number {
-    return (mode === 'shared' ? Ask.Shared : 0) | (this.#backend.isAlone ? Ask.Alone : 0);
+  #flags(mode: LockMode): number {
+    return (mode === 'shared' ? RequestFlag.Shared : 0) | (this.#backend.isAlone ? RequestFlag.Alone : 0);
   }
 
   #queue(client: Client, key: string): Queue {
@@ -290,17 +296,17 @@ export abstract class LockManager {
     return client.space(isPrefix ? name : `crosslock:${name}:`);
   }
 
-  /** Asks the client. What the promise is rejected with is for {@link throwLater}. */
-  async #ask<T>(signal: AbortSignal | undefined, ask: (client: Client, space: Space) => T | Promise<T>): Promise<T> {
+  /** Uses the client once it is loaded. What the promise is rejected with is for {@link throwLater}. */
+  async #withClient<T>(signal: AbortSignal | undefined, use: (client: Client, space: Space) => T | Promise<T>): Promise<T> {
     const client = clientAtOnce();
-    if (client) return ask(client, this.#open(client));
+    if (client) return use(client, this.#open(client));
     const aborted = signal && readReason(signal);
     if (aborted) throw new Aborted(aborted.reason);
-    return whenLoaded((client) => ask(client, this.#open(client)));
+    return whenLoaded((client) => use(client, this.#open(client)));
   }
 }
 
-const isHeld = (asked: number | undefined): asked is number => asked !== undefined && (asked & 7) === State.Held;
+const isHeld = (requested: number | undefined): requested is number => requested !== undefined && (requested & 7) === State.Held;
 
 /** The number of the rule for prefixes. */
 const BAD_PREFIX = 6;

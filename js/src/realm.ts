@@ -51,8 +51,6 @@ function find(): Realm | undefined {
 export function isClient(loaded: unknown): loaded is Client {
   const methods: (keyof Client)[] = [
     'ahead',
-    'ask',
-    'asked',
     'brokenRule',
     'free',
     'holds',
@@ -62,7 +60,9 @@ export function isClient(loaded: unknown): loaded is Client {
     'open',
     'reasonOf',
     'remove',
+    'request',
     'run',
+    'sent',
     'space',
     'state',
     'tryAtOnce',

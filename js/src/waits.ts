@@ -1,7 +1,7 @@
 // How a request is granted: at once, when its turn comes, or not at all.
 
 import type { RequestNumber } from '#wasm-glue';
-import { ANSWER_LIMIT, Ask, State, type Client, type Queue, type Space, type Watcher } from './client.js';
+import { ANSWER_LIMIT, RequestFlag, State, type Client, type Queue, type Space, type Watcher } from './client.js';
 import { startTimer, timer } from './clock.js';
 import { Call, Failed } from './call.js';
 import { contentionElsewhere, contentionHere, ownName } from './contention.js';
@@ -22,8 +22,8 @@ const RELEASE_LIMIT = 500;
 /** @internal The lock that a call requests, and how. */
 export interface Wanted {
   queue: Queue;
-  /** {@link Ask.Shared} and {@link Ask.Alone}. */
-  what: number;
+  /** {@link RequestFlag.Shared} and {@link RequestFlag.Alone}. */
+  flags: number;
   label: string | undefined;
 }
 
@@ -43,21 +43,29 @@ export class Wait implements Watcher {
   readonly #client: Client;
   readonly #queue: Queue;
   readonly #request: RequestNumber;
-  readonly #what: number;
+  readonly #flags: number;
   readonly #timeout: number;
   readonly #options: LockManagerOptions;
   readonly #waiter: Waiter;
   #endTimer: (() => void) | undefined;
 
-  constructor(client: Client, queue: Queue, asked: number, what: number, timeout: number, options: LockManagerOptions, waiter: Waiter) {
+  constructor(
+    client: Client,
+    queue: Queue,
+    requested: number,
+    flags: number,
+    timeout: number,
+    options: LockManagerOptions,
+    waiter: Waiter,
+  ) {
     this.#client = client;
     this.#queue = queue;
-    this.#request = asked >>> 3;
-    this.#what = what;
+    this.#request = requested >>> 3;
+    this.#flags = flags;
     this.#timeout = timeout;
     this.#options = options;
     this.#waiter = waiter;
-    if ((asked & 7) !== State.Pending) this.changed(client.state(this.#request));
+    if ((requested & 7) !== State.Pending) this.changed(client.state(this.#request));
     else if (!timeout) this.#late();
     else this.#wait();
   }
@@ -85,7 +93,9 @@ export class Wait implements Watcher {
   }
 
   #grant(request: RequestNumber): void {
-    this.#waiter.granted(LockGuard.create(request, this.#queue.key, this.#what & Ask.Shared ? 'shared' : 'exclusive', this.#options));
+    this.#waiter.granted(
+      LockGuard.create(request, this.#queue.key, this.#flags & RequestFlag.Shared ? 'shared' : 'exclusive', this.#options),
+    );
   }
 
   #late(): void {
@@ -94,7 +104,7 @@ export class Wait implements Watcher {
     const queue = this.#queue;
     client.watch(request, undefined);
     if (queue.space.prefix !== undefined) {
-      const wanted = { queue, what: this.#what, label: undefined };
+      const wanted = { queue, flags: this.#flags, label: undefined };
       acquire(client, wanted, this.#timeout, undefined, request).then(
         (request) => this.#grant(request),
         (thrown) => this.#waiter.failed(thrown),
@@ -166,13 +176,13 @@ export async function acquireMany(
 
 async function waitInTurn(call: Call, wanted: Wanted, deadline: Deadline): Promise<RequestNumber> {
   const { client } = call;
-  const { queue, what, label } = wanted;
+  const { queue, flags, label } = wanted;
   const { timeout } = deadline;
   const isLocal = queue.space.prefix === undefined;
   if (deadline.isOver && !isLocal) return lastTry(call, wanted, undefined, timeout);
-  const asked = call.ask(queue, what, label);
-  const request = asked >>> 3;
-  if ((asked & 7) === State.Pending) {
+  const requested = call.request(queue, flags, label);
+  const request = requested >>> 3;
+  if ((requested & 7) === State.Pending) {
     const isLate = await untilChanged(client, request, deadline);
     if (isLate && !call.isOver) {
       if (!isLocal) return lastTry(call, wanted, request, timeout);
@@ -296,12 +306,12 @@ async function tryOnce(
   throw new Failed(() => timedOut(queue.key, timeout, found));
 }
 
-/** @internal Takes a lock if it is free. `asked` is the request, if it was made already. */
-export async function ifFree(call: Call, { queue, what, label }: Wanted, asked?: number): Promise<RequestNumber | undefined> {
+/** @internal Takes a lock if it is free. `requested` is the request, if it was made already. */
+export async function ifFree(call: Call, { queue, flags, label }: Wanted, requested?: number): Promise<RequestNumber | undefined> {
   const { client } = call;
-  asked = asked === undefined ? call.ask(queue, what | Ask.OrRefuse, label) : call.own(asked);
-  const request = asked >>> 3;
-  if ((asked & 7) === State.Pending) {
+  requested = requested === undefined ? call.request(queue, flags | RequestFlag.OrRefuse, label) : call.own(requested);
+  const request = requested >>> 3;
+  if ((requested & 7) === State.Pending) {
     // It may wait for what this context has released, but not for a platform that never confirms the release.
     const endTimer = timer(RELEASE_LIMIT, () => client.tryAtOnce(request));
     await untilChanged(client, request);
@@ -320,18 +330,18 @@ export async function ifFree(call: Call, { queue, what, label }: Wanted, asked?:
  * @internal
  */
 export function tryAcquire(client: Client, wanted: Wanted): RequestNumber | undefined | Promise<RequestNumber | undefined> {
-  const asked = client.ask(wanted.queue, wanted.what | Ask.OrRefuse, wanted.label);
-  if ((asked & 7) === State.Held) return asked >>> 3;
-  if ((asked & 7) !== State.Busy) return tryWhenAnswered(client, wanted, asked);
-  client.remove(asked >>> 3);
+  const requested = client.request(wanted.queue, wanted.flags | RequestFlag.OrRefuse, wanted.label);
+  if ((requested & 7) === State.Held) return requested >>> 3;
+  if ((requested & 7) !== State.Busy) return tryWhenAnswered(client, wanted, requested);
+  client.remove(requested >>> 3);
   return undefined;
 }
 
-async function tryWhenAnswered(client: Client, wanted: Wanted, asked: number): Promise<RequestNumber | undefined> {
+async function tryWhenAnswered(client: Client, wanted: Wanted, requested: number): Promise<RequestNumber | undefined> {
   const call = new Call(client, undefined);
   let kept: RequestNumber | undefined;
   try {
-    return (kept = await call.do(() => ifFree(call, wanted, asked), ANSWER_LIMIT));
+    return (kept = await call.do(() => ifFree(call, wanted, requested), ANSWER_LIMIT));
   } finally {
     call.end(kept);
   }
@@ -350,7 +360,7 @@ export async function steal(client: Client, wanted: Wanted): Promise<RequestNumb
 
 async function stealNow(call: Call, wanted: Wanted): Promise<RequestNumber> {
   const { client } = call;
-  const { queue, what, label } = wanted;
+  const { queue, flags, label } = wanted;
   if (queue.space.prefix !== undefined && isNode()) {
     const free = await ifFree(call, wanted);
     if (free !== undefined) return free;
@@ -360,10 +370,10 @@ async function stealNow(call: Call, wanted: Wanted): Promise<RequestNumber> {
     await query(client, queue.space);
     if (!client.holds(queue)) throw new Failed(() => unsupported('stealing, in Node, a lock that another thread holds'));
   }
-  const asked = call.ask(queue, what | Ask.Steal, label);
-  if ((asked & 7) === State.Pending) await untilChanged(client, asked >>> 3);
-  if (!call.isOver) held(client, asked >>> 3, queue.key);
-  return asked >>> 3;
+  const requested = call.request(queue, flags | RequestFlag.Steal, label);
+  if ((requested & 7) === State.Pending) await untilChanged(client, requested >>> 3);
+  if (!call.isOver) held(client, requested >>> 3, queue.key);
+  return requested >>> 3;
 }
 
 /** @internal */

@@ -21,7 +21,7 @@ export function clientAtOnce(): Client | undefined {
 let ours: Promise<Client> | undefined;
 
 /**
- * Asks the client when the module is compiled. It is loaded at the first call, so that the import of the package
+ * Uses the client when the module is compiled. It is loaded at the first call, so that the import of the package
  * does nothing.
  *
  * Callers that wait for it go on in the order of their calls. That is the order in which their requests reach the
@@ -29,7 +29,7 @@ let ours: Promise<Client> | undefined;
  *
  * @internal
  */
-export async function whenLoaded<T>(ask: (client: Client) => T | Promise<T>): Promise<T> {
+export async function whenLoaded<T>(use: (client: Client) => T | Promise<T>): Promise<T> {
   for (;;) {
     const realm = ofThisRealm();
     const loading = (realm.loading ??= ours = load(realm));
@@ -48,7 +48,7 @@ export async function whenLoaded<T>(ask: (client: Client) => T | Promise<T>): Pr
     }
     // What is there was not made by a copy of this version.
     if (!isClient(loaded)) onItsOwn();
-    else return ask((client = loaded));
+    else return use((client = loaded));
   }
 }
 

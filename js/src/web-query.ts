@@ -2,7 +2,7 @@
 // browser does not know the tasks that share one grant, those that wait in a local queue behind the one that it
 // has a request of, and what has changed since it answered.
 
-import { Ask, type Client, type Own, type Space } from './client.js';
+import { RequestFlag, type Client, type Own, type Space } from './client.js';
 import { now } from './clock.js';
 import { unavailable } from './errors.js';
 import { platformLocks, read, whyFailed } from './host.js';
@@ -46,11 +46,11 @@ export async function query(client: Client, space: Space): Promise<Snapshot> {
     const part = (isHeld: boolean) => own.filter((request) => request.isHeld === isHeld).map((request) => shown(request));
     return { held: part(true), pending: part(false) };
   }
-  let by = client.asked(space).length ? await ownClient(client, space) : undefined;
+  let by = client.sent(space).length ? await ownClient(client, space) : undefined;
   // Both at the same time. Messages to the browser keep their order, so it answers as of the time when it was
   // asked.
-  const asked = client.asked(space);
-  const answer = await ask(client, space.prefix);
+  const sent = client.sent(space);
+  const answer = await queryBrowser(client, space.prefix);
   if (by === undefined && client.own(space).length) by = await ownClient(client, space);
   const own = client.own(space).sort((a, b) => a.since - b.since);
   const waiting = own.filter(({ isHeld }) => !isHeld);
@@ -60,15 +60,15 @@ export async function query(client: Client, space: Space): Promise<Snapshot> {
   const take = (found: Known, isHeld: boolean): boolean => {
     if (found.client === undefined || found.client !== by) return false;
     const fits = (request: Own) => request.key === found.key && request.mode === found.mode;
-    let at = isHeld ? asked.findIndex((request) => request.isHeld && fits(request)) : -1;
-    if (at < 0) at = asked.findIndex((request) => !request.isHeld && fits(request));
-    if (at >= 0) asked.splice(at, 1);
+    let at = isHeld ? sent.findIndex((request) => request.isHeld && fits(request)) : -1;
+    if (at < 0) at = sent.findIndex((request) => !request.isHeld && fits(request));
+    if (at >= 0) sent.splice(at, 1);
     return at >= 0;
   };
   const pending: Known[] = [];
-  const next = (key: string, isAsked: boolean): boolean => {
+  const next = (key: string, isSent: boolean): boolean => {
     const at = waiting.findIndex((request) => request.key === key);
-    if (at < 0 || (!isAsked && (waiting[at] as Own).isAsked)) return false;
+    if (at < 0 || (!isSent && (waiting[at] as Own).isSent)) return false;
     pending.push(...waiting.splice(at, 1).map((request) => shown(request, by)));
     return true;
   };
@@ -96,7 +96,7 @@ export async function ownClient(client: Client, space: Space): Promise<string | 
   const held = () => client.own(space).find(({ isHeld, mode }) => isHeld && mode === 'exclusive');
   const ours = known === undefined && space.prefix !== undefined ? held() : undefined;
   if (ours) {
-    const { held: all } = await ask(client, space.prefix as string);
+    const { held: all } = await queryBrowser(client, space.prefix as string);
     const now = held();
     // If one request has held the lock from before the query until after the answer, the answer was about it.
     if (now?.since === ours.since && now.key === ours.key) known = all.find(({ key }) => key === ours.key)?.client;
@@ -107,8 +107,8 @@ export async function ownClient(client: Client, space: Space): Promise<string | 
   const key = `${Math.floor(Math.random() * 2 ** 32)}`;
   const call = new Call(client, undefined);
   try {
-    await ifFree(call, { queue: client.ownQueue(prefix + key), what: Ask.Alone, label: undefined });
-    const { held: all } = await ask(client, prefix);
+    await ifFree(call, { queue: client.ownQueue(prefix + key), flags: RequestFlag.Alone, label: undefined });
+    const { held: all } = await queryBrowser(client, prefix);
     return (known = all.find((found) => found.key === key)?.client);
   } finally {
     call.end(undefined);
@@ -116,7 +116,7 @@ export async function ownClient(client: Client, space: Space): Promise<string | 
 }
 
 /** The browser's answer, about the locks whose names begin with `prefix`. */
-async function ask(client: Client, prefix: string): Promise<Snapshot> {
+async function queryBrowser(client: Client, prefix: string): Promise<Snapshot> {
   let answer: Partial<LockManagerSnapshot>;
   try {
     answer = Object(await anObject('navigator.locks.query()', platformLocks().query()));

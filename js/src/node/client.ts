@@ -6,7 +6,7 @@
 // Another thread may grant at any moment, which the WebAssembly never sees. So whoever begins to watch a
 // request that was pending a moment ago is told if it is not any more.
 
-import { Ask, type Client, Freed, type Own, type Queue, type Space, State, type Watcher } from '../client.js';
+import { RequestFlag, type Client, Freed, type Own, type Queue, type Space, State, type Watcher } from '../client.js';
 import { now } from './clock.js';
 import { LockError, type LockErrorCode, unavailable } from '../errors.js';
 import { read } from '../host.js';
@@ -158,26 +158,26 @@ export class NodeClient {
     return text.length > 200 ? 2 : this.#loaded.checkKey(text);
   }
 
-  ask(queue: Queue, what: number, label?: string): number {
-    if (queue.number >= 0) return even(this.#web.ask(queue, what, label));
+  request(queue: Queue, how: number, label?: string): number {
+    if (queue.number >= 0) return even(this.#web.request(queue, how, label));
     const addon = this.#loaded as Addon;
     // It was closed if nobody used it while its caller waited for another lock.
     if (this.#queues[~queue.number] !== queue) queue = queue.space.queues.get(queue.key) ?? this.open(queue.space, queue.key);
     const space = queue.space as NativeSpace;
     if (space.closed) throw space.closed();
     label ??= space.label;
-    let asked: number;
+    let requested: number;
     try {
-      const flags = what & (Ask.Shared | Ask.OrRefuse | Ask.Steal);
-      asked = label === undefined ? addon.request(~queue.number, flags) : addon.requestAs(~queue.number, flags, named(this.id, label));
+      const flags = how & (RequestFlag.Shared | RequestFlag.OrRefuse | RequestFlag.Steal);
+      requested = label === undefined ? addon.request(~queue.number, flags) : addon.requestAs(~queue.number, flags, named(this.id, label));
     } catch (thrown) {
       throw errorOf(thrown);
     }
-    const [request, state] = [asked >>> 3, asked & 7];
+    const [request, state] = [requested >>> 3, requested & 7];
     if (space.watch) this.#spaces[request] = space;
     if (state === State.Pending) this.#waits[request] = true;
     // Those whom it was stolen from.
-    if (what & Ask.Steal) this.look();
+    if (how & RequestFlag.Steal) this.look();
     return (request << 4) | 8 | state;
   }
 
@@ -286,8 +286,8 @@ export class NodeClient {
     return this.#web.own(space).map(withEven);
   }
 
-  asked(space: Space): Own[] {
-    return this.#web.asked(space).map(withEven);
+  sent(space: Space): Own[] {
+    return this.#web.sent(space).map(withEven);
   }
 
   run(): void {
@@ -342,7 +342,7 @@ export class NodeClient {
 }
 
 /** What the WebAssembly says of a request of its, with a number of ours. */
-const even = (asked: number) => ((asked >>> 3) << 4) | (asked & 7);
+const even = (requested: number) => ((requested >>> 3) << 4) | (requested & 7);
 
 const withEven = (own: Own): Own => ({ ...own, request: own.request << 1 });
 

@@ -19,8 +19,8 @@ beforeTimers(() => client.look());
 export const clientAtOnce = (): NodeClient => client;
 
 /** @internal */
-export async function whenLoaded<T>(ask: (client: NodeClient) => T | Promise<T>): Promise<T> {
-  return ask(client);
+export async function whenLoaded<T>(use: (client: NodeClient) => T | Promise<T>): Promise<T> {
+  return use(client);
 }
 
 /** Where the copies of this entry in one thread find the client of each other. */
