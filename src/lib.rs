@@ -102,6 +102,8 @@ pub mod postgres;
 mod scope;
 #[cfg(feature = "serde")]
 mod serialize;
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub mod shared_datadir;
 mod snapshot;
 mod sync;
 mod table;

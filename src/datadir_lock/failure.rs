@@ -111,7 +111,13 @@ pub(super) fn must_be_a_file(path: &Path) -> io::Result<()> {
 /// The kernel could not lock `path`, for a reason other than another holder.
 pub(super) fn locking(path: &Path, primitive: Primitive, error: io::Error) -> io::Error {
     let shown = path.display();
-    let message = if kernel::is_unsupported(&error) {
+    let message = if primitive.is_shared() && kernel::is_unsupported(&error) {
+        format!(
+            "this kernel, or the file system of {shown}, has no open file description locks, \
+             without which a datadir cannot be shared by key (Linux has them since 3.15); \
+             use one process with a pid-lock"
+        )
+    } else if kernel::is_unsupported(&error) {
         format!(
             "the file system of {shown} does not support {primitive} locks, or has them \
              switched off; use a local disk, or mount the share with locking on"

@@ -13,8 +13,8 @@ use windows as family;
 
 pub(crate) use family::Primitive;
 pub(super) use family::{
-    FileId, Locks, OpenPermit, create, holds, is_still_at, is_unsupported, may_write, open,
-    process_id, read_at_start, write_at_start,
+    FileId, Locks, OpenPermit, create, holds, is_shared_by_others, is_still_at, is_unsupported,
+    may_write, open, process_id, read_at_start, write_at_start,
 };
 
 /// The result of taking a lock.

@@ -42,6 +42,12 @@ pub(crate) enum Primitive {
     Flock,
 }
 
+impl Primitive {
+    pub(in crate::datadir_lock) fn is_shared(self) -> bool {
+        false
+    }
+}
+
 impl fmt::Display for Primitive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LockFileEx")
@@ -130,6 +136,11 @@ pub(in crate::datadir_lock) fn is_unsupported(error: &io::Error) -> bool {
 
 fn is_code(error: &io::Error, code: u32) -> bool {
     error.raw_os_error() == Some(code as i32)
+}
+
+/// There is no manager on Windows that shares a datadir by key.
+pub(in crate::datadir_lock) fn is_shared_by_others(_file: &File) -> bool {
+    false
 }
 
 /// The kernel lock that a manager holds on its file.

@@ -1,0 +1,3 @@
+//! wip
+#![allow(dead_code, missing_docs)]
+mod protocol;
