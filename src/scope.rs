@@ -24,6 +24,9 @@ pub enum LockScope {
     /// The tasks and threads of one process, key by key. Any other process or instance that
     /// opens the same datadir is refused as a whole.
     Datadir,
+    /// The tasks and threads of this process and of every other one that shares the datadir, key by
+    /// key. An instance that wants the datadir for itself is refused as a whole.
+    SharedDatadir,
     /// All tabs and workers of one origin in one browser profile. They do not exclude other
     /// browsers, profiles or private windows.
     Origin,
@@ -40,6 +43,9 @@ impl LockScope {
             Self::Datadir => {
                 "tasks and threads of this process by key, \
                  and every other instance on this datadir as a whole"
+            }
+            Self::SharedDatadir => {
+                "tasks and threads of every process on this datadir by key"
             }
             Self::Origin => "same-origin tabs and workers of this browser profile",
             Self::Database => {

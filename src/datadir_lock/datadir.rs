@@ -71,6 +71,11 @@ impl LockedDatadir {
         &self.path
     }
 
+    /// The absolute path of the locked file.
+    pub(crate) fn file_path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Whether a check is due. If so, the caller makes it, and the next one is put off.
     ///
     /// Two threads may both be told to check. That does no harm, so the loads and stores
@@ -109,7 +114,7 @@ impl LockedDatadir {
         }
     }
 
-    fn mark_lost(&self, reason: String) -> LockError {
+    pub(crate) fn mark_lost(&self, reason: String) -> LockError {
         // The first reason stays. It is set before the table is closed, so whoever finds
         // the table closed finds the reason too.
         let is_first = self.lost.set(reason).is_ok();

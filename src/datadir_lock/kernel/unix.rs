@@ -71,7 +71,7 @@ impl fmt::Display for Primitive {
 
 /// The identity of a file, whatever its path: its device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::datadir_lock) struct FileId {
+pub(crate) struct FileId {
     device: u64,
     inode: u64,
 }
@@ -93,7 +93,7 @@ impl From<&std::fs::Metadata> for FileId {
 }
 
 /// Opens `path`. A symbolic link is not followed, and nothing is created or truncated.
-pub(in crate::datadir_lock) fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     options().open(path)
 }
 
@@ -103,7 +103,7 @@ pub(in crate::datadir_lock) fn open(path: &Path) -> io::Result<File> {
 /// It is not part of [`open`], because in a directory like `/tmp` Linux may refuse to open
 /// an existing file of another user with `O_CREAT`: see `protected_regular` in
 /// proc_sys_fs(5).
-pub(in crate::datadir_lock) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
 
@@ -140,7 +140,7 @@ pub(in crate::datadir_lock) fn read_at_start(file: &File, bytes: &mut [u8]) -> i
 
 /// Whether `path` still leads to `file`. That file must be open: the system then gives its
 /// inode to no other file.
-pub(in crate::datadir_lock) fn is_still_at(file: FileId, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_still_at(file: FileId, path: &Path) -> io::Result<bool> {
     match FileId::at(path) {
         Ok(id) => Ok(id == file),
         Err(error) if is_gone(&error) => Ok(false),
