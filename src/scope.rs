@@ -44,9 +44,7 @@ impl LockScope {
                 "tasks and threads of this process by key, \
                  and every other instance on this datadir as a whole"
             }
-            Self::SharedDatadir => {
-                "tasks and threads of every process on this datadir by key"
-            }
+            Self::SharedDatadir => "tasks and threads of every process on this datadir by key",
             Self::Origin => "same-origin tabs and workers of this browser profile",
             Self::Database => {
                 "all instances, on any machine, that lock in this schema of this database"

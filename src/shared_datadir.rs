@@ -149,19 +149,20 @@ impl SharedDatadirLockManager {
             return tried.ok_or_else(|| timed_out(self.contention(key)));
         }
         // Nearly always it is free in this process, and nothing that waiting takes is needed.
-        let (mut request, in_table) = match self.locks.try_acquire(key, options.mode, |guard| guard)? {
-            Some(in_table) => {
-                let request = Request::asked(datadir, key, options.mode)?;
-                (request, in_table)
-            }
-            None => {
-                let mut request = Request::queued(datadir, key)?;
-                let acquired = self.locks.acquire(key, options, |guard| guard).await;
-                let in_table = acquired.map_err(|error| self.explain(key, error))?;
-                request.ask(key, options.mode)?;
-                (request, in_table)
-            }
-        };
+        let (mut request, in_table) =
+            match self.locks.try_acquire(key, options.mode, |guard| guard)? {
+                Some(in_table) => {
+                    let request = Request::asked(datadir, key, options.mode)?;
+                    (request, in_table)
+                }
+                None => {
+                    let mut request = Request::queued(datadir, key)?;
+                    let acquired = self.locks.acquire(key, options, |guard| guard).await;
+                    let in_table = acquired.map_err(|error| self.explain(key, error))?;
+                    request.ask(key, options.mode)?;
+                    (request, in_table)
+                }
+            };
         if !request.is_granted() {
             let granted = request.granted(key);
             match time::timeout(deadline.remaining(), granted).await? {

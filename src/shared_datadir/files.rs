@@ -184,7 +184,10 @@ impl LockFile {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open_once<T>(cell: &OnceLock<T>, open: impl FnOnce() -> Result<T, Unusable>) -> Opening<'_, T> {
+    fn open_once<T>(
+        cell: &OnceLock<T>,
+        open: impl FnOnce() -> Result<T, Unusable>,
+    ) -> Opening<'_, T> {
         if let Some(opened) = cell.get() {
             return Ok(opened);
         }

@@ -90,14 +90,22 @@ enum Stage {
     Gate,
     AwaitGate,
     /// The gate is ours. Everything that is locked from `from` on is to be found.
-    Highest { from: u64 },
+    Highest {
+        from: u64,
+    },
     /// The gate is ours, and this byte is above all that were found.
     Ticket(u64),
     /// The gate is ours, and so is this ticket.
     FreeGate(u64),
     /// Find the conflict that is nearest below the ticket. `nearest` is the nearest so far.
-    Ahead { ticket: u64, nearest: Option<u64> },
-    AwaitByte { ticket: u64, byte: u64 },
+    Ahead {
+        ticket: u64,
+        nearest: Option<u64>,
+    },
+    AwaitByte {
+        ticket: u64,
+        byte: u64,
+    },
     /// The gate is ours, and there is no ticket above those that are taken.
     Full,
     AwaitEmpty,

@@ -376,7 +376,9 @@ impl Ticket {
     /// Wakes all that wait, to look for themselves.
     pub(super) fn wake_all(&mut self) -> Vec<Waker> {
         let requests = self.requests.values_mut();
-        requests.filter_map(|request| request.waker.take()).collect()
+        requests
+            .filter_map(|request| request.waker.take())
+            .collect()
     }
 
     /// Looks again, a few times, at what the acquisition has to wait for. It does no harm that a

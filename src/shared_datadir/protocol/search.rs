@@ -154,9 +154,9 @@ impl State {
             }
         }
         for (place, wait) in contender.waits.iter().enumerate() {
-            let conflict =
-                self.kernel
-                    .find_conflict(for_waits(who), wait.mode, wait.bytes.clone());
+            let conflict = self
+                .kernel
+                .find_conflict(for_waits(who), wait.mode, wait.bytes.clone());
             if wait.locked || conflict.is_none() {
                 steps.push(Step::Wait(place));
             }
