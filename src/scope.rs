@@ -26,6 +26,7 @@ pub enum LockScope {
     Datadir,
     /// The tasks and threads of this process and of every other one that shares the datadir, key by
     /// key. An instance that wants the datadir for itself is refused as a whole.
+    #[cfg_attr(feature = "serde", serde(rename = "shared-datadir"))]
     SharedDatadir,
     /// All tabs and workers of one origin in one browser profile. They do not exclude other
     /// browsers, profiles or private windows.

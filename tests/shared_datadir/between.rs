@@ -81,7 +81,7 @@ async fn writers_do_not_starve() {
     let writing = writer.await.unwrap();
     assert!(poll!(&mut late).is_pending());
     drop(writing);
-    late.await.unwrap();
+    drop(late.await.unwrap());
 }
 
 /// A wait that is dropped, or runs out of time, is in nobody's way, at once. The thread that
@@ -112,7 +112,7 @@ async fn a_cancelled_wait_is_gone_at_once() {
     }
     drop(reading);
     // Whoever comes next has nobody to wait for.
-    two.lock("key", LONG).await.unwrap();
+    drop(two.lock("key", LONG).await.unwrap());
 }
 
 /// However often one asks in vain, there is one thread for what is in the way.
@@ -202,7 +202,7 @@ async fn a_place_in_the_queue_stays_with_the_process() {
     let guard = second.await.unwrap();
     assert!(poll!(&mut foreign).is_pending());
     drop(guard);
-    foreign.await.unwrap();
+    drop(foreign.await.unwrap());
 }
 
 /// A process hands its ticket on among its tasks while others wait, but not for ever.
@@ -222,7 +222,7 @@ async fn others_get_their_turn() {
         tokio::select! {
             biased;
             granted = &mut next => guard = granted.unwrap(),
-            granted = &mut waiting => { granted.unwrap(); break }
+            granted = &mut waiting => break drop(granted.unwrap()),
         }
         assert!(turns <= 1000, "the other process never gets its turn");
     }

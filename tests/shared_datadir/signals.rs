@@ -96,7 +96,7 @@ fn killed_waiter() {
             let mut wait = manager.lock("key", LONG);
             assert!(futures::poll!(&mut wait).is_pending());
             stage.reach(3);
-            wait.await.unwrap();
+            drop(wait.await.unwrap());
         });
     });
     stage.await_it(1);

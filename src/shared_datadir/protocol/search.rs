@@ -401,7 +401,7 @@ fn cancel_and_death_at_every_step() {
 
 /// Each contender asks again when it was granted, was cancelled or died. This takes minutes.
 #[test]
-#[ignore = "minutes; `npm test -- --only shared` runs it"]
+#[ignore = "it takes minutes: see CONTRIBUTING.md"]
 fn cancel_and_death_at_every_step_of_two_rounds() {
     for modes in MODES {
         let twice: [&[LockMode]; CONTENDERS] = [&[modes[0]; 2], &[modes[1]; 2], &[modes[2]; 2]];
