@@ -60,13 +60,15 @@ mod linux {
     /// Prints the medians, and the ratios of the first one to each.
     fn compare(title: &str, mut contestants: Contestants<'_>) {
         let mut rounds = vec![Vec::new(); contestants.len()];
-        for _ in 0..=ROUNDS {
-            for (all, (_, round)) in rounds.iter_mut().zip(&mut contestants) {
-                all.push(round());
+        for round in 0..=ROUNDS {
+            for (all, (_, work)) in rounds.iter_mut().zip(&mut contestants) {
+                let took = work();
+                // The first round warms up.
+                if round > 0 {
+                    all.push(took);
+                }
             }
         }
-        // The first round warms up.
-        rounds.iter_mut().for_each(|all| drop(all.remove(0)));
         println!("\n{title}");
         for (all, (name, _)) in rounds.iter().zip(&contestants) {
             let ratios = rounds[0]
@@ -259,7 +261,7 @@ mod linux {
             std::thread::yield_now();
         }
         let began = Instant::now();
-        children.map(finish);
+        children.into_iter().for_each(finish);
         let handed_on = 2 * turns - overtaken.load(SeqCst);
         began.elapsed().as_nanos() as f64 / handed_on as f64
     }

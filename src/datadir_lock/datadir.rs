@@ -72,6 +72,10 @@ impl LockedDatadir {
     }
 
     /// The absolute path of the locked file.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+        expect(dead_code, reason = "for datadirs that are shared by key")
+    )]
     pub(crate) fn file_path(&self) -> &Path {
         self.file.path()
     }
@@ -157,6 +161,10 @@ impl LockedDatadir {
     }
 
     /// Whether the datadir is known to be lost.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+        expect(dead_code, reason = "for datadirs that are shared by key")
+    )]
     pub(crate) fn lost(&self) -> Option<LockError> {
         self.lost.get().map(|reason| lost(reason.clone()))
     }
