@@ -14,7 +14,8 @@ use crate::folder;
 const NOTICED: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
 
-/// The file in `LOCKS` that has this key: the last one that is opened.
+/// The file in `LOCKS` that has this key. It is open, and Linux says which one it is.
+#[cfg(target_os = "linux")]
 fn file_of(datadir: &Path, key: &str) -> std::path::PathBuf {
     let other = SharedDatadirLockManager::new(datadir).unwrap();
     let _guard = block_on(other.try_acquire(key, LockMode::Shared))

@@ -39,10 +39,6 @@ pub(crate) enum Primitive {
     Fcntl,
     /// A shared lock by both, for those who exclude each other by key. It needs open file
     /// description locks.
-    #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
-        expect(dead_code, reason = "for kernels with open file description locks")
-    )]
     Shared,
 }
 
