@@ -208,6 +208,18 @@ async fn a_place_in_the_queue_stays_with_the_process() {
 /// A process hands its ticket on among its tasks while others wait, but not for ever.
 #[tokio::test]
 async fn others_get_their_turn() {
+    // Whether it is handed on at all depends on the clock: this process may be kept from running
+    // for 10 ms at any moment. But not every time.
+    for _ in 0..100 {
+        if turns_before_others().await > 1 {
+            return;
+        }
+    }
+    panic!("the ticket is never handed on");
+}
+
+/// How many tasks of one process get the key while another process waits.
+async fn turns_before_others() -> usize {
     let (_folder, [one, other]) = managers();
     let mut turns = 0;
     let mut waiting = other.lock("key", LONG);
@@ -222,11 +234,13 @@ async fn others_get_their_turn() {
         tokio::select! {
             biased;
             granted = &mut next => guard = granted.unwrap(),
-            granted = &mut waiting => break drop(granted.unwrap()),
+            granted = &mut waiting => {
+                drop(granted.unwrap());
+                return turns;
+            }
         }
         assert!(turns <= 1000, "the other process never gets its turn");
     }
-    assert!(turns > 1, "the ticket is not handed on at all");
 }
 
 /// Readers that follow each other in one process do not keep a writer of another one out.
