@@ -1,4 +1,5 @@
-//! A wallet in miniature, as a template: one process per datadir, many jobs in it.
+//! A wallet in miniature, as a template: many jobs at the same time, in one process or in
+//! several.
 //!
 //! ```sh
 //! cargo run --example wallet -- /tmp/wallet
@@ -6,6 +7,17 @@
 //!
 //! It takes jobs from standard input, one a line, and works on all of them at the
 //! same time. Start it a second time in another terminal to see that refused.
+//!
+//! Where the system can do it, a daemon may also share the datadir, and a CLI work beside it:
+//!
+//! ```sh
+//! cargo run --example wallet -- --share /tmp/wallet              # the daemon
+//! cargo run --example wallet -- --share /tmp/wallet send 42 1000 # the CLI: one job
+//! ```
+//!
+//! They exclude each other by what a job touches, and neither of them is refused. (A wallet
+//! without `--share` is, as long as one of them runs.) Everything that is read under a lock is
+//! read anew: the other process may have changed it.
 //!
 //! ```text
 //! receive 5000      puts 5000 sats on the lightning balance
@@ -19,7 +31,7 @@
 //!
 //! | code | meaning | what helps |
 //! | --- | --- | --- |
-//! | 75 | another instance has the datadir | try again later, or use that one |
+//! | 75 | another instance has the datadir, or is of the other kind | try again later, or use that one |
 //! | 78 | the datadir cannot be locked: no permission, no space, ... | a person; trying again does not |
 //! | 64 | wrong arguments | |
 //! | 1 | everything else | |
@@ -29,12 +41,14 @@
 #![cfg(not(target_family = "wasm"))]
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::exit;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+use crosslock::shared_datadir::SharedDatadirLockManager;
 use crosslock::{LockError, LockManager, PidLockError, platform_default};
 use tokio::fs;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, stdin};
@@ -52,18 +66,23 @@ const OUT_OF_RANGE: &str = "not enough money, or more than fits";
 
 struct Wallet {
     datadir: PathBuf,
-    /// The datadir is ours for as long as this lives.
+    /// The datadir is open for as long as this lives.
     locks: Box<dyn LockManager>,
 }
 
 #[tokio::main]
 async fn main() {
-    let mut arguments = std::env::args_os().skip(1);
-    let (Some(datadir), None) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: wallet DATADIR");
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let shares = arguments.next_if(|first| first == "--share").is_some();
+    let datadir = arguments.next();
+    let job: Vec<_> = arguments
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let (Some(datadir), true) = (datadir, shares || job.is_empty()) else {
+        eprintln!("usage: wallet DATADIR | wallet --share DATADIR [JOB]");
         exit(64);
     };
-    let code = match run(datadir.into()).await {
+    let code = match run(datadir.into(), shares, &job.join(" ")).await {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("wallet: {error:#}");
@@ -76,17 +95,34 @@ async fn main() {
 
 fn exit_code(error: &anyhow::Error) -> i32 {
     match error.downcast_ref::<PidLockError>() {
-        Some(PidLockError::AlreadyHeld { .. }) => 75,
+        Some(PidLockError::AlreadyHeld { .. } | PidLockError::OtherKind { .. }) => 75,
         Some(PidLockError::SetupFailed { .. }) => 78,
         _ => 1,
     }
 }
 
-async fn run(datadir: PathBuf) -> Result<()> {
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn share(datadir: &Path) -> Result<Box<dyn LockManager>> {
+    Ok(Box::new(SharedDatadirLockManager::new(datadir)?))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn share(_datadir: &Path) -> Result<Box<dyn LockManager>> {
+    bail!("datadirs cannot be shared on this system");
+}
+
+async fn run(datadir: PathBuf, shares: bool, job: &str) -> Result<()> {
     // Before anything else in the datadir is read: it may be changing under another
     // instance's hands.
-    let locks = platform_default(&datadir)?;
+    let locks = match shares {
+        true => share(&datadir)?,
+        false => platform_default(&datadir)?,
+    };
     let wallet = Arc::new(Wallet { datadir, locks });
+    if !job.is_empty() {
+        println!("{job}: {}", wallet.perform(job).await?);
+        return Ok(());
+    }
     println!(
         "ready: process {} has {}",
         std::process::id(),

@@ -14,10 +14,10 @@
 //! - [`kernel`] has the system calls, one file for each platform.
 
 pub(crate) mod datadir;
-mod failure;
+pub(crate) mod failure;
 mod file;
 mod holder_pid;
-mod kernel;
+pub(crate) mod kernel;
 mod options;
 
 pub(crate) use kernel::Primitive;

@@ -209,6 +209,22 @@ pub enum PidLockError {
         pid: Option<u32>,
     },
 
+    /// Another manager has the datadir open, and it is of a kind that cannot be there beside this
+    /// one: a pid-lock has the datadir for itself, and a `SharedDatadirLockManager` shares it by
+    /// key. They refuse each other, whichever comes first. The message says which of them is
+    /// there, and what to do.
+    #[error("another process is already using datadir {}{}: {}", datadir.display(), Holder(*pid), OtherKind(*is_shared))]
+    #[non_exhaustive]
+    OtherKind {
+        /// The datadir as the caller spelled it.
+        datadir: PathBuf,
+        /// The process id of the holder, as for [`AlreadyHeld`](Self::AlreadyHeld). `None` for
+        /// processes that share the datadir: none of them writes its id into `LOCK`.
+        pid: Option<u32>,
+        /// Whether the other one shares the datadir by key, and this one wanted it for itself.
+        is_shared: bool,
+    },
+
     /// The datadir could not be locked for a reason other than another holder.
     #[error("cannot lock datadir {}", datadir.display())]
     SetupFailed {
@@ -235,6 +251,24 @@ impl fmt::Display for Holder {
             Some(pid) => write!(f, " (holder PID: {pid})"),
             None => Ok(()),
         }
+    }
+}
+
+/// What the other one is, and what to do. The argument says whether it shares the datadir.
+struct OtherKind(bool);
+
+impl fmt::Display for OtherKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            true => {
+                "it shares the datadir by key (SharedDatadirLockManager); \
+                 stop it, or open the datadir with SharedDatadirLockManager here as well"
+            }
+            false => {
+                "it has the datadir for itself (a pid-lock); \
+                 stop it, or have it open the datadir with SharedDatadirLockManager as well"
+            }
+        })
     }
 }
 

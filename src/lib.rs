@@ -9,6 +9,7 @@
 //! | [`memory::MemoryLockManager`] | everywhere, wasm too | tasks and threads of one process; every instance shares one keyspace |
 //! | `pid_flock::FlockPidLockManager` | Linux, macOS, Android, Windows | the above for one datadir, and a second process on that datadir is refused (`flock(2)`, `LockFileEx` on `<datadir>/LOCK`) |
 //! | `pid_fcntl::FcntlPidLockManager` | Linux, macOS, iOS, Android | the same with `fcntl` locks, also over POSIX-compliant NFS |
+//! | `shared_datadir::SharedDatadirLockManager` | Linux, macOS, iOS, Android | the same, but every process on the datadir is let in, and they exclude each other by key: a CLI beside its daemon |
 //! | `web_locks::WebLockManager` | wasm: browsers, Node 24.5+ | all same-origin tabs and workers of one browser profile (`navigator.locks`); in Node, the threads of one process |
 //! | `postgres::PostgresLockManager` (feature `postgres`) | Linux, macOS, Windows | all instances, on any machine, that connect to one PostgreSQL database; with fencing tokens |
 //!
@@ -19,6 +20,8 @@
 //! - One process, or tests: memory.
 //! - One process per datadir (a CLI, a daemon, a desktop wallet): a pid-lock; `fcntl`
 //!   where the datadir may be on network storage.
+//! - Several processes on one datadir, each of which names what it touches (a CLI beside its
+//!   daemon): `shared_datadir`. Nobody is refused but pid-locks, and these refuse it.
 //! - A browser: Web Locks, the only thing there that reaches other tabs.
 //! - A dataset in PostgreSQL, for instances on several machines: `postgres`.
 //! - No wish to think: [`platform_default()`], or [`platform_default_with`] if not every
@@ -26,7 +29,7 @@
 //!
 //! What callers must still guarantee: one backend per dataset for ever, and the same namespace
 //! or directory in every instance. Two managers of different kinds do not exclude each other,
-//! except that the two pid-locks refuse each other. [`LockManager::scope`] says what is
+//! except that all managers of datadirs refuse each other. [`LockManager::scope`] says what is
 //! excluded.
 //!
 //! # What every backend promises
@@ -102,6 +105,8 @@ pub mod postgres;
 mod scope;
 #[cfg(feature = "serde")]
 mod serialize;
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub mod shared_datadir;
 mod snapshot;
 mod sync;
 mod table;

@@ -24,6 +24,10 @@ pub enum LockScope {
     /// The tasks and threads of one process, key by key. Any other process or instance that
     /// opens the same datadir is refused as a whole.
     Datadir,
+    /// The tasks and threads of this process and of every other one that shares the datadir, key by
+    /// key. An instance that wants the datadir for itself is refused as a whole.
+    #[cfg_attr(feature = "serde", serde(rename = "shared-datadir"))]
+    SharedDatadir,
     /// All tabs and workers of one origin in one browser profile. They do not exclude other
     /// browsers, profiles or private windows.
     Origin,
@@ -41,6 +45,7 @@ impl LockScope {
                 "tasks and threads of this process by key, \
                  and every other instance on this datadir as a whole"
             }
+            Self::SharedDatadir => "tasks and threads of every process on this datadir by key",
             Self::Origin => "same-origin tabs and workers of this browser profile",
             Self::Database => {
                 "all instances, on any machine, that lock in this schema of this database"

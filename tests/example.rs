@@ -163,6 +163,52 @@ fn jobs(count: u64, job: impl Fn(u64) -> String) -> Vec<String> {
     (0..count).map(job).collect()
 }
 
+/// A daemon that shares its datadir works on many jobs while a CLI sends payments of its own.
+/// None is sent twice and no change of a balance is lost, whichever of them makes it.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn a_command_works_beside_its_daemon() {
+    let folder = folder::new();
+    let share = |job: &[&str]| {
+        let mut command = Command::new(program());
+        command.arg("--share").arg(folder.path()).args(job);
+        command
+    };
+    let mut daemon = Wallet::start(&mut share(&[]));
+    daemon.ask(&["receive 1000".into()]);
+
+    daemon.tell(&jobs(20, |id| format!("send {id} 1")));
+    let commands: Vec<_> = (10..30)
+        .map(|id| {
+            let mut command = share(&["send", &id.to_string(), "1"]);
+            let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            piped.spawn().expect("the wallet starts")
+        })
+        .collect();
+    let by_command = commands.into_iter().filter_map(|command| {
+        let output = command.wait_with_output().expect("it ends");
+        if !output.status.success() {
+            let complaint = complaint(&output);
+            assert!(complaint.contains("it was sent before"), "{complaint}");
+        }
+        output.status.success().then_some(())
+    });
+    let sent_by_commands = by_command.count();
+    let answers: Vec<_> = (0..20)
+        .map(|_| daemon.hear().expect("it answers"))
+        .collect();
+    let sent_by_daemon = answers.iter().filter(|answer| answer.contains(": sent 1"));
+    assert_eq!(sent_by_commands + sent_by_daemon.count(), 30, "{answers:?}");
+    assert_eq!(daemon.balance(), "lightning 970, onchain 0");
+
+    // Who wants the datadir for itself is told what to do.
+    let alone = refused(&[folder.path()]);
+    assert_eq!(alone.status.code(), Some(HELD), "{alone:?}");
+    assert!(complaint(&alone).contains("it shares the datadir by key"));
+    assert!(daemon.finish().0.success());
+    drop(Wallet::open(folder.path()));
+}
+
 #[test]
 fn a_second_instance_is_refused_and_told_by_whom() {
     let folder = folder::new();

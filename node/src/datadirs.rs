@@ -89,7 +89,7 @@ pub fn opened(client: u32) -> Option<Opened> {
     };
     let message = explained(&failed);
     Some(match failed {
-        PidLockError::AlreadyHeld { pid, .. } => Opened {
+        PidLockError::AlreadyHeld { pid, .. } | PidLockError::OtherKind { pid, .. } => Opened {
             pid,
             ..self::failed(ticket, "ALREADY_HELD", message)
         },

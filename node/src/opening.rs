@@ -91,7 +91,13 @@ fn wait(kind: Kind, options: &DatadirOptions, timeout: Duration, stop: &Stop) ->
     let (mut pause, longest) = PAUSES;
     loop {
         let opened = Locks::open(kind, options.clone());
-        if !matches!(opened, Some(Err(PidLockError::AlreadyHeld { .. }))) {
+        let is_held = matches!(
+            opened,
+            Some(Err(
+                PidLockError::AlreadyHeld { .. } | PidLockError::OtherKind { .. }
+            ))
+        );
+        if !is_held {
             return Some(opened);
         }
         let remaining = timeout.saturating_sub(start.elapsed());

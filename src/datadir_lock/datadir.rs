@@ -39,6 +39,15 @@ pub(crate) fn open(
     options: DatadirOptions,
     primitive: Primitive,
 ) -> Result<TableLocks<Arc<LockedDatadir>>, PidLockError> {
+    let (datadir, label) = lock(options, primitive)?;
+    Ok(TableLocks::new(Arc::new(datadir), label))
+}
+
+/// Locks a datadir, for a manager that puts more on the lock table. Also returns the label.
+pub(crate) fn lock(
+    options: DatadirOptions,
+    primitive: Primitive,
+) -> Result<(LockedDatadir, Option<Arc<str>>), PidLockError> {
     let DatadirOptions {
         datadir: path,
         lock_file,
@@ -54,12 +63,21 @@ pub(crate) fn open(
         opened: Since::now(),
         next_check: AtomicU64::new(CHECK_INTERVAL.as_millis() as u64),
     };
-    Ok(TableLocks::new(Arc::new(datadir), label.map(Arc::from)))
+    Ok((datadir, label.map(Arc::from)))
 }
 
 impl LockedDatadir {
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The absolute path of the locked file.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+        expect(dead_code, reason = "for datadirs that are shared by key")
+    )]
+    pub(crate) fn file_path(&self) -> &Path {
+        self.file.path()
     }
 
     /// Whether a check is due. If so, the caller makes it, and the next one is put off.
@@ -100,7 +118,7 @@ impl LockedDatadir {
         }
     }
 
-    fn mark_lost(&self, reason: String) -> LockError {
+    pub(crate) fn mark_lost(&self, reason: String) -> LockError {
         // The first reason stays. It is set before the table is closed, so whoever finds
         // the table closed finds the reason too.
         let is_first = self.lost.set(reason).is_ok();
@@ -129,20 +147,36 @@ fn lost(reason: String) -> LockError {
     LockError::Lost { key: None, reason }
 }
 
-impl Owner for Arc<LockedDatadir> {
-    const CHECK_EVERY: Option<Duration> = Some(CHECK_INTERVAL);
+impl LockedDatadir {
+    /// How often [`check`](Self::check) looks while somebody waits to hear of a loss.
+    pub(crate) const CHECK_EVERY: Option<Duration> = Some(CHECK_INTERVAL);
 
-    fn table(&self) -> &SharedTable {
+    pub(crate) fn table(&self) -> &SharedTable {
         &self.table
     }
 
     #[inline]
-    fn is_inherited(&self) -> bool {
+    pub(crate) fn is_inherited(&self) -> bool {
         self.file.is_inherited()
     }
 
+    /// Whether the datadir is known to be lost.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+        expect(dead_code, reason = "for datadirs that are shared by key")
+    )]
+    pub(crate) fn lost(&self) -> Option<LockError> {
+        self.lost.get().map(|reason| lost(reason.clone()))
+    }
+
+    /// [`Owner::check`]. When `LOCK` is looked at, `further` looks at the rest of what the manager
+    /// has locked: it returns why that is lost, if it is.
     #[inline]
-    fn check(&self, freshness: Freshness) -> Result<(), LockError> {
+    pub(crate) fn check(
+        &self,
+        freshness: Freshness,
+        further: impl FnOnce() -> io::Result<Option<String>>,
+    ) -> Result<(), LockError> {
         // A child of a fork without `exec` has a copy of the table, and would grant what the
         // parent grants.
         if self.file.is_inherited() {
@@ -161,7 +195,11 @@ impl Owner for Arc<LockedDatadir> {
         if !due && freshness == Freshness::Recent {
             return Ok(());
         }
-        match self.find_loss(due && self.file.is_remote()) {
+        let found = match self.find_loss(due && self.file.is_remote()) {
+            Ok(None) => further(),
+            found => found,
+        };
+        match found {
             Ok(None) => Ok(()),
             Ok(Some(reason)) => Err(self.mark_lost(reason)),
             Err(source) => {
@@ -172,6 +210,24 @@ impl Owner for Arc<LockedDatadir> {
                 Err(LockError::Io { context, source })
             }
         }
+    }
+}
+
+impl Owner for Arc<LockedDatadir> {
+    const CHECK_EVERY: Option<Duration> = LockedDatadir::CHECK_EVERY;
+
+    fn table(&self) -> &SharedTable {
+        LockedDatadir::table(self)
+    }
+
+    #[inline]
+    fn is_inherited(&self) -> bool {
+        LockedDatadir::is_inherited(self)
+    }
+
+    #[inline]
+    fn check(&self, freshness: Freshness) -> Result<(), LockError> {
+        LockedDatadir::check(self, freshness, || Ok(None))
     }
 }
 

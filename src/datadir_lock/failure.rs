@@ -51,7 +51,7 @@ pub(super) fn bad_name(name: &Path) -> io::Error {
 }
 
 /// The directory is missing and could not be created.
-pub(super) fn creating_directory(datadir: &Path, error: io::Error) -> io::Error {
+pub(crate) fn creating_directory(datadir: &Path, error: io::Error) -> io::Error {
     let datadir = datadir.display();
     let message = match error.kind() {
         ErrorKind::PermissionDenied => format!(
@@ -67,7 +67,7 @@ pub(super) fn creating_directory(datadir: &Path, error: io::Error) -> io::Error 
 }
 
 /// `path` could not be opened or created.
-pub(super) fn opening_file(path: &Path, error: io::Error) -> io::Error {
+pub(crate) fn opening_file(path: &Path, error: io::Error) -> io::Error {
     if let Err(other) = must_be_a_file(path) {
         return other;
     }
@@ -80,6 +80,10 @@ pub(super) fn opening_file(path: &Path, error: io::Error) -> io::Error {
         ErrorKind::NotADirectory => {
             format!("cannot open {shown}; something on the way to it is a file")
         }
+        ErrorKind::ReadOnlyFilesystem => format!(
+            "cannot open {shown}; the file system is mounted read-only, and the kernel locks \
+             only files that are open for writing"
+        ),
         _ => format!("cannot open or create {shown}"),
     };
     explained(error, message)
@@ -111,7 +115,13 @@ pub(super) fn must_be_a_file(path: &Path) -> io::Result<()> {
 /// The kernel could not lock `path`, for a reason other than another holder.
 pub(super) fn locking(path: &Path, primitive: Primitive, error: io::Error) -> io::Error {
     let shown = path.display();
-    let message = if kernel::is_unsupported(&error) {
+    let message = if primitive.is_shared() && kernel::is_unsupported(&error) {
+        format!(
+            "this kernel, or the file system of {shown}, has no open file description locks, \
+             without which a datadir cannot be shared by key (Linux has them since 3.15); \
+             use one process with a pid-lock"
+        )
+    } else if kernel::is_unsupported(&error) {
         format!(
             "the file system of {shown} does not support {primitive} locks, or has them \
              switched off; use a local disk, or mount the share with locking on"

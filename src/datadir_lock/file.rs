@@ -27,6 +27,8 @@ pub(super) struct LockedFile {
     path: PathBuf,
     /// The PID of the process that locked it: in a forked child, that of its parent.
     owner: u32,
+    /// Whether it is one of many that share the lock. Then the PID in the file is not ours to write.
+    is_shared: bool,
 }
 
 /// The result of one try.
@@ -82,9 +84,7 @@ impl LockedFile {
             };
             let remaining = timeout.saturating_sub(start.elapsed());
             if remaining.is_zero() {
-                let datadir = datadir.to_owned();
-                let pid = holder.pid();
-                return Err(PidLockError::AlreadyHeld { datadir, pid });
+                return Err(holder.refuses(datadir.to_owned(), primitive));
             }
             // No system has a wait for such a lock with a timeout. Their waits without one end
             // early only by a signal, and signals belong to the application.
@@ -135,7 +135,11 @@ impl LockedFile {
                 id,
                 path: path.to_owned(),
                 owner: kernel::process_id(),
+                is_shared: primitive.is_shared(),
             })),
+            Ok(Taken::Held) if kernel::is_shared_by_others(&file) => {
+                Ok(Attempt::Held(Holder::Sharers))
+            }
             Ok(Taken::Held) => {
                 let recorded = holder_pid::read(&file);
                 Ok(Attempt::Held(Holder::Unverified { recorded, id }))
@@ -153,8 +157,10 @@ impl LockedFile {
         if !self.is_in_place()? {
             return Ok(Attempt::Replaced);
         }
-        // The lock counts, not the PID: a full disk is no reason to refuse.
-        let _ = holder_pid::write(self.file(), self.owner);
+        if !self.is_shared {
+            // The lock counts, not the PID: a full disk is no reason to refuse.
+            let _ = holder_pid::write(self.file(), self.owner);
+        }
         Ok(Attempt::Locked(self))
     }
 
@@ -196,7 +202,11 @@ impl LockedFile {
     /// to whoever asked next. It learns of that by the error of an operation on the
     /// open file that reaches the server. A read may come from its cache, so this writes.
     pub(super) fn write_through(&self) -> io::Result<()> {
-        holder_pid::write(self.file(), self.owner)?;
+        match self.is_shared {
+            // Blanks are no PID, whoever else writes them.
+            true => kernel::write_at_start(self.file(), b" ")?,
+            false => holder_pid::write(self.file(), self.owner)?,
+        }
         self.file().sync_data()
     }
 }
@@ -209,8 +219,10 @@ impl Drop for LockedFile {
         if self.is_inherited() {
             return;
         }
-        // Before the unlock: afterwards the PID in the file may be another process's.
-        let _ = holder_pid::clear(&file, self.owner);
+        if !self.is_shared {
+            // Before the unlock: afterwards the PID in the file may be another process's.
+            let _ = holder_pid::clear(&file, self.owner);
+        }
         locks.free(file);
     }
 }
@@ -221,6 +233,8 @@ enum Holder {
     ThisProcess,
     /// Perhaps the process whose PID is in the file.
     Unverified { recorded: Option<u32>, id: FileId },
+    /// Processes that share the datadir by key. None of them writes its PID into the file.
+    Sharers,
 }
 
 impl Holder {
@@ -229,7 +243,23 @@ impl Holder {
         match *self {
             Self::ThisProcess => Some(kernel::process_id()),
             Self::Unverified { recorded, id } => recorded.filter(|&pid| kernel::holds(pid, id)),
+            Self::Sharers => None,
         }
+    }
+
+    /// The error of a manager that uses `primitive` and cannot have the datadir beside us.
+    fn refuses(&self, datadir: PathBuf, primitive: Primitive) -> PidLockError {
+        let pid = self.pid();
+        let is_shared = matches!(self, Self::Sharers);
+        // Two that share do not refuse each other.
+        if is_shared || primitive.is_shared() {
+            return PidLockError::OtherKind {
+                datadir,
+                pid,
+                is_shared,
+            };
+        }
+        PidLockError::AlreadyHeld { datadir, pid }
     }
 }
 

@@ -11,10 +11,10 @@ use unix as family;
 #[cfg(windows)]
 use windows as family;
 
-pub(crate) use family::Primitive;
+pub(crate) use family::{FileId, Primitive, create, is_still_at, open};
 pub(super) use family::{
-    FileId, Locks, OpenPermit, create, holds, is_still_at, is_unsupported, may_write, open,
-    process_id, read_at_start, write_at_start,
+    Locks, OpenPermit, holds, is_shared_by_others, is_unsupported, may_write, process_id,
+    read_at_start, write_at_start,
 };
 
 /// The result of taking a lock.

@@ -29,6 +29,7 @@ fn scopes_say_what_they_reach() {
     for (scope, reach) in [
         (LockScope::Process, "this process"),
         (LockScope::Datadir, "this datadir"),
+        (LockScope::SharedDatadir, "every process on this datadir"),
         (LockScope::Origin, "same-origin"),
         (LockScope::Database, "this database"),
     ] {
@@ -48,6 +49,8 @@ mod native {
     use crosslock::pid_fcntl::FcntlPidLockManager;
     #[cfg(not(target_os = "ios"))]
     use crosslock::pid_flock::FlockPidLockManager;
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    use crosslock::shared_datadir::SharedDatadirLockManager;
     use crosslock::{AcquireOptions, LockError, LockGuard, LockManager, LockMode, LockScope};
     use tempfile::TempDir;
 
@@ -116,6 +119,8 @@ mod native {
     conformance!(postgres, Database, #[tokio::test], PostgresLockManager::connect(crate::cluster::shared().await.options()).await.unwrap());
     #[cfg(unix)]
     conformance!(fcntl, Datadir, #[tokio::test], FcntlPidLockManager::new(datadir()).unwrap());
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    conformance!(shared_datadir, SharedDatadir without Steal, #[tokio::test], SharedDatadirLockManager::new(datadir()).unwrap());
 }
 
 #[cfg(target_family = "wasm")]

@@ -37,6 +37,22 @@ use syscalls::Request;
 pub(crate) enum Primitive {
     Flock,
     Fcntl,
+    /// A shared lock by both, for those who exclude each other by key. It needs open file
+    /// description locks.
+    Shared,
+}
+
+impl Primitive {
+    pub(in crate::datadir_lock) fn is_shared(self) -> bool {
+        self == Self::Shared
+    }
+
+    fn request(self) -> Request {
+        match self {
+            Self::Flock | Self::Fcntl => Request::TryLock,
+            Self::Shared => Request::TryLockShared,
+        }
+    }
 }
 
 impl fmt::Display for Primitive {
@@ -44,13 +60,14 @@ impl fmt::Display for Primitive {
         f.write_str(match self {
             Self::Flock => "flock",
             Self::Fcntl => "fcntl",
+            Self::Shared => "open file description",
         })
     }
 }
 
 /// The identity of a file, whatever its path: its device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::datadir_lock) struct FileId {
+pub(crate) struct FileId {
     device: u64,
     inode: u64,
 }
@@ -72,7 +89,7 @@ impl From<&std::fs::Metadata> for FileId {
 }
 
 /// Opens `path`. A symbolic link is not followed, and nothing is created or truncated.
-pub(in crate::datadir_lock) fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     options().open(path)
 }
 
@@ -82,7 +99,7 @@ pub(in crate::datadir_lock) fn open(path: &Path) -> io::Result<File> {
 /// It is not part of [`open`], because in a directory like `/tmp` Linux may refuse to open
 /// an existing file of another user with `O_CREAT`: see `protected_regular` in
 /// proc_sys_fs(5).
-pub(in crate::datadir_lock) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
 
@@ -119,7 +136,7 @@ pub(in crate::datadir_lock) fn read_at_start(file: &File, bytes: &mut [u8]) -> i
 
 /// Whether `path` still leads to `file`. That file must be open: the system then gives its
 /// inode to no other file.
-pub(in crate::datadir_lock) fn is_still_at(file: FileId, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_still_at(file: FileId, path: &Path) -> io::Result<bool> {
     match FileId::at(path) {
         Ok(id) => Ok(id == file),
         Err(error) if is_gone(&error) => Ok(false),
@@ -169,7 +186,7 @@ enum FcntlLock {
 
 impl Locks {
     /// Locks `file` for a manager whose own primitive is `own`. [`Taken::Held`] if it is
-    /// held by either primitive.
+    /// held by either primitive, in a mode that conflicts.
     ///
     /// Where the two primitives do not exclude each other, both are taken, so that a manager
     /// with the other one is refused. All managers take them in the same order: of two that
@@ -186,17 +203,17 @@ impl Locks {
             remote,
             ..Self::default()
         };
-        if both || own == Primitive::Fcntl {
-            match take_fcntl(file, id, permit) {
+        if both || own != Primitive::Flock {
+            match take_fcntl(file, id, own, permit) {
                 Ok(Taken::Locked(lock)) => locks.fcntl = Some(lock),
                 Ok(Taken::Held) => return Ok(Taken::Held),
                 Ok(Taken::NeedsExclusivePermit) => return Ok(Taken::NeedsExclusivePermit),
-                Err(error) if own != Primitive::Fcntl && is_absent(&error) => {}
+                Err(error) if own == Primitive::Flock && is_absent(&error) => {}
                 Err(error) => return Err(error),
             }
         }
         if both || own == Primitive::Flock {
-            match syscalls::flock(file, Request::TryLock) {
+            match syscalls::flock(file, own.request()) {
                 Ok(true) => locks.flock = true,
                 Ok(false) => {
                     locks.unlock(file, Some(permit));
@@ -255,13 +272,24 @@ fn is_absent(error: &io::Error) -> bool {
     is_unsupported(error) && error.raw_os_error() != Some(libc::ENOLCK)
 }
 
-fn take_fcntl(file: &File, id: FileId, permit: &mut OpenPermit) -> io::Result<Taken<FcntlLock>> {
+/// Whether those who have `file`, which could not be locked, share it by key. `false` where
+/// that cannot be found out.
+pub(in crate::datadir_lock) fn is_shared_by_others(file: &File) -> bool {
+    os::OFD_GETLK.is_some_and(|command| syscalls::is_shared(file, command).unwrap_or(false))
+}
+
+fn take_fcntl(
+    file: &File,
+    id: FileId,
+    own: Primitive,
+    permit: &mut OpenPermit,
+) -> io::Result<Taken<FcntlLock>> {
     if let Some(command) = os::OFD_SETLK {
-        match syscalls::fcntl_lock(file, command, Request::TryLock) {
+        match syscalls::fcntl_lock(file, command, own.request()) {
             Ok(true) => return Ok(Taken::Locked(FcntlLock::OpenFile)),
             Ok(false) => return Ok(Taken::Held),
             // The kernel does not know the command: Linux before 3.15, WSL 1.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && !own.is_shared() => {}
             Err(error) => return Err(error),
         }
     }

@@ -42,6 +42,12 @@ pub(crate) enum Primitive {
     Flock,
 }
 
+impl Primitive {
+    pub(in crate::datadir_lock) fn is_shared(self) -> bool {
+        false
+    }
+}
+
 impl fmt::Display for Primitive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LockFileEx")
@@ -50,7 +56,7 @@ impl fmt::Display for Primitive {
 
 /// The identity of a file, which is not needed on Windows.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::datadir_lock) struct FileId;
+pub(crate) struct FileId;
 
 impl From<&std::fs::Metadata> for FileId {
     fn from(_metadata: &std::fs::Metadata) -> Self {
@@ -81,12 +87,12 @@ impl OpenPermit {
 }
 
 /// Opens `path`. A symbolic link is not followed, and nothing is created or truncated.
-pub(in crate::datadir_lock) fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     options().open(path)
 }
 
 /// Creates `path`.
-pub(in crate::datadir_lock) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
 
@@ -119,7 +125,7 @@ pub(in crate::datadir_lock) fn read_at_start(file: &File, bytes: &mut [u8]) -> i
 }
 
 /// Always true: [`options`] says why the file cannot be replaced.
-pub(in crate::datadir_lock) fn is_still_at(_file: FileId, _path: &Path) -> io::Result<bool> {
+pub(crate) fn is_still_at(_file: FileId, _path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
@@ -130,6 +136,11 @@ pub(in crate::datadir_lock) fn is_unsupported(error: &io::Error) -> bool {
 
 fn is_code(error: &io::Error, code: u32) -> bool {
     error.raw_os_error() == Some(code as i32)
+}
+
+/// There is no manager on Windows that shares a datadir by key.
+pub(in crate::datadir_lock) fn is_shared_by_others(_file: &File) -> bool {
+    false
 }
 
 /// The kernel lock that a manager holds on its file.

@@ -14,6 +14,10 @@ pub(in crate::datadir_lock) use std::process::id as process_id;
 pub(super) const OFD_SETLK: Option<libc::c_int> = Some(libc::F_OFD_SETLK);
 #[cfg(not(target_vendor = "apple"))]
 pub(super) const OFD_SETLK: Option<libc::c_int> = None;
+#[cfg(target_vendor = "apple")]
+pub(super) const OFD_GETLK: Option<libc::c_int> = Some(libc::F_OFD_GETLK);
+#[cfg(not(target_vendor = "apple"))]
+pub(super) const OFD_GETLK: Option<libc::c_int> = None;
 
 pub(super) type LockDescription = libc::flock;
 

@@ -12,6 +12,7 @@ mod process_id;
 pub(in crate::datadir_lock) use process_id::process_id;
 
 pub(super) const OFD_SETLK: Option<libc::c_int> = Some(libc::F_OFD_SETLK);
+pub(super) const OFD_GETLK: Option<libc::c_int> = Some(libc::F_OFD_GETLK);
 
 /// The structure that describes a lock to `fcntl(2)`.
 ///

@@ -10,14 +10,16 @@ use super::os::LockDescription;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
     TryLock,
+    TryLockShared,
     Unlock,
 }
 
-/// Locks the whole file exclusively with `flock(2)`, or unlocks it. `false` if a
+/// Locks the whole file with `flock(2)`, or unlocks it. `false` if a
 /// conflicting lock is held.
 pub(super) fn flock(file: &File, request: Request) -> io::Result<bool> {
     let operation = match request {
         Request::TryLock => libc::LOCK_EX | libc::LOCK_NB,
+        Request::TryLockShared => libc::LOCK_SH | libc::LOCK_NB,
         Request::Unlock => libc::LOCK_UN,
     };
     answer(|| {
@@ -27,11 +29,12 @@ pub(super) fn flock(file: &File, request: Request) -> io::Result<bool> {
     })
 }
 
-/// Locks the whole file exclusively with `fcntl(2)`, or unlocks it. `command` is `F_SETLK`
+/// Locks the whole file with `fcntl(2)`, or unlocks it. `command` is `F_SETLK`
 /// or `F_OFD_SETLK`. `false` if a conflicting lock is held.
 pub(super) fn fcntl_lock(file: &File, command: libc::c_int, request: Request) -> io::Result<bool> {
     let kind = match request {
         Request::TryLock => libc::F_WRLCK,
+        Request::TryLockShared => libc::F_RDLCK,
         Request::Unlock => libc::F_UNLCK,
     };
     // SAFETY: the structure consists of integers, and zero is a valid value of each.
@@ -48,6 +51,22 @@ pub(super) fn fcntl_lock(file: &File, command: libc::c_int, request: Request) ->
         // because `file` is borrowed for the call.
         unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const lock) }
     })
+}
+
+/// Whether all locks on the file are shared ones of `fcntl(2)`, of which there must be one.
+/// `command` is `F_OFD_GETLK`.
+pub(super) fn is_shared(file: &File, command: libc::c_int) -> io::Result<bool> {
+    // SAFETY: as in `fcntl_lock`, and zero means the same.
+    let mut lock: LockDescription = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as _;
+    lock.l_whence = libc::SEEK_SET as _;
+    answer(|| {
+        // SAFETY: `F_OFD_GETLK` reads a lock structure and overwrites it with the lock that
+        // conflicts. `lock` is of that kind and lives on this frame until the call is over, and
+        // the descriptor is open, because `file` is borrowed for the call.
+        unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) }
+    })?;
+    Ok(lock.l_type == libc::F_RDLCK as libc::c_short)
 }
 
 /// The size beyond which this process may not make a file grow, if there is a limit.

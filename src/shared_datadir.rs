@@ -1,0 +1,260 @@
+//! [`SharedDatadirLockManager`]: locks on one datadir that several processes have open at the
+//! same time, and which exclude each other by key.
+
+mod datadir;
+mod files;
+mod guard;
+mod place;
+mod protocol;
+mod ranges;
+mod request;
+mod threads;
+mod ticket;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::datadir_lock::DatadirOptions;
+use crate::error::{LockError, PidLockError};
+use crate::guard::{LockGuard, LockMode};
+use crate::key::LockKey;
+use crate::manager::{AcquireOptions, LockManager, only_if_granted};
+use crate::scope::LockScope;
+use crate::snapshot::LockSnapshot;
+use crate::table::guard::TableGuard;
+use crate::table::locks::TableLocks;
+use crate::table::shared::{Freshness, Owner};
+use crate::time::{self, Deadline};
+use datadir::SharedDatadir;
+use guard::SharedDatadirGuard;
+use place::Place;
+use request::Request;
+
+/// The name of the lock file in a datadir, unless [`DatadirOptions`] have another. All who share
+/// the datadir hold it in shared mode, and none of them writes to it.
+pub const LOCK_FILE: &str = crate::datadir_lock::LOCK_FILE;
+
+/// The name of the folder beside it, whose files have the locks of the keys. It is that of the
+/// lock file with an `S` behind it.
+pub const LOCKS_FOLDER: &str = "LOCKS";
+
+/// Named locks on one datadir that any number of processes may have open: a CLI beside its
+/// daemon. A key excludes the tasks and threads of this process and of every other one.
+///
+#[doc = include_str!("shared_datadir/what_callers_must_know.md")]
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use crosslock::{LockManager, PidLockError};
+/// use crosslock::{pid_fcntl::FcntlPidLockManager, shared_datadir::SharedDatadirLockManager};
+///
+/// # let datadir = std::env::temp_dir().join(format!("crosslock-shared-{}", std::process::id()));
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let daemon = SharedDatadirLockManager::new(&datadir)?;
+/// let cli = SharedDatadirLockManager::new(&datadir)?; // as if in another process
+/// let guard = daemon.lock("lightning.send.42", Duration::from_secs(10)).await?;
+/// assert!(cli.try_lock("lightning.send.42").await.is_none());
+/// assert!(cli.try_lock("lightning.send.43").await.is_some());
+///
+/// // Who wants the datadir for itself is refused, and told why.
+/// let alone = FcntlPidLockManager::new(&datadir);
+/// assert!(matches!(alone, Err(PidLockError::OtherKind { is_shared: true, .. })));
+/// # drop((guard, daemon, cli, std::fs::remove_dir_all(&datadir)));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct SharedDatadirLockManager {
+    locks: TableLocks<Arc<SharedDatadir>>,
+}
+
+impl SharedDatadirLockManager {
+    /// Opens a datadir, beside all others that have opened it with this manager.
+    ///
+    /// Creates the directory, with its parents, and `LOCK` and `LOCKS` in it if they are missing.
+    ///
+    /// # Errors
+    ///
+    /// - [`OtherKind`](PidLockError::OtherKind) if a pid-lock has the datadir for itself. With a
+    ///   [timeout](DatadirOptions::timeout), only after it.
+    /// - [`SetupFailed`](PidLockError::SetupFailed) for all that says nothing about others: no
+    ///   permission, no space, a read-only file system, a kernel or a file system without open
+    ///   file description locks.
+    pub fn open(options: DatadirOptions) -> Result<Self, PidLockError> {
+        let locks = datadir::open(options)?;
+        Ok(Self { locks })
+    }
+
+    /// [`open`](Self::open) with the default options.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn new(datadir: impl Into<PathBuf>) -> Result<Self, PidLockError> {
+        Self::open(DatadirOptions::new(datadir))
+    }
+
+    /// [`open`](Self::open) with a [timeout](DatadirOptions::timeout), for which it blocks the
+    /// thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_timeout(
+        datadir: impl Into<PathBuf>,
+        timeout: Duration,
+    ) -> Result<Self, PidLockError> {
+        Self::open(DatadirOptions::new(datadir).with_timeout(timeout))
+    }
+
+    /// The same manager with another [label](DatadirOptions::label).
+    #[must_use]
+    pub fn with_label(self, label: impl Into<Arc<str>>) -> Self {
+        Self {
+            locks: self.locks.in_the_name_of(label.into()),
+        }
+    }
+
+    /// The datadir, as it was given when it was opened.
+    pub fn datadir(&self) -> &Path {
+        self.locks.owner().path()
+    }
+
+    fn try_guard(
+        &self,
+        key: &str,
+        mode: LockMode,
+    ) -> Result<Option<Box<dyn LockGuard>>, LockError> {
+        let Some(in_table) = self.locks.try_acquire(key, mode, |guard| guard)? else {
+            return Ok(None);
+        };
+        let request = Request::tried(self.locks.owner(), key, mode)?;
+        Ok(request.map(|request| boxed(request, in_table)))
+    }
+
+    async fn wait(
+        &self,
+        key: &str,
+        options: AcquireOptions,
+    ) -> Result<Box<dyn LockGuard>, LockError> {
+        let datadir = self.locks.owner();
+        let deadline = Deadline::after(options.timeout);
+        let timed_out = |contention| LockError::timed_out(key, options.timeout, contention);
+        if options.timeout.is_zero() {
+            let tried = self.try_guard(key, options.mode)?;
+            return tried.ok_or_else(|| timed_out(self.contention(key)));
+        }
+        // Nearly always it is free in this process, and nothing that waiting takes is needed.
+        let (mut request, in_table) =
+            match self.locks.try_acquire(key, options.mode, |guard| guard)? {
+                Some(in_table) => {
+                    let request = Request::asked(datadir, key, options.mode)?;
+                    (request, in_table)
+                }
+                None => {
+                    let mut request = Request::queued(datadir, key)?;
+                    let acquired = self.locks.acquire(key, options, |guard| guard).await;
+                    let in_table = acquired.map_err(|error| self.explain(key, error))?;
+                    request.ask(key, options.mode)?;
+                    (request, in_table)
+                }
+            };
+        if !request.is_granted() {
+            let granted = request.granted(key);
+            match time::timeout(deadline.remaining(), granted).await? {
+                Some(granted) => granted?,
+                None => return Err(timed_out(request.contention())),
+            }
+            // Much may have happened while it waited.
+            datadir.check(Freshness::Recent)?;
+        }
+        Ok(boxed(request, in_table))
+    }
+
+    /// Who is in the way of `key` at this moment.
+    fn contention(&self, key: &str) -> Option<crate::Contention> {
+        request::contention(self.locks.owner(), Place::of(key))
+    }
+
+    /// One who holds the key in this process may wait for another process. Then that one is to
+    /// be told of.
+    fn explain(&self, key: &str, error: LockError) -> LockError {
+        match error {
+            LockError::TimedOut {
+                key: told,
+                timeout,
+                contention,
+            } => LockError::TimedOut {
+                contention: self.contention(key).map(Box::new).or(contention),
+                key: told,
+                timeout,
+            },
+            other => other,
+        }
+    }
+}
+
+fn boxed(request: Request, in_table: TableGuard<Arc<SharedDatadir>>) -> Box<dyn LockGuard> {
+    Box::new(SharedDatadirGuard::new(request, in_table))
+}
+
+#[async_trait]
+impl LockManager for SharedDatadirLockManager {
+    async fn try_lock(&self, key: &str) -> Option<Box<dyn LockGuard>> {
+        only_if_granted(key, self.try_guard(key, LockMode::Exclusive))
+    }
+
+    async fn lock(&self, key: &str, timeout: Duration) -> Result<Box<dyn LockGuard>, LockError> {
+        self.wait(key, AcquireOptions::new(timeout)).await
+    }
+
+    async fn try_acquire(
+        &self,
+        key: &str,
+        mode: LockMode,
+    ) -> Result<Option<Box<dyn LockGuard>>, LockError> {
+        self.try_guard(key, mode)
+    }
+
+    async fn acquire(
+        &self,
+        key: &str,
+        options: AcquireOptions,
+    ) -> Result<Box<dyn LockGuard>, LockError> {
+        self.wait(key, options).await
+    }
+
+    async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
+        LockKey::new(key)?;
+        Err(LockError::unsupported(
+            "steal: no system takes a lock of the kernel away from a process; end the process that holds it",
+        ))
+    }
+
+    async fn query(&self) -> Result<LockSnapshot, LockError> {
+        let mut snapshot = self.locks.query()?;
+        let files = self.locks.owner().files();
+        // What is held in the lock table may wait for another process.
+        let mut waiting = Vec::new();
+        snapshot.held.retain(|info| {
+            let place = Place::of(&info.key);
+            let holds = files.at(place).look(place, |ticket| ticket.holders() > 0);
+            let waits = holds == Some(false);
+            if waits {
+                waiting.push(info.clone());
+            }
+            !waits
+        });
+        waiting.append(&mut snapshot.pending);
+        snapshot.pending = waiting;
+        Ok(snapshot)
+    }
+
+    fn scope(&self) -> LockScope {
+        LockScope::SharedDatadir
+    }
+}

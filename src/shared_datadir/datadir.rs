@@ -1,0 +1,170 @@
+//! [`SharedDatadir`]: what a manager and its guards keep alive.
+
+use std::fmt;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use super::files::{LockFiles, NewWait, Outcome, Unusable};
+use super::ranges::Region;
+use super::threads::Threads;
+use crate::datadir_lock::datadir::{self, LockedDatadir};
+use crate::datadir_lock::{DatadirOptions, Primitive};
+use crate::error::{LockError, PidLockError};
+use crate::table::locks::TableLocks;
+use crate::table::shared::{Freshness, Owner, SharedTable};
+
+/// A datadir that this process shares with others.
+pub(super) struct SharedDatadir {
+    files: ManuallyDrop<LockFiles>,
+    threads: ManuallyDrop<Threads>,
+    /// Whether those were told of a loss that wait for other processes.
+    told: AtomicBool,
+    /// Dropped last: others may have the datadir for themselves from then on.
+    base: LockedDatadir,
+}
+
+pub(super) fn open(
+    options: DatadirOptions,
+) -> Result<TableLocks<Arc<SharedDatadir>>, PidLockError> {
+    let path = options.datadir.clone();
+    let mut name = options.lock_file.clone().into_os_string();
+    name.push("S");
+    let (base, label) = datadir::lock(options, Primitive::Shared)?;
+    let folder = base.file_path().with_file_name(name);
+    let files = LockFiles::create(folder).map_err(|source| PidLockError::SetupFailed {
+        datadir: path,
+        source,
+    })?;
+    let datadir = SharedDatadir {
+        files: ManuallyDrop::new(files),
+        threads: ManuallyDrop::default(),
+        told: AtomicBool::new(false),
+        base,
+    };
+    Ok(TableLocks::new(Arc::new(datadir), label))
+}
+
+impl SharedDatadir {
+    pub(super) fn path(&self) -> &Path {
+        self.base.path()
+    }
+
+    pub(super) fn files(&self) -> &LockFiles {
+        &self.files
+    }
+
+    /// Whether the datadir is known to be lost.
+    pub(super) fn lost(&self) -> Option<LockError> {
+        self.base.lost()
+    }
+
+    pub(super) fn cannot_use(&self, key: &str, unusable: Unusable) -> LockError {
+        match unusable {
+            Unusable::Gone(reason) => {
+                let error = self.base.mark_lost(reason);
+                self.tell_of_loss();
+                error
+            }
+            Unusable::Failed(source) => self.failed(key, source),
+        }
+    }
+
+    pub(super) fn failed(&self, key: &str, source: io::Error) -> LockError {
+        let folder = self.files.folder().display();
+        LockError::io(format!("cannot lock \"{key}\" in {folder}"), source)
+    }
+
+    /// Starts the thread and wakes those that `outcome` names, with nothing locked.
+    pub(super) fn carry_out(self: &Arc<Self>, outcome: Outcome) {
+        let mut outcome = outcome;
+        loop {
+            outcome.wakes.into_iter().for_each(Waker::wake);
+            let Some(wait) = outcome.wait else { return };
+            let (place, call) = (wait.place, wait.call.clone());
+            // A thread that waits must not keep the datadir: all else may be dropped meanwhile.
+            let weak = Arc::downgrade(self);
+            match self.threads.run(Box::new(move || wait_for(weak, wait))) {
+                Ok(()) => return,
+                Err(error) => outcome = self.files.at(place).waited(place, &call, Err(error)),
+            }
+        }
+    }
+
+    fn tell_of_loss(&self) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            self.files.wake_all();
+        }
+    }
+}
+
+/// Runs in a thread of its own, until there is nothing more to wait for.
+fn wait_for(datadir: Weak<SharedDatadir>, mut wait: NewWait) {
+    loop {
+        let region = Region {
+            file: &wait.file,
+            start: wait.place.start,
+        };
+        let result = region.call(&wait.call).map(drop);
+        let Some(datadir) = datadir.upgrade() else {
+            return;
+        };
+        let file = datadir.files.at(wait.place);
+        let outcome = file.waited(wait.place, &wait.call, result);
+        outcome.wakes.into_iter().for_each(Waker::wake);
+        match outcome.wait {
+            Some(next) => wait = next,
+            None => return,
+        }
+    }
+}
+
+impl Owner for Arc<SharedDatadir> {
+    const CHECK_EVERY: Option<Duration> = LockedDatadir::CHECK_EVERY;
+
+    fn table(&self) -> &SharedTable {
+        self.base.table()
+    }
+
+    #[inline]
+    fn is_inherited(&self) -> bool {
+        self.base.is_inherited()
+    }
+
+    #[inline]
+    fn check(&self, freshness: Freshness) -> Result<(), LockError> {
+        let checked = self.base.check(freshness, || self.files.find_loss());
+        if let Err(LockError::Lost { .. }) = checked
+            && !self.is_inherited()
+        {
+            self.tell_of_loss();
+        }
+        checked
+    }
+}
+
+impl Drop for SharedDatadir {
+    fn drop(&mut self) {
+        // As for the lock table: in a forked child this belongs to the threads of the parent.
+        if self.base.is_inherited() {
+            return;
+        }
+        // SAFETY: both are dropped here alone, and `drop` of a value runs once.
+        unsafe {
+            ManuallyDrop::drop(&mut self.files);
+            ManuallyDrop::drop(&mut self.threads);
+        }
+    }
+}
+
+impl fmt::Debug for SharedDatadir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedDatadir")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}

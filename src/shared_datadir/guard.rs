@@ -1,0 +1,55 @@
+//! [`SharedDatadirGuard`]: a key that is held in the lock table and by the kernel.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::datadir::SharedDatadir;
+use super::request::Request;
+use crate::error::LockError;
+use crate::guard::{LockGuard, LockMode};
+use crate::table::guard::TableGuard;
+
+/// The ticket is released before the key is free in the lock table. If somebody waits there, the
+/// ticket is kept for it.
+#[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
+pub(super) struct SharedDatadirGuard {
+    #[expect(dead_code, reason = "it is there to be dropped, and first")]
+    request: Request,
+    in_table: TableGuard<Arc<SharedDatadir>>,
+}
+
+impl SharedDatadirGuard {
+    pub(super) fn new(request: Request, in_table: TableGuard<Arc<SharedDatadir>>) -> Self {
+        Self { request, in_table }
+    }
+}
+
+impl std::fmt::Debug for SharedDatadirGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.in_table.fmt(f)
+    }
+}
+
+#[async_trait]
+impl LockGuard for SharedDatadirGuard {
+    fn key(&self) -> &str {
+        self.in_table.key()
+    }
+
+    fn mode(&self) -> LockMode {
+        self.in_table.mode()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.in_table.is_lost()
+    }
+
+    fn ensure_held(&self) -> Result<(), LockError> {
+        self.in_table.ensure_held()
+    }
+
+    async fn lost(&self) {
+        self.in_table.lost().await;
+    }
+}

@@ -1,0 +1,130 @@
+//! The system calls: open file description locks on ranges of bytes, by [`fcntl(2)`].
+//!
+//! [`fcntl(2)`]: https://man7.org/linux/man-pages/man2/fcntl_locking.2.html
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+
+use super::protocol::{Answer, Call};
+use crate::guard::LockMode;
+
+/// The structure that describes a lock. On Linux these commands take the one with 64-bit
+/// offsets, on 32-bit systems too.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+type Description = libc::flock64;
+#[cfg(target_vendor = "apple")]
+type Description = libc::flock;
+
+/// A region of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Region<'f> {
+    pub(super) file: &'f File,
+    /// Its first byte.
+    pub(super) start: u64,
+}
+
+impl Region<'_> {
+    /// Makes `call`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; a lock that somebody else holds is none.
+    pub(super) fn call(&self, call: &Call) -> io::Result<Answer> {
+        match call {
+            Call::TryLock(mode, bytes) => {
+                let lock = self.describe(lock_type(*mode), bytes);
+                Ok(match set(self.file, libc::F_OFD_SETLK, &lock)? {
+                    true => Answer::Done,
+                    false => Answer::Conflict,
+                })
+            }
+            Call::Unlock(bytes) => {
+                self.unlock(bytes)?;
+                Ok(Answer::Done)
+            }
+            Call::FindConflict(mode, bytes) => Ok(Answer::Found(self.find(*mode, bytes)?)),
+            Call::Wait(mode, bytes) => {
+                self.wait(*mode, bytes)?;
+                Ok(Answer::Done)
+            }
+        }
+    }
+
+    /// Blocks the thread until the bytes could be locked, and leaves them unlocked.
+    fn wait(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<()> {
+        let lock = self.describe(lock_type(mode), bytes);
+        set(self.file, libc::F_OFD_SETLKW, &lock)?;
+        self.unlock(bytes)
+    }
+
+    fn unlock(&self, bytes: &Range<u64>) -> io::Result<()> {
+        let lock = self.describe(libc::F_UNLCK as _, bytes);
+        set(self.file, libc::F_OFD_SETLK, &lock).map(drop)
+    }
+
+    /// A byte, of these, on which another open file has a lock that conflicts with `mode`.
+    fn find(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<Option<u64>> {
+        let mut lock = self.describe(lock_type(mode), bytes);
+        loop {
+            // SAFETY: `F_OFD_GETLK` reads a lock structure and writes to it. `lock` is of the
+            // kind that the command takes, it lives on this frame until the call is over, and
+            // the descriptor is open, because `file` is borrowed for the call.
+            let result =
+                unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
+            if result != -1 {
+                break;
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        if lock.l_type == libc::F_UNLCK as libc::c_short {
+            return Ok(None);
+        }
+        // It may have begun before the bytes that were asked about.
+        let found = (lock.l_start as u64).saturating_sub(self.start);
+        Ok(Some(found.max(bytes.start)))
+    }
+
+    fn describe(&self, kind: libc::c_short, bytes: &Range<u64>) -> Description {
+        // SAFETY: the structure consists of integers, and zero is a valid value of each. The
+        // commands demand an `l_pid` of zero.
+        let mut lock: Description = unsafe { std::mem::zeroed() };
+        lock.l_type = kind;
+        lock.l_whence = libc::SEEK_SET as _;
+        // Regions end below 2^62: see `Place`.
+        lock.l_start = (self.start + bytes.start) as _;
+        lock.l_len = (bytes.end - bytes.start) as _;
+        lock
+    }
+}
+
+fn lock_type(mode: LockMode) -> libc::c_short {
+    match mode {
+        LockMode::Exclusive => libc::F_WRLCK as _,
+        LockMode::Shared => libc::F_RDLCK as _,
+    }
+}
+
+/// `false` if a conflicting lock is held, which only `F_OFD_SETLK` answers.
+fn set(file: &File, command: libc::c_int, lock: &Description) -> io::Result<bool> {
+    loop {
+        // SAFETY: both commands read a lock structure of this kind through the argument and
+        // write none. `lock` is borrowed for the call, and so is `file`, whose descriptor is
+        // open.
+        if unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const *lock) } != -1 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            // A signal of the application came in between.
+            Some(libc::EINTR) => {}
+            // POSIX allows either of the two.
+            Some(libc::EAGAIN | libc::EACCES) => return Ok(false),
+            _ => return Err(error),
+        }
+    }
+}

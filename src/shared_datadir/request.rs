@@ -1,0 +1,199 @@
+//! [`Request`]: a request that goes to the kernel, from when it joins the queue in the lock table
+//! until its guard is dropped.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::datadir::SharedDatadir;
+use super::place::Place;
+use super::ticket::{Effects, RequestNumber};
+use crate::error::{Contention, LockError};
+use crate::guard::LockMode;
+use crate::table::shared::{Freshness, Owner};
+
+/// Its drop undoes what it has done so far.
+#[derive(Debug)]
+pub(super) struct Request {
+    datadir: Arc<SharedDatadir>,
+    place: Place,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The ticket is kept for it, if the process has one.
+    Queued,
+    Asked(RequestNumber),
+    Granted,
+    Over,
+}
+
+impl Request {
+    /// For one who has to wait in the lock table first.
+    pub(super) fn queued(datadir: &Arc<SharedDatadir>, key: &str) -> Result<Self, LockError> {
+        let mut request = Self::new(datadir, key);
+        let file = datadir.files().at(request.place);
+        let joined = file.with(request.place, |ticket, _, _| {
+            ticket.add_user();
+            ((), Effects::default())
+        });
+        joined.map_err(|unusable| datadir.cannot_use(key, unusable))?;
+        request.stage = Stage::Queued;
+        Ok(request)
+    }
+
+    /// For one who has been granted `key` in the lock table.
+    pub(super) fn asked(
+        datadir: &Arc<SharedDatadir>,
+        key: &str,
+        mode: LockMode,
+    ) -> Result<Self, LockError> {
+        let mut request = Self::new(datadir, key);
+        request.ask(key, mode)?;
+        Ok(request)
+    }
+
+    /// The same for one who does not wait; `None` if another process is in the way.
+    pub(super) fn tried(
+        datadir: &Arc<SharedDatadir>,
+        key: &str,
+        mode: LockMode,
+    ) -> Result<Option<Self>, LockError> {
+        let mut request = Self::new(datadir, key);
+        let file = datadir.files().at(request.place);
+        let tried = file.with(request.place, |ticket, numbers, kernel| {
+            let number = numbers.next();
+            ticket.add_user();
+            ticket.request(number, mode);
+            let mut effects = ticket.advance(numbers, kernel);
+            let mut outcome = ticket.outcome(number);
+            if outcome.is_none() {
+                effects.then(ticket.look_again(numbers, kernel));
+                outcome = ticket.outcome(number);
+            }
+            match outcome {
+                Some(Ok(())) => {}
+                Some(Err(_)) => effects.then(ticket.remove_user(numbers, kernel)),
+                None => effects.then(ticket.withdraw(number, numbers, kernel)),
+            }
+            (outcome, effects)
+        });
+        let (outcome, effects) = tried.map_err(|unusable| datadir.cannot_use(key, unusable))?;
+        datadir.carry_out(effects);
+        match outcome {
+            None => Ok(None),
+            Some(Err(failure)) => Err(datadir.failed(key, failure.into())),
+            Some(Ok(())) => {
+                request.stage = Stage::Granted;
+                Ok(Some(request))
+            }
+        }
+    }
+
+    fn new(datadir: &Arc<SharedDatadir>, key: &str) -> Self {
+        Self {
+            datadir: Arc::clone(datadir),
+            place: Place::of(key),
+            stage: Stage::Over,
+        }
+    }
+
+    /// Asks for the ticket, after `key` was granted in the lock table.
+    pub(super) fn ask(&mut self, key: &str, mode: LockMode) -> Result<(), LockError> {
+        let is_user = self.stage == Stage::Queued;
+        let file = self.datadir.files().at(self.place);
+        let asked = file.with(self.place, |ticket, numbers, kernel| {
+            if !is_user {
+                ticket.add_user();
+            }
+            let number = numbers.next();
+            ticket.request(number, mode);
+            let effects = ticket.advance(numbers, kernel);
+            ((number, ticket.outcome(number)), effects)
+        });
+        let ((number, outcome), effects) =
+            asked.map_err(|unusable| self.datadir.cannot_use(key, unusable))?;
+        self.stage = match outcome {
+            Some(Ok(())) => Stage::Granted,
+            Some(Err(_)) => Stage::Queued,
+            None => Stage::Asked(number),
+        };
+        self.datadir.carry_out(effects);
+        match outcome {
+            Some(Err(failure)) => Err(self.datadir.failed(key, failure.into())),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn is_granted(&self) -> bool {
+        self.stage == Stage::Granted
+    }
+
+    /// Waits until other processes are through.
+    pub(super) async fn granted(&mut self, key: &str) -> Result<(), LockError> {
+        poll_fn(|cx| {
+            let Stage::Asked(number) = self.stage else {
+                return Poll::Ready(Ok(()));
+            };
+            if self.datadir.is_inherited() {
+                return Poll::Ready(self.datadir.check(Freshness::Recent));
+            }
+            if let Some(error) = self.datadir.lost() {
+                return Poll::Ready(Err(error));
+            }
+            let file = self.datadir.files().at(self.place);
+            match file.poll(self.place, number, cx.waker()) {
+                None => Poll::Pending,
+                Some(Ok(())) => {
+                    self.stage = Stage::Granted;
+                    Poll::Ready(Ok(()))
+                }
+                Some(Err(failure)) => {
+                    self.stage = Stage::Queued;
+                    Poll::Ready(Err(self.datadir.failed(key, failure.into())))
+                }
+            }
+        })
+        .await
+    }
+
+    /// What is known of the process that is in the way.
+    pub(super) fn contention(&self) -> Option<Contention> {
+        contention(&self.datadir, self.place)
+    }
+}
+
+/// What is known of another process that has the key at `place` while this one waits for it.
+pub(super) fn contention(datadir: &SharedDatadir, place: Place) -> Option<Contention> {
+    let file = datadir.files().at(place);
+    let since = file.look(place, |ticket| ticket.pending_since())??;
+    Some(Contention {
+        holder: Some(String::from("another process")),
+        held_for: Some(since.elapsed()),
+        ..Contention::default()
+    })
+}
+
+impl Drop for Request {
+    #[inline]
+    fn drop(&mut self) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        if stage == Stage::Over || self.datadir.is_inherited() {
+            return;
+        }
+        let file = self.datadir.files().at(self.place);
+        let ended = file.with(self.place, |ticket, numbers, kernel| {
+            let effects = match stage {
+                Stage::Queued => ticket.remove_user(numbers, kernel),
+                Stage::Asked(number) => ticket.withdraw(number, numbers, kernel),
+                Stage::Granted | Stage::Over => ticket.release(numbers, kernel),
+            };
+            ((), effects)
+        });
+        // The file is open, so nothing can fail here.
+        if let Ok(((), effects)) = ended {
+            self.datadir.carry_out(effects);
+        }
+    }
+}

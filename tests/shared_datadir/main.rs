@@ -1,0 +1,15 @@
+//! Keys that exclude each other between processes on one datadir: real processes, real files.
+//!
+//! Two managers in one process have two open files, so for the kernel they are as foreign to each
+//! other as two processes. Where death, signals and forks do not matter, tests use that.
+#![cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+
+#[path = "../support/folder.rs"]
+mod folder;
+mod process;
+
+mod between;
+mod loss;
+mod refusal;
+mod signals;
+mod storm;
