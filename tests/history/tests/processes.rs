@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crosslock_history::event::read;
 use crosslock_history::recorder::now;
-use crosslock_history::{Contract, Event, What};
+use crosslock_history::{Contract, Event, Order, What};
 use support::{in_chunks, verdict};
 
 /// As many as `npm test` has time for; `CROSSLOCK_OPERATIONS` for a soak, with a kill to 500
@@ -112,4 +112,18 @@ fn fcntl_on_a_datadir() {
 #[test]
 fn flock_on_a_datadir() {
     keeps_the_contract("flock", 2, Contract::default());
+}
+
+/// Its processes have a place in the queue each, and hand a lock on among their tasks.
+#[test]
+fn a_shared_datadir() {
+    let order = Order::HandedOn {
+        nanos: 10_000_000,
+        turns: 1_000,
+    };
+    let contract = Contract {
+        order,
+        ..Contract::default()
+    };
+    keeps_the_contract("shared", 3, contract);
 }

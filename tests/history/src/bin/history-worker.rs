@@ -26,6 +26,7 @@ mod worker {
 
     use crosslock::pid_fcntl::FcntlPidLockManager;
     use crosslock::pid_flock::FlockPidLockManager;
+    use crosslock::shared_datadir::SharedDatadirLockManager;
     use crosslock::{DatadirOptions, LockManager};
     use crosslock_history::recorder::Recorder;
     use crosslock_history::workload::Workload;
@@ -35,6 +36,7 @@ mod worker {
         let locks: Arc<dyn LockManager> = match backend {
             "fcntl" => Arc::new(FcntlPidLockManager::open(options).expect("it is free")),
             "flock" => Arc::new(FlockPidLockManager::open(options).expect("it is free")),
+            "shared" => Arc::new(SharedDatadirLockManager::open(options).expect("nobody refuses")),
             other => panic!("there is no backend {other:?}"),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -7,9 +7,9 @@
 //! Where contexts hand locks on, the order among them is that of the contexts' own requests, and
 //! clients do not see those. What is certain of them is little: a context has one in the queue at
 //! a time, none before a task of it asked, none after its last task left, and a new one after
-//! each grant.
+//! each grant. It is in the queue with a task that found no other of its context there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Contract, Order, Queue, Violation};
 use crate::Mode;
@@ -40,7 +40,6 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
     }
     steps.sort_unstable();
     let mut waiting = BTreeSet::new();
-    let mut chain = Chain::default();
     let mut contexts: HashMap<usize, Context> = HashMap::new();
     let hands_on = matches!(contract.order, Order::HandedOn { .. });
     for (at, step, place) in steps {
@@ -52,7 +51,7 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
             Step::Asks => contexts
                 .entry(operation.context)
                 .or_default()
-                .asks(operation),
+                .asks(place, operation),
             Step::Granted => {
                 let own = contexts.entry(operation.context).or_default();
                 let behind = own.place(at);
@@ -65,17 +64,30 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
                         return None;
                     }
                     let is_own = waits.context == operation.context;
-                    // Its context may have had its turn since, and stands at the end again.
-                    let since = contexts[&waits.context].last_held.max(queued);
-                    (!hands_on || is_own || since < behind).then_some((is_own, earlier))
+                    let context_waits = || {
+                        let context = &contexts[&waits.context];
+                        // It may have had its turn since, and stand at the end again.
+                        context.alone.contains(&earlier) && context.last_held.max(queued) < behind
+                    };
+                    (!hands_on || is_own || context_waits()).then_some((is_own, earlier))
                 };
                 let mut overtaken = earlier.filter_map(overtaken).peekable();
-                let Some(&(_, first)) = overtaken.peek() else {
-                    chain = Chain::begin(operation, at);
+                let first = overtaken.peek().copied();
+                let own = overtaken.find(|&(is_own, _)| is_own);
+                if operation.mode == Mode::Exclusive {
+                    let others = contexts.iter_mut();
+                    let others = others.filter(|&(&context, _)| context != operation.context);
+                    others.for_each(|(_, other)| other.turns = Turns::default());
+                }
+                let turns = &mut contexts
+                    .get_mut(&operation.context)
+                    .expect("it asked")
+                    .turns;
+                let Some((_, first)) = first else {
+                    *turns = Turns::begin(operation, at);
                     continue;
                 };
-                let own = overtaken.find(|&(is_own, _)| is_own);
-                let is_handed_on = chain.hand_on(operation, contract.order);
+                let is_handed_on = turns.hand_on(operation, contract.order);
                 if own.is_none() && is_handed_on {
                     continue;
                 }
@@ -97,10 +109,13 @@ struct Context {
     last_granted: u64,
     /// Until when a task of it may have held.
     last_held: u64,
+    /// The tasks that found no other of the context.
+    alone: HashSet<usize>,
+    turns: Turns,
 }
 
 impl Context {
-    fn asks(&mut self, operation: &Operation) {
+    fn asks(&mut self, place: usize, operation: &Operation) {
         let until = match operation.granted {
             Some(granted) => granted,
             None => operation.possibly_there_until(),
@@ -108,6 +123,9 @@ impl Context {
         self.waiting.retain(|&(until, _)| until >= operation.asked);
         if self.waiting.is_empty() {
             self.waiting_since = operation.asked;
+            if self.last_held < operation.asked {
+                self.alone.insert(place);
+            }
         }
         self.waiting.push((until, operation.asked));
         // Readers hold together, so it may have been granted long before it heard of it.
@@ -131,24 +149,22 @@ impl Context {
 /// The turns that a context has had one after the other, from one that overtook nobody: the
 /// context may have been given the lock anew at that one, and at none of the others.
 #[derive(Default)]
-struct Chain {
-    context: Option<usize>,
+struct Turns {
     since: u64,
     turns: u32,
     /// When the last of each mode began to release it: exclusive, shared.
     releasing: [u64; 2],
 }
 
-impl Chain {
+impl Turns {
     fn begin(operation: &Operation, at: u64) -> Self {
-        let mut chain = Self {
-            context: Some(operation.context),
+        let mut turns = Self {
             since: at,
             turns: 0,
             releasing: [0; 2],
         };
-        chain.add(operation);
-        chain
+        turns.add(operation);
+        turns
     }
 
     fn add(&mut self, operation: &Operation) {
@@ -167,7 +183,7 @@ impl Chain {
             Mode::Exclusive => exclusive.max(shared),
             Mode::Shared => exclusive,
         };
-        let is_handed_on = self.context == Some(operation.context)
+        let is_handed_on = self.turns > 0
             && self.turns < turns
             && earliest.max(operation.asked) <= self.since.saturating_add(nanos);
         self.add(operation);
