@@ -46,7 +46,7 @@ pub enum LockError {
         key: String,
         /// How long the caller was ready to wait.
         timeout: Duration,
-        /// Who stood in the way, where the backend knows.
+        /// Who was in the way, if the backend knows.
         contention: Option<Box<Contention>>,
     },
 
@@ -59,12 +59,12 @@ pub enum LockError {
         reason: String,
     },
 
-    /// A lock that had been granted was taken away, or the manager lost what all
-    /// its locks stand on. Whatever it protected may be in use by someone else.
+    /// A lock that had been granted was taken away, or the manager lost what all its locks
+    /// depend on. What it protected may be in use by somebody else.
     ///
     /// In browsers a wait can also end with this error: when the lock was stolen just as it
-    /// was granted, or when the page went into the back/forward cache. Nothing was locked
-    /// then, and the lock may be asked for again.
+    /// was granted, or when the page went into the back/forward cache. Then nothing was locked,
+    /// and the lock may be requested again.
     #[error("{}lost: {reason}", subject(.key))]
     #[non_exhaustive]
     Lost {
@@ -78,7 +78,7 @@ pub enum LockError {
     #[error("this lock manager does not support {operation}")]
     #[non_exhaustive]
     Unsupported {
-        /// What was asked for.
+        /// The operation.
         operation: &'static str,
     },
 
@@ -131,7 +131,7 @@ impl LockError {
         }
     }
 
-    /// [`Lost`](Self::Lost): the manager lost what all its locks stand on. `reason` says what
+    /// [`Lost`](Self::Lost): the manager lost what all its locks depend on. `reason` says what
     /// happened.
     pub fn manager_lost(reason: impl Into<String>) -> Self {
         Self::Lost {

@@ -1,8 +1,8 @@
-//! [`LockKey`]: what a lock may be called.
+//! [`LockKey`]: the name of a lock.
 //!
-//! The rules are the same for every backend, because a key may become part of a
-//! file name, of a browser's lock name or of a database value. A name that one
-//! backend took and another refused would tie an application to the first.
+//! The rules are the same for every backend, because a key may become part of a file name, of
+//! a browser's lock name or of a database value. If one backend accepted a name that another
+//! refuses, an application could not change from the one to the other.
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,8 +40,8 @@ impl LockKey {
     /// # Errors
     ///
     /// [`InvalidKey`], which names the rule that `key` breaks.
-    // Else the key is copied together from its parts by every caller on the way, which
-    // natively takes as long as the lock itself.
+    // Inlined, because otherwise every caller on the way copies the key, which natively takes
+    // as long as the lock itself.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn new(key: &str) -> Result<Self, InvalidKey> {
         match broken_rule(key) {
@@ -50,7 +50,7 @@ impl LockKey {
         }
     }
 
-    /// A key that is known to keep the rules.
+    /// A key that is known to follow the rules.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn known(key: &str) -> Self {
         debug_assert!(broken_rule(key).is_none(), "it was checked");
@@ -68,7 +68,7 @@ impl LockKey {
     }
 }
 
-/// A rule for keys, as far as one was broken.
+/// The rule that a key breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyRule {
@@ -83,7 +83,7 @@ pub enum KeyRule {
     Charset {
         /// The first character that is not.
         found: char,
-        /// Where it stands, in bytes from the start.
+        /// Its position, in bytes from the start.
         at: usize,
     },
     /// The first character is a letter or a digit.
@@ -124,8 +124,7 @@ pub struct InvalidKey {
 }
 
 impl InvalidKey {
-    /// Every refusal is written down, because `try_lock` can tell its caller no more
-    /// than "not granted".
+    /// Every refusal is logged, because `try_lock` can only tell its caller "not granted".
     #[cold]
     pub(crate) fn new(key: &str, rule: KeyRule) -> Self {
         let shown = shown(key);
@@ -145,8 +144,8 @@ impl InvalidKey {
     }
 }
 
-/// Whether `key` keeps the rules: for those who have nothing to say of one that does not.
-// Once is enough of it: the loop is unrolled wherever it is inlined.
+/// Whether `key` follows the rules, for callers that make no error of it.
+// Not inlined: its loop is unrolled, and one copy of that is enough.
 #[inline(never)]
 pub(crate) fn is_valid(key: &str) -> bool {
     broken_rule(key).is_none()
@@ -158,7 +157,7 @@ fn broken_rule(key: &str) -> Option<KeyRule> {
         BrokenRule::NotEmpty => KeyRule::NotEmpty,
         BrokenRule::MaxLength => KeyRule::MaxLength { len: key.len() },
         BrokenRule::Charset(at) => KeyRule::Charset {
-            // Only ASCII stands before it, so a character begins there.
+            // All before it is ASCII, so a character begins there.
             found: key[at..].chars().next()?,
             at,
         },
@@ -167,8 +166,8 @@ fn broken_rule(key: &str) -> Option<KeyRule> {
     })
 }
 
-/// A refused key comes from anywhere, so it may hold line breaks, terminal
-/// escapes or a megabyte of data: none of that belongs in a log.
+/// A refused key may have line breaks, terminal escapes or a megabyte of data. None of that may
+/// get into a log, so it is escaped and cut.
 fn shown(key: &str) -> String {
     const MAX_CHARS: usize = 64;
     let mut out = escaped(key.chars().take(MAX_CHARS));
@@ -192,9 +191,9 @@ fn escaped(chars: impl IntoIterator<Item = char>) -> String {
     out
 }
 
-/// Beyond ASCII: what has no shape of its own, and may hide, join or turn round what
-/// stands beside it. The tables behind `char::escape_debug` know every character; they
-/// are 5 % of all that a browser would load of us.
+/// Characters beyond ASCII that cannot be seen, and may hide, join or reverse those beside them.
+/// (`char::escape_debug` knows every character, but its tables are 5 % of all that a browser
+/// loads of this crate.)
 fn is_unseen(char: char) -> bool {
     matches!(char,
         '\u{80}'..='\u{a0}' // controls, no-break space

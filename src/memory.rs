@@ -14,7 +14,7 @@ use crate::table::guard::TableGuard;
 use crate::table::locks::{TableLocks, boxed};
 use crate::table::shared::{Owner, SharedTable};
 
-/// One keyspace for the whole process: two managers that did not exclude each
+/// The keyspace, of which there is one in the process. Two managers that do not exclude each
 /// other would be two locks on one dataset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keyspace;
@@ -79,7 +79,7 @@ impl MemoryLockManager {
     /// # Errors
     ///
     /// [`LockError::InvalidKey`].
-    // What is left of it here is little: the rest is one call.
+    // Inlined, because it is little more than one call.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn try_acquire_unboxed(
         &self,
@@ -95,7 +95,7 @@ impl MemoryLockManager {
     /// # Errors
     ///
     /// As [`lock`](crate::LockManager::lock).
-    // Not an `async fn`, whose future would hold what it is given a second time.
+    // Not an `async fn`, whose future would have its arguments twice.
     pub fn acquire_unboxed(
         &self,
         key: &str,

@@ -1,4 +1,4 @@
-//! The feature `serde`, as far as a derive does not say it: how times and modes are written.
+//! The feature `serde`: how times and modes are written. (The rest is derived.)
 //!
 //! Both are written as the npm package has them, so that a snapshot which a Rust application
 //! hands to JavaScript reads like one of that package.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::guard::LockMode;
 
-/// The requests that a manager knew of at one moment. A snapshot is out of date as soon as it
+/// The requests that a manager knew of at one time. A snapshot is out of date as soon as it
 /// is made. Use it to show or to debug, and never to decide what to lock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -27,14 +27,14 @@ pub struct LockSnapshot {
 pub struct LockInfo {
     /// The key.
     pub key: String,
-    /// The mode that was asked for.
+    /// The mode of the request.
     pub mode: LockMode,
     /// For how long it has been held or pending. `None` if the backend does not know, as for
     /// other tabs in browsers.
     /// The feature `serde` writes it in milliseconds.
     #[cfg_attr(feature = "serde", serde(default, with = "crate::serialize::millis"))]
     pub age: Option<Duration>,
-    /// Who asked: the label that the application gave to its manager, the client id of the
+    /// Who made the request: the label that the application gave to its manager, the client id of the
     /// browser, or a process. `None` if the backend does not know.
     pub client: Option<String>,
 }

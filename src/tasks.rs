@@ -1,11 +1,10 @@
-//! Tasks: what runs by itself in browsers and Node, which the Web Locks backend does on the
-//! side.
+//! Tasks that run by themselves in browsers and Node, for the Web Locks backend.
 //!
-//! A task is polled when it is started, and again by whatever wakes it, in the same breath.
-//! (Those of wasm-bindgen-futures run by `queueMicrotask`, which test suites replace like
-//! `setTimeout`: once it has lost a callback, none of them ever runs again.)
+//! A task is polled within the call that starts it, and within each call that wakes it. (Those
+//! of wasm-bindgen-futures run by `queueMicrotask`, which test suites replace like `setTimeout`:
+//! once a callback is lost, none of them ever runs again.)
 //!
-//! All that wakes a task must be on its thread, as promises and timers are.
+//! A task must be woken on its own thread, as promises and timers do it.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -24,8 +23,8 @@ thread_local! {
 #[derive(Default)]
 struct Tasks {
     places: Slab<Place>,
-    /// One for each place, for all the tasks that it will ever have. Who wakes a task
-    /// that is gone has another one look for itself once more.
+    /// The waker of each place, for all the tasks that it ever has. If a task is woken that is
+    /// gone, the present task of its place is polled once more.
     wakers: Vec<Waker>,
 }
 
@@ -37,7 +36,7 @@ enum Place {
     },
 }
 
-/// More places than these are not kept for other tasks.
+/// How many places are kept for other tasks.
 const KEPT: usize = 64;
 
 /// Runs `task`.
@@ -63,7 +62,7 @@ impl Wake for WakePlace {
     }
 }
 
-/// Polls the task that was taken from `place` until it is done or waits there.
+/// Polls the task that was taken from `place` until it is done, or has to wait in its place.
 fn run(place: usize, mut task: Task, waker: &Waker) {
     loop {
         if task

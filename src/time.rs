@@ -1,8 +1,7 @@
-//! Time for those who wait: tokio's timer natively, `setTimeout` in browsers.
+//! The time and the timers: tokio's natively, `setTimeout` in browsers.
 //!
-//! All platforms keep the same bargain: no timer is made for what is ready at
-//! once or may wait for ever, and a wait that is longer than the platform's timer
-//! can count still ends when it should.
+//! On all platforms, no timer is made for a future that is ready at once or that may wait for
+//! ever. A wait that is longer than the platform's timer can count still ends in time.
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod coarse;
@@ -22,7 +21,7 @@ pub(crate) use platform::{Since, Stamp, sleep};
 
 use crate::error::LockError;
 
-/// The moment at which a wait ends; never, if it lies beyond what the clock can
+/// The time at which a wait ends. It never ends if that time is beyond what the clock can
 /// express.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
@@ -47,10 +46,10 @@ impl Deadline {
     }
 }
 
-/// Runs `work` for at most `limit`; `Ok(None)` when the time ran out.
+/// Runs `work` for at most `limit`. `Ok(None)` if the time was over first.
 ///
-/// `work` is polled before the clock is asked, so what is ready at once needs no
-/// timer, and what became ready together with the timer wins.
+/// `work` is polled first. So it needs no timer if it is ready at once, and it wins if it
+/// becomes ready together with the timer.
 ///
 /// # Errors
 ///
@@ -68,10 +67,10 @@ pub(crate) async fn timeout<F: Future>(
     .await
 }
 
-/// When a wait ends that has begun to be polled.
+/// The end of a wait, counted from its first poll.
 pub(crate) struct Limit {
     timeout: Duration,
-    /// In a box: it is large, and the future of every wait would have to have room for it.
+    /// It is large, so it is boxed: the future of every wait would have to have room for it.
     timer: Option<Pin<Box<platform::Sleep>>>,
 }
 
@@ -91,7 +90,8 @@ impl Limit {
         self.timeout.is_zero()
     }
 
-    /// To be polled when there is something to wait for, and not before: it sets the timer.
+    /// Polls the timer, and sets it first. So it is only polled when there is something to wait
+    /// for.
     ///
     /// # Errors
     ///

@@ -44,7 +44,8 @@ export async function run(program, args, { env = {}, cwd = root } = {}) {
 
 /** What a program prints, trimmed; undefined if it is missing or fails. */
 export function output(program, ...args) {
-  const { status, stdout } = spawnSync(program, args, { cwd: root, encoding: 'utf8' });
+  // By default Node stops a program at 1 MB, which `cargo metadata` prints.
+  const { status, stdout } = spawnSync(program, args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 });
   return status === 0 ? stdout.trim() : undefined;
 }
 

@@ -1,4 +1,4 @@
-//! [`Text`]: the characters of a key, in place if they are few.
+//! [`Text`]: the characters of a key, without an allocation if they are few.
 
 use std::cmp::Ordering;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -12,10 +12,10 @@ pub(super) enum Text {
     Long(Arc<str>),
 }
 
-/// Up to [`Short::LONGEST`] bytes, then zeros, and in the last byte how many there are.
+/// Up to [`Short::LONGEST`] bytes, then zeros, and their number in the last byte.
 ///
-/// Words and not bytes, because a key moves several times in the life of a lock, and a
-/// processor stalls when it reads together what was just written in pieces.
+/// These are words and not bytes, because a key is moved several times in the life of a lock,
+/// and a processor stalls when it reads a word whose bytes were just written one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Short([u64; Self::WORDS]);
 
@@ -27,9 +27,9 @@ impl Short {
     #[inline(always)]
     fn new(text: &str) -> Self {
         let bytes = text.as_bytes();
-        // One by one, and not in a loop over a buffer: so they stay in registers.
+        // Written out, and not a loop over a buffer, so that they stay in registers.
         let last = word(bytes, 24) | (bytes.len() as u64) << 56;
-        // In memory the characters stand in their order on every machine.
+        // In memory the characters are in their order on every machine.
         let [first, second, third] = [word(bytes, 0), word(bytes, 8), word(bytes, 16)];
         Self([first.to_le(), second.to_le(), third.to_le(), last.to_le()])
     }
@@ -53,7 +53,7 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     if let Some(whole) = rest.first_chunk() {
         return u64::from_le_bytes(*whole);
     }
-    // The last eight bytes of all, some of which are of the word before.
+    // The last eight bytes of the text, some of which belong to the word before.
     if let Some(last) = bytes.last_chunk()
         && !rest.is_empty()
     {
@@ -63,11 +63,11 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     backwards.fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
-/// A text that is looked for, as it can be compared the fastest.
+/// A text that is looked for, in the form that is compared the fastest.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Probe<'a> {
     pub(crate) text: &'a str,
-    /// Of no use if it is too long for that.
+    /// Not used if the text is too long for it.
     short: Short,
 }
 

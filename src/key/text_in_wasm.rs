@@ -1,4 +1,4 @@
-//! [`Text`] in wasm, where to keep short keys in place would be more code than it is worth.
+//! [`Text`] in wasm. There, the code that avoids an allocation for short keys would be too large.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;

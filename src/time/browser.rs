@@ -1,7 +1,7 @@
 //! The clock and the timers of pages, workers and Node.
 //!
-//! None of their functions is to be trusted: test suites replace them, in the middle, and
-//! one without the other. What they do wrong ends one wait.
+//! None of their functions can be trusted: test suites replace them at any time, and one without
+//! the other. What they do wrong may end one wait, and no more.
 
 #[path = "alarm.rs"]
 mod alarm;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::error::LockError;
 use alarm::Alarm;
 
-/// A moment, in milliseconds, to measure from.
+/// A point in time, in milliseconds, to measure from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stamp(f64);
 
@@ -22,7 +22,7 @@ impl Stamp {
         Self(clock::now())
     }
 
-    /// The moment with these [`millis`](Self::millis).
+    /// The one with these [`millis`](Self::millis).
     pub(crate) fn at(millis: f64) -> Self {
         Self(millis)
     }
@@ -33,8 +33,8 @@ impl Stamp {
     }
 
     pub(crate) fn elapsed(self) -> Duration {
-        // As a float becomes an integer, what is negative becomes 0: where wasm has threads,
-        // the moment may be one of another thread's clock.
+        // The conversion to an integer makes 0 of negative numbers. Where wasm has threads, the
+        // stamp may be of another thread's clock.
         Duration::from_micros(((clock::now() - self.0) * 1000.0) as u64)
     }
 }

@@ -1,8 +1,8 @@
 //! The time of a page, worker or Node thread.
 //!
 //! Test suites replace `performance.now`, put it back, or replace `setTimeout` alone, so
-//! that one stands still while the other goes on. So this clock goes on from where it was
-//! when what it reads is set back or missing, and [a timer that fired](reached) moves it.
+//! that one stands still while the other goes on. So this clock goes on from where it was if
+//! its source is set back or missing, and [a timer that fired](reached) moves it.
 
 use std::cell::Cell;
 
@@ -24,17 +24,17 @@ extern "C" {
 #[derive(Clone, Copy)]
 struct Clock {
     source: Source,
-    /// What the source said last.
+    /// What the source showed last.
     read: f64,
     /// How far we are ahead of the source.
-    ahead: f64,
+    offset: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Performance,
-    /// Where there is no `performance`: workerd, compartments, Jest's jsdom. For good, because
-    /// to find that out costs an exception.
+    /// Whether there is no `performance` (workerd, compartments, Jest's jsdom). Once set, it
+    /// stays set, because to find it out takes an exception.
     Date,
 }
 
@@ -43,7 +43,7 @@ thread_local! {
         Cell::new(Clock {
             source: Source::Performance,
             read: 0.0,
-            ahead: 0.0,
+            offset: 0.0,
         })
     };
 }
@@ -51,29 +51,29 @@ thread_local! {
 /// In milliseconds. Never less than before.
 pub(super) fn now() -> f64 {
     let read = read(CLOCK.get().source);
-    // Not before: what was just called is foreign, and may have come back here.
+    // Not earlier: the function that was just called is foreign, and may have called us.
     let mut clock = CLOCK.get();
     if let Some((source, read)) = read {
         if source != clock.source || read < clock.read {
-            clock.ahead += clock.read - read;
+            clock.offset += clock.read - read;
         }
         (clock.source, clock.read) = (source, read);
         CLOCK.set(clock);
     }
-    clock.read + clock.ahead
+    clock.read + clock.offset
 }
 
-/// A timer that was set for `moment` fired: it is proof enough that it is so late.
-pub(super) fn reached(moment: f64) {
-    let behind = moment - now();
+/// A timer that was set for `due` has fired, so it is that late at least.
+pub(super) fn reached(due: f64) {
+    let behind = due - now();
     if behind > 0.0 {
         let mut clock = CLOCK.get();
-        clock.ahead += behind;
+        clock.offset += behind;
         CLOCK.set(clock);
     }
 }
 
-/// `None` if there is no clock at all. Then time moves by timers alone.
+/// `None` if there is no clock at all. Then only timers move the time.
 fn read(source: Source) -> Option<(Source, f64)> {
     if source == Source::Performance
         && let Some(read) = usable(performance_now())

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 pub(crate) use super::coarse::Since;
 use crate::error::LockError;
 
-/// A moment, to measure from.
+/// A point in time, to measure from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stamp(Instant);
 
