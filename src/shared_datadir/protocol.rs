@@ -187,6 +187,9 @@ impl Acquisition {
             // bytes are as good as this one.
             Stage::Ticket(ticket) if !locked => self.ticket(ticket + 1),
             Stage::Ticket(ticket) => Stage::FreeGate(ticket),
+            // Nothing is below the first ticket. To ask about no bytes at all would be wrong: to
+            // the kernel, a length of zero means everything up to the end of the file.
+            Stage::FreeGate(0) => Stage::Granted(0),
             Stage::FreeGate(ticket) => Stage::Ahead {
                 ticket,
                 nearest: None,

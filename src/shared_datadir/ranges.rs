@@ -90,6 +90,10 @@ impl Region<'_> {
     }
 
     fn describe(&self, kind: libc::c_short, bytes: &Range<u64>) -> Description {
+        assert!(
+            !bytes.is_empty(),
+            "a length of zero means all bytes there are"
+        );
         // SAFETY: the structure consists of integers, and zero is a valid value of each. The
         // commands demand an `l_pid` of zero.
         let mut lock: Description = unsafe { std::mem::zeroed() };

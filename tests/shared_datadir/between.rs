@@ -67,6 +67,28 @@ async fn the_order_is_that_of_coming() {
     assert!(managers[0].try_lock("key").await.is_some());
 }
 
+/// Two that want one key all the time take turns, and come upon each other at every step.
+#[test]
+fn two_that_alternate_are_never_stuck() {
+    const TURNS: usize = 5000;
+    let (_folder, managers) = managers::<2>();
+    let both = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        for manager in &managers {
+            scope.spawn(|| {
+                let mut runtime = tokio::runtime::Builder::new_current_thread();
+                let runtime = runtime.enable_time().build().unwrap();
+                both.wait();
+                runtime.block_on(async {
+                    for _ in 0..TURNS {
+                        drop(manager.lock("key", LONG / 6).await.unwrap());
+                    }
+                });
+            });
+        }
+    });
+}
+
 /// A reader does not overtake a writer that waits, neither by waiting nor by trying.
 #[tokio::test]
 async fn writers_do_not_starve() {

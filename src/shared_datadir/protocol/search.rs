@@ -44,6 +44,8 @@ fn conflict(one: LockMode, other: LockMode) -> bool {
 
 impl Kernel {
     fn find_conflict(&self, file: OpenFile, mode: LockMode, bytes: Range<u64>) -> Option<u64> {
+        // To the kernel, a length of zero means all bytes up to the end of the file.
+        assert!(!bytes.is_empty(), "a call about no bytes");
         let conflicts = |locks: &Vec<(OpenFile, LockMode)>| {
             locks
                 .iter()
