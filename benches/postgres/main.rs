@@ -224,8 +224,6 @@ impl Table {
         {
             let time = median(self.rounds.iter().map(|times| times[place].as_secs_f64()));
             let best = self.rounds.iter().map(|times| times[place]).min();
-            let best = best.map_or(0.0, |best| best.as_secs_f64());
-            let best = self.rounds.iter().map(|times| times[place]).min();
             let best = best.map_or(0.0, |best| best.as_secs_f64()) * 1e6;
             let ratio = |times: &[Duration; 4]| times[place].div_duration_f64(times[1]);
             let ratio = median(self.rounds.iter().map(ratio));
