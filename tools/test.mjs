@@ -165,6 +165,9 @@ const suites = {
     // One of the tests runs it, and cannot have it built: there is no cargo in Wine.
     await run('cargo', ['build', '--example', 'wallet', '--target', windows], { env });
     await run('cargo', ['test', '--target', windows, ...withoutExamples], { env });
+    // Its TLS is C in part, for which there is a compiler here, and not in the suite `targets`.
+    await rustComponent('clippy');
+    await run('cargo', ['clippy', '--features', 'postgres', '--target', windows, '--', '-D', 'warnings'], { env });
   },
 
   async loom() {

@@ -8,10 +8,15 @@
 -- of advisory locks has by chance:
 --   (session, sid)          held by the connection of a session for as long as it lives
 --   (request, hash of key)  the mutex of a key
+--   (version, 0)            held by whoever opens a session
+--   (version, sid)          shared by each call of a session, and exclusive by whoever ends it
 --   (server, token)         shared by each transaction that has called check(), until its end
 --
--- Every function pins its search_path and names all tables in full, so that nobody can put
--- functions or tables of his own in their place.
+-- Every function that others call runs with the rights of its owner. It pins its search_path and names
+-- all tables in full, so that nobody can put functions or tables of his own in their place. The
+-- functions that these call inherit the path and the rights. By themselves they have neither: so
+-- whoever calls one directly can do no more with it than he could without. (To set the path anew
+-- in each takes as long as the rest.)
 
 create table {schema}.version (version integer not null, oldest_reader integer not null);
 
@@ -50,21 +55,21 @@ create index request_ended on {schema}.request (key) where ended;
 
 -- The channel on which a session is told what happened to its requests.
 create function {schema}.channel(of integer) returns text language sql stable
-set search_path = pg_catalog, pg_temp as $$
+as $$
   select 'crosslock.' || '{schema}.session'::regclass::oid || '.' || of
 $$;
 
 -- Whether a session was ended, or its connection is gone. If it is, our shared lock lasts until commit, and
 -- excludes nobody: numbers of sessions are not used again.
 create function {schema}.is_gone(of integer) returns boolean language plpgsql
-set search_path = pg_catalog, pg_temp as $$
+as $$
 begin
   return not exists (select from {schema}.session s where s.sid = of and not s.ended)
     or pg_try_advisory_xact_lock_shared('{schema}.session'::regclass::oid::integer, of);
 end $$;
 
 create function {schema}.mutex(k text) returns void language plpgsql
-set search_path = pg_catalog, pg_temp as $$
+as $$
 begin
   perform pg_advisory_xact_lock('{schema}.request'::regclass::oid::integer, hashtext(k));
 end $$;
@@ -73,7 +78,7 @@ end $$;
 -- checked its token is still open: then its row stays, marked as ended, and beat() or the next
 -- who comes tries again.
 create function {schema}.discard(of integer, r bigint, t bigint) returns boolean language plpgsql
-set search_path = pg_catalog, pg_temp as $$
+as $$
 begin
   if t is not null and not pg_try_advisory_xact_lock(
     '{schema}.server'::regclass::oid::integer, (t & 2147483647)::integer)
@@ -89,7 +94,7 @@ end $$;
 -- Grants what can be granted. Under the mutex of the key. A request is granted if no earlier one
 -- conflicts with it: so these are a head of the queue.
 create function {schema}.grant_next(k text) returns void language plpgsql
-set search_path = pg_catalog, pg_temp as $$
+as $$
 declare
   r record;
   is_first boolean := true;
@@ -114,7 +119,7 @@ end $$;
 -- mutex of the key. Only holds are looked at, which are a head of the queue: a pending request of
 -- the dead is granted in its turn, and ended by the next who comes.
 create function {schema}.sweep(k text, me integer) returns boolean language plpgsql
-set search_path = pg_catalog, pg_temp as $$
+as $$
 declare
   r record;
   has_changed boolean := false;
@@ -135,7 +140,7 @@ end $$;
 
 -- Who is in the way of a request with this ticket.
 create function {schema}.contention(k text, before bigint, out holder text, out age double precision, out ahead integer)
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql as $$
 begin
   select {schema}.client(q.sid), extract(epoch from clock_timestamp() - q.since)
     into holder, age
@@ -147,20 +152,20 @@ end $$;
 
 -- The label and the address of a session.
 create function {schema}.client(of integer) returns text language sql stable
-set search_path = pg_catalog, pg_temp as $$
+as $$
   select s.label || coalesce(' at ' || s.address, '') || ' (backend ' || s.pid || ')'
     from {schema}.session s where s.sid = of
 $$;
 
 -- Fails unless this connection is the one of the session: a pooler in transaction mode may put
--- another behind the same client. The row lock makes reap() wait for us, so that no request is
--- made in the name of a session that has been ended.
-create function {schema}.assert_mine(me integer) returns void language plpgsql
-set search_path = pg_catalog, pg_temp as $$
+-- another behind the same client. The advisory lock makes reap() wait for us, so that no request is
+-- made in the name of a session that has been ended. (A row lock would do so as well, and write.)
+create function {schema}.assert_mine(me integer) returns void language plpgsql as $$
 declare
   owner integer;
 begin
-  select s.pid into owner from {schema}.session s where s.sid = me and not s.ended for share;
+  perform pg_advisory_xact_lock_shared('{schema}.version'::regclass::oid::integer, me);
+  select s.pid into owner from {schema}.session s where s.sid = me and not s.ended;
   if owner is null then
     raise exception 'the session was ended by others, who had heard nothing from it'
       using errcode = 'CL002';
@@ -231,8 +236,8 @@ begin
   return not pg_try_advisory_xact_lock_shared('{schema}.session'::regclass::oid::integer, of);
 end $$;
 
--- Asks for a lock. Returns the token if it was granted, and otherwise who is in the way.
--- Queues the request if the caller waits.
+-- Asks for a lock. Returns the token if it was granted. Otherwise queues the request if the caller
+-- waits, and says who is in the way if not.
 create function {schema}.acquire(
   me integer, r bigint, k text, is_shared boolean, waits boolean,
   out granted bigint, out holder text, out age double precision, out ahead integer)
@@ -241,7 +246,7 @@ declare
   place bigint;
 begin
   perform {schema}.assert_mine(me);
-  perform {schema}.mutex(k);
+  perform pg_advisory_xact_lock('{schema}.request'::regclass::oid::integer, hashtext(k));
   -- Until nobody is in the way, or nobody of those who are can be ended: to end a hold of the dead
   -- may grant a request of the dead.
   loop
@@ -256,9 +261,11 @@ begin
   -- Leaves room for those who steal, and stand before all who wait.
   place := nextval('{schema}.ticket') * 1024;
   if waits then
+    -- Who is in the way is asked for at the end of the wait.
     insert into {schema}.request (sid, request, key, ticket, shared) values (me, r, k, place, is_shared);
+  else
+    select * into holder, age, ahead from {schema}.contention(k, place);
   end if;
-  select * into holder, age, ahead from {schema}.contention(k, place);
 end $$;
 
 -- Asks for several exclusive locks, and queues for those that are not free. All places in the
@@ -371,7 +378,8 @@ declare
   is_dead boolean := {schema}.is_gone(victim);
 begin
   if not is_dead then
-    -- From here on it can ask for nothing: see assert_mine().
+    -- From here on it can ask for nothing: see assert_mine(). What it has asked for is there.
+    perform pg_advisory_xact_lock('{schema}.version'::regclass::oid::integer, victim);
     update {schema}.session s set ended = true where s.sid = victim and s.beat = silent_since;
     if not found then
       return 0;
