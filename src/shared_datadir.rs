@@ -142,27 +142,30 @@ impl SharedDatadirLockManager {
         options: AcquireOptions,
     ) -> Result<Box<dyn LockGuard>, LockError> {
         let datadir = self.locks.owner();
-        let deadline = Deadline::after(options.timeout);
         let timed_out = |contention| LockError::timed_out(key, options.timeout, contention);
         if options.timeout.is_zero() {
             let tried = self.try_guard(key, options.mode)?;
             return tried.ok_or_else(|| timed_out(self.contention(key)));
         }
-        // Nearly always it is free in this process, and nothing that waiting takes is needed.
-        let (mut request, in_table) =
-            match self.locks.try_acquire(key, options.mode, |guard| guard)? {
-                Some(in_table) => {
-                    let request = Request::asked(datadir, key, options.mode)?;
-                    (request, in_table)
+        // Nearly always it is free, and nothing that waiting takes is needed.
+        let in_table = self.locks.try_acquire(key, options.mode, |guard| guard)?;
+        let (deadline, mut request, in_table) = match in_table {
+            Some(in_table) => {
+                let request = Request::asked(datadir, key, options.mode)?;
+                if request.is_granted() {
+                    return Ok(boxed(request, in_table));
                 }
-                None => {
-                    let mut request = Request::queued(datadir, key)?;
-                    let acquired = self.locks.acquire(key, options, |guard| guard).await;
-                    let in_table = acquired.map_err(|error| self.explain(key, error))?;
-                    request.ask(key, options.mode)?;
-                    (request, in_table)
-                }
-            };
+                (Deadline::after(options.timeout), request, in_table)
+            }
+            None => {
+                let deadline = Deadline::after(options.timeout);
+                let mut request = Request::queued(datadir, key)?;
+                let acquired = self.locks.acquire(key, options, |guard| guard).await;
+                let in_table = acquired.map_err(|error| self.explain(key, error))?;
+                request.ask(key, options.mode)?;
+                (deadline, request, in_table)
+            }
+        };
         if !request.is_granted() {
             let granted = request.granted(key);
             match time::timeout(deadline.remaining(), granted).await? {

@@ -16,6 +16,7 @@ use super::ticket::{Effects, Kernel, Numbers, RequestNumber, Ticket};
 use crate::datadir_lock::failure;
 use crate::datadir_lock::kernel::{self, FileId};
 use crate::guard::LockMode;
+use crate::hash::BuildHasher;
 
 /// The files in `LOCKS`. All are created when the datadir is opened, so that later neither a
 /// full disk nor a missing permission is in the way of a lock. Each is opened when it is used for the
@@ -46,7 +47,7 @@ struct Opened {
 /// What this process has of the regions of one file.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
-    by_region: HashMap<u64, Ticket>,
+    by_region: HashMap<u64, Ticket, BuildHasher>,
     numbers: Numbers,
     /// The waits that have a thread, and the acquisition that each is for. One that was given
     /// up serves the next that has to wait for the same. So there are never more threads than

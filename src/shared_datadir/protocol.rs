@@ -239,6 +239,29 @@ impl Acquisition {
     }
 }
 
+/// Takes the whole region if nobody is there, and keeps what a ticket is of it. Otherwise nothing is
+/// locked yet, and the acquisition has to go on.
+pub(super) fn take_if_alone<E>(
+    mode: LockMode,
+    mut call: impl FnMut(&Call) -> Result<Answer, E>,
+) -> Result<Result<u64, Acquisition>, E> {
+    let mut acquisition = Acquisition::new(mode);
+    loop {
+        match (acquisition.stage, acquisition.next()) {
+            (Stage::Granted(ticket), _) => return Ok(Ok(ticket)),
+            (Stage::Gate, _) | (_, None) => return Ok(Err(acquisition)),
+            (_, Some(next)) => match call(&next) {
+                Ok(answer) => acquisition.answered(answer),
+                Err(error) => {
+                    // Whatever was locked is freed. Nobody waits for the answer.
+                    let _ = call(&acquisition.cancel());
+                    return Err(error);
+                }
+            },
+        }
+    }
+}
+
 /// The call that frees a granted ticket.
 pub(super) fn release(ticket: u64) -> Call {
     Call::Unlock(ticket..ticket + 1)

@@ -63,8 +63,11 @@ impl Request {
         let mut request = Self::new(datadir, key);
         let file = datadir.files().at(request.place);
         let tried = file.with(request.place, |ticket, numbers, kernel| {
-            let number = numbers.next();
             ticket.add_user();
+            if let Ok(true) = ticket.take_at_once(mode, numbers, kernel) {
+                return (Some(Ok(())), Effects::default());
+            }
+            let number = numbers.next();
             ticket.request(number, mode);
             let mut effects = ticket.advance(numbers, kernel);
             let mut outcome = ticket.outcome(number);
@@ -106,6 +109,10 @@ impl Request {
         let asked = file.with(self.place, |ticket, numbers, kernel| {
             if !is_user {
                 ticket.add_user();
+            }
+            // An error comes again in what follows, which has somebody to tell of it.
+            if let Ok(true) = ticket.take_at_once(mode, numbers, kernel) {
+                return ((0, Some(Ok(()))), Effects::default());
             }
             let number = numbers.next();
             ticket.request(number, mode);

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::protocol::{self, Acquisition, Answer, Call};
 use crate::guard::LockMode;
+use crate::time::Since;
 
 /// How often, and for how long, a process may hand its ticket on among its requests while other
 /// processes wait: the same as among the tasks of one browser tab.
@@ -47,7 +48,7 @@ enum State {
         acquisition: Acquisition,
         /// Names this acquisition among all of the file.
         number: u64,
-        since: Instant,
+        since: Since,
     },
     Granted(Granted),
 }
@@ -59,6 +60,7 @@ struct Granted {
     holders: usize,
     /// How often it was used, and since when, without asking whether others wait.
     turns: u32,
+    /// By a clock that costs more and is exact: [`LONGEST`] is less than what `Since` may be wrong.
     since: Instant,
 }
 
@@ -138,7 +140,7 @@ impl Ticket {
     }
 
     /// For how long the process has waited for the ticket, if it has not got it yet.
-    pub(super) fn pending_since(&self) -> Option<Instant> {
+    pub(super) fn pending_since(&self) -> Option<Since> {
         match self.state {
             State::Pending { since, .. } => Some(since),
             _ => None,
@@ -162,6 +164,35 @@ impl Ticket {
             waker: None,
         };
         self.requests.insert(number, request);
+    }
+
+    /// Takes the ticket for one of the [users](Self::add_user), if nobody in this process has it
+    /// or waits for it and no other process is in the way. That is nearly always so, and then
+    /// there is no request to be remembered. If it is `false`, [`request`](Self::request) goes on.
+    pub(super) fn take_at_once(
+        &mut self,
+        mode: LockMode,
+        numbers: &mut Numbers,
+        kernel: &dyn Kernel,
+    ) -> io::Result<bool> {
+        if !matches!(self.state, State::None) || !self.requests.is_empty() {
+            return Ok(false);
+        }
+        let byte = match protocol::take_if_alone(mode, |call| kernel.call(call))? {
+            Ok(byte) => byte,
+            Err(acquisition) => {
+                self.state = State::Pending {
+                    acquisition,
+                    number: numbers.next(),
+                    since: Since::now(),
+                };
+                return Ok(false);
+            }
+        };
+        let mut granted = Granted::new(byte, mode);
+        (granted.holders, granted.turns) = (1, 1);
+        self.state = State::Granted(granted);
+        Ok(true)
     }
 
     /// What came of a request; `None` while it waits. It is forgotten when it is told. If it
@@ -283,7 +314,7 @@ impl Ticket {
                     self.state = State::Pending {
                         acquisition: Acquisition::new(mode),
                         number: numbers.next(),
-                        since: Instant::now(),
+                        since: Since::now(),
                     };
                 }
                 State::Pending {
@@ -301,13 +332,7 @@ impl Ticket {
                         return Ok(());
                     }
                     let byte = acquisition.granted().expect("it has nothing to wait for");
-                    self.state = State::Granted(Granted {
-                        byte,
-                        mode: acquisition.mode(),
-                        holders: 0,
-                        turns: 0,
-                        since: Instant::now(),
-                    });
+                    self.state = State::Granted(Granted::new(byte, acquisition.mode()));
                 }
                 State::Granted(granted) if granted.holders == 0 => {
                     if !covers(granted.mode, mode) {
@@ -410,6 +435,16 @@ fn run(acquisition: &mut Acquisition, kernel: &dyn Kernel) -> io::Result<Option<
 }
 
 impl Granted {
+    fn new(byte: u64, mode: LockMode) -> Self {
+        Self {
+            byte,
+            mode,
+            holders: 0,
+            turns: 0,
+            since: Instant::now(),
+        }
+    }
+
     /// Whether it was used for long enough and others wait. If nobody does, it counts anew.
     fn is_due(&mut self, kernel: &dyn Kernel) -> bool {
         if self.turns < TURNS && self.since.elapsed() < LONGEST {
