@@ -27,6 +27,8 @@ pub enum Order {
     /// Somebody of the context that has held it last, while that has not held on to it for
     /// longer than this, in nanoseconds, nor for more turns.
     HandedOn { nanos: u64, turns: u32 },
+    /// Nobody within a context. In which order contexts joined, no client can see.
+    WithinContexts,
 }
 
 impl Default for Contract {
@@ -68,7 +70,7 @@ pub fn check(history: &History, contract: &Contract) -> Vec<Violation> {
         let queue = Queue::new(history, places);
         exclusion::check(&queue, &mut found);
         order::check(&queue, contract, &mut found);
-        answers::check(&queue, &mut found);
+        answers::check(&queue, contract, &mut found);
         progress::check(&queue, contract, &mut found);
         loss::check(&queue, contract, &mut found);
     }

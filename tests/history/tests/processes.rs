@@ -114,15 +114,12 @@ fn flock_on_a_datadir() {
     keeps_the_contract("flock", 2, Contract::default());
 }
 
-/// Its processes have a place in the queue each, and hand a lock on among their tasks.
+/// A process hands a lock on among its tasks, and joins the queue by a thread of its own: its
+/// clients cannot tell when. (tests/shared_datadir has the order of tickets.)
 #[test]
 fn a_shared_datadir() {
-    let order = Order::HandedOn {
-        nanos: 10_000_000,
-        turns: 1_000,
-    };
     let contract = Contract {
-        order,
+        order: Order::WithinContexts,
         ..Contract::default()
     };
     keeps_the_contract("shared", 3, contract);

@@ -1,16 +1,22 @@
 //! Who is refused a lock at once, or at the end of its time, was in somebody's way.
 
-use super::{Queue, Violation};
+use super::{Contract, Order, Queue, Violation};
+use crate::Mode;
 use crate::event::Ended;
 
-pub(super) fn check(queue: &Queue<'_>, found: &mut Vec<Violation>) {
+pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Violation>) {
     let all = queue.in_the_way();
     for (place, operation) in queue.operations() {
         let Some((at, Ended::Busy | Ended::TimedOut)) = operation.ended else {
             continue;
         };
+        let mode = match contract.order {
+            // What a context has may still be exclusive while it goes from a writer to a reader.
+            Order::WithinContexts => Mode::Exclusive,
+            _ => operation.mode,
+        };
         // Whoever asked at any time before the answer, and was not gone before the question.
-        let until = all.until(place, operation.mode, at);
+        let until = all.until(place, mode, at);
         if until.is_none_or(|until| until < operation.asked) {
             found.push(Violation::RefusedWhileFree { operation: place });
         }

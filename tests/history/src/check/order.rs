@@ -41,7 +41,8 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
     steps.sort_unstable();
     let mut waiting = BTreeSet::new();
     let mut contexts: HashMap<usize, Context> = HashMap::new();
-    let hands_on = matches!(contract.order, Order::HandedOn { .. });
+    let strictly = matches!(contract.order, Order::FirstComeFirstServed);
+    let by_context = matches!(contract.order, Order::HandedOn { .. });
     for (at, step, place) in steps {
         let operation = queue.operation(place);
         let queued = operation.queued.unwrap_or(operation.asked);
@@ -69,7 +70,8 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
                         // It may have had its turn since, and stand at the end again.
                         context.alone.contains(&earlier) && context.last_held.max(queued) < behind
                     };
-                    (!hands_on || is_own || context_waits()).then_some((is_own, earlier))
+                    let counts = strictly || is_own || by_context && context_waits();
+                    counts.then_some((is_own, earlier))
                 };
                 let mut overtaken = earlier.filter_map(overtaken).peekable();
                 let first = overtaken.peek().copied();

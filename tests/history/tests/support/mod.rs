@@ -47,8 +47,13 @@ pub fn in_chunks(name: &str, run: impl Fn(u64, u64) -> usize) {
     println!("{name}: {checked} requests keep the contract");
 }
 
-/// The number of operations, all of which keep the contract.
+/// The number of operations, all of which keep the contract. `CROSSLOCK_HISTORY` names a file for
+/// the history, to look into.
 pub fn verdict(events: Vec<Event>, contract: &Contract) -> usize {
+    if let Ok(file) = std::env::var("CROSSLOCK_HISTORY") {
+        let lines: Vec<_> = events.iter().map(crosslock_history::event::line).collect();
+        std::fs::write(file, lines.join("\n")).expect("it can be written");
+    }
     let history = History::new(events).unwrap_or_else(|malformed| panic!("{malformed}"));
     let found = check(&history, contract);
     for violation in found.iter().take(20) {
