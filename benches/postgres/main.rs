@@ -5,6 +5,10 @@
 //! so there is no network in the figures, and its files are where temporary files are. All contestants
 //! take turns in each round; what counts is the median over the rounds of the ratio within one.
 
+// There is no server to start on other systems.
+#![cfg_attr(not(unix), no_main)]
+#![cfg(unix)]
+
 #[path = "../../tests/support/cluster.rs"]
 #[allow(dead_code, unreachable_pub, reason = "tests do more with it")]
 mod cluster;

@@ -7,6 +7,7 @@ mod cluster;
 
 mod chaos;
 mod drops;
+mod encrypted;
 mod fencing;
 mod loss;
 mod many;
