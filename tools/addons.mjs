@@ -1,5 +1,6 @@
 // npm run addons [-- PLATFORM…]: the packages @crosslock/<platform> of other platforms, as far as they can be made here,
-// in target/npm. Without a name those of Linux. macOS needs its SDK, and Windows (MSVC) its linker.
+// in target/npm. Without a name those of Linux. Of the others darwin-arm64 links as well; nothing but linux-x64-gnu has
+// been run so far. darwin-x64 needs its Rust target, and win32-x64-msvc the linker of MSVC.
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
