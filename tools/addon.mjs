@@ -32,13 +32,20 @@ export const withoutPaths = () =>
     .map((folder) => `--remap-path-prefix=${folder}=`)
     .join('\x1f');
 
-/** Compiles the addon, and makes the package of a platform in `folder`. */
-export async function makeAddon(name, folder, { version, licences }) {
+/**
+ * Compiles the addon, and makes the package of a platform in `folder`. With `zig`, by its C compiler, which has the
+ * C libraries of other platforms.
+ */
+export async function makeAddon(name, folder, { version, licences, zig }) {
   const { target, os, cpu, libc } = platforms[name];
   await rustTarget(target);
   say(`compiling the addon for ${name}`);
-  const env = { CARGO_PROFILE_RELEASE_STRIP: 'symbols', CARGO_ENCODED_RUSTFLAGS: withoutPaths() };
-  await run('cargo', ['build', '--release', '--package', 'crosslock-node', '--target', target], { env });
+  // A library for Node is linked with the C library that Node has loaded, and not with one of its own.
+  const flags = libc === 'musl' ? [withoutPaths(), '-C', 'target-feature=-crt-static'].join('\x1f') : withoutPaths();
+  const env = { ...zig, CARGO_PROFILE_RELEASE_STRIP: 'symbols', CARGO_ENCODED_RUSTFLAGS: flags };
+  // glibc 2.28 is what Node itself needs since version 18.
+  const linked = zig && libc === 'glibc' ? `${target}.2.28` : target;
+  await run('cargo', [zig ? 'zigbuild' : 'build', '--release', '--package', 'crosslock-node', '--target', linked], { env });
   const built = { darwin: 'libcrosslock_node.dylib', linux: 'libcrosslock_node.so', win32: 'crosslock_node.dll' }[os];
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(root, 'target', target, 'release', built), join(folder, 'crosslock.node'));

@@ -12,7 +12,7 @@ import { checkSizes, pkg } from './size.mjs';
 const glue = join(root, 'target/wasm-pack'); // where wasm-pack leaves its output
 const inline = join(glue, 'inline.js'); // the compiled crate as a string
 const stamp = join(root, 'target/pkg.stamp');
-const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
+export const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const inputs = [
   ...['Cargo.toml', 'Cargo.lock', 'src', 'js/crate', 'js/src', 'node', 'js/tsconfig.json', 'pkg-template', ...licences],
   ...['package-lock.json', 'tools/addon.mjs', 'tools/package.mjs', 'tools/shrink.mjs', 'tools/tsconfig.declarations.json'],
@@ -146,7 +146,7 @@ function copyTemplate() {
 /** What the crate's manifest says, so that it stands in one place; undefined if it says nothing. */
 const inCargoToml = (field) => readFileSync(join(root, 'Cargo.toml'), 'utf8').match(new RegExp(`^${field} = "(.+)"$`, 'm'))?.[1];
 
-const version = () => inCargoToml('version');
+export const version = () => inCargoToml('version');
 
 function hashOf(paths) {
   const hash = createHash('sha256').update(output('rustc', '--version') ?? '');

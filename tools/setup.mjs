@@ -13,6 +13,7 @@ import { Problem, output, root, run, say, which } from './run.mjs';
 const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
 const GECKODRIVER = { minimum: [0, 34], version: '0.37.1' };
 const PUBLIC_API = { version: '0.52.0', rust: '1.95.0' }; // what rustdoc writes for it changes from one Rust to the next
+const ZIGBUILD = { cargo: '0.24.1', zig: '0.17.1' };
 const NODE = {
   withWebLocks: [24, 5],
   latest: 26,
@@ -68,6 +69,18 @@ export const wasmPack = once(async () => {
     await cargoTool('wasm-pack', WASM_PACK.version, 'wasm-pack', (found) => atLeast(found, WASM_PACK.minimum), ['--locked']),
   ];
   return { PATH: [...dirs, process.env.PATH].join(delimiter) };
+});
+
+/** cargo-zigbuild with its Zig, whose C compiler has the C libraries of other platforms. Returns the environment to run it in. */
+export const zigbuild = once(async () => {
+  await rust();
+  const dir = join(cache, `zigbuild-${ZIGBUILD.cargo}-${ZIGBUILD.zig}`);
+  if (!existsSync(join(dir, 'bin/cargo-zigbuild'))) {
+    if (!which('python3')) throw new Problem('python3 with pip is missing, by which cargo-zigbuild and Zig are installed');
+    const packages = [`cargo-zigbuild==${ZIGBUILD.cargo}`, `ziglang==${ZIGBUILD.zig}`];
+    await install('cargo-zigbuild', ['python3', '-m', 'pip', 'install', '--quiet', '--target', dir, ...packages]);
+  }
+  return { PYTHONPATH: dir, PATH: [join(dir, 'bin'), process.env.PATH].join(delimiter) };
 });
 
 /** cargo-public-api, and how to call the cargo whose rustdoc it understands, with the standard library for a target. */
