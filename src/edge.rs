@@ -15,8 +15,9 @@ use crate::datadir_lock::{DatadirOptions, Primitive};
 use crate::error::{Contention, LockError, PidLockError};
 use crate::guard::LockMode;
 use crate::memory::Keyspace;
+use crate::table::handle::{Staleness, TableHandle};
 use crate::table::requests::{self, Asked};
-use crate::table::shared::{Freshness, Owner, SharedTable};
+use crate::table::shards::SharedTable;
 use crate::table::{RequestId, Status, WatcherId};
 
 /// The keys of the process, or of one datadir. A datadir is locked until the last clone is gone.
@@ -29,7 +30,7 @@ enum Keeper {
     Datadir(Arc<LockedDatadir>),
 }
 
-impl Owner for Keeper {
+impl TableHandle for Keeper {
     #[inline]
     fn table(&self) -> &SharedTable {
         match self {
@@ -47,10 +48,10 @@ impl Owner for Keeper {
     }
 
     #[inline]
-    fn check(&self, freshness: Freshness) -> Result<(), LockError> {
+    fn check(&self, staleness: Staleness) -> Result<(), LockError> {
         match self {
             Self::Memory(_) => Ok(()),
-            Self::Datadir(datadir) => datadir.check(freshness),
+            Self::Datadir(datadir) => datadir.check(staleness),
         }
     }
 }
@@ -109,7 +110,7 @@ impl Locks {
             _ => return None,
         };
         let opened = datadir::open(options, primitive);
-        Some(opened.map(|locks| Self(Keeper::Datadir(locks.owner().clone()))))
+        Some(opened.map(|locks| Self(Keeper::Datadir(locks.handle().clone()))))
     }
 
     /// Asks for `key`. Where it has to wait, `waker` makes what wakes it; without one it does
@@ -182,7 +183,7 @@ impl Locks {
     ///
     /// [`LockError::Lost`], for ever, or [`LockError::Io`] if that cannot be told at the moment.
     pub fn check(&self) -> Result<(), LockError> {
-        self.0.check(Freshness::Now)
+        self.0.check(Staleness::Now)
     }
 
     /// Shows all requests as of one moment.
@@ -191,7 +192,7 @@ impl Locks {
     ///
     /// As [`check`](Self::check).
     pub fn for_each(&self, mut show: impl FnMut(Row<'_>)) -> Result<(), LockError> {
-        self.0.check(Freshness::Recent)?;
+        self.0.check(Staleness::Recent)?;
         self.0.table().for_each(|request| {
             show(Row {
                 key: request.key.as_str(),

@@ -11,15 +11,16 @@ use crate::manager::{AcquireOptions, LockManager, only_if_granted};
 use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
 use crate::table::guard::TableGuard;
+use crate::table::handle::TableHandle;
 use crate::table::locks::{TableLocks, boxed};
-use crate::table::shared::{Owner, SharedTable};
+use crate::table::shards::SharedTable;
 
 /// The keyspace, of which there is one in the process. Two managers that do not exclude each
 /// other would be two locks on one dataset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keyspace;
 
-impl Owner for Keyspace {
+impl TableHandle for Keyspace {
     #[inline]
     fn table(&self) -> &SharedTable {
         static TABLE: LazyLock<SharedTable> = LazyLock::new(SharedTable::new);

@@ -109,7 +109,7 @@ impl FcntlPidLockManager {
 
     /// The datadir, as it was given when it was opened.
     pub fn datadir(&self) -> &Path {
-        self.locks.owner().path()
+        self.locks.handle().path()
     }
 }
 

@@ -108,7 +108,7 @@ impl FlockPidLockManager {
 
     /// The datadir, as it was given when it was opened.
     pub fn datadir(&self) -> &Path {
-        self.locks.owner().path()
+        self.locks.handle().path()
     }
 }
 

@@ -25,8 +25,8 @@ use crate::manager::{AcquireOptions, LockManager, only_if_granted};
 use crate::scope::LockScope;
 use crate::snapshot::LockSnapshot;
 use crate::table::guard::TableGuard;
+use crate::table::handle::{Staleness, TableHandle};
 use crate::table::locks::TableLocks;
-use crate::table::shared::{Freshness, Owner};
 use crate::time::{self, Deadline};
 use datadir::SharedDatadir;
 use guard::SharedDatadirGuard;
@@ -121,7 +121,7 @@ impl SharedDatadirLockManager {
 
     /// The datadir, as it was given when it was opened.
     pub fn datadir(&self) -> &Path {
-        self.locks.owner().path()
+        self.locks.handle().path()
     }
 
     fn try_guard(
@@ -132,7 +132,7 @@ impl SharedDatadirLockManager {
         let Some(in_table) = self.locks.try_acquire(key, mode, |guard| guard)? else {
             return Ok(None);
         };
-        let request = Request::tried(self.locks.owner(), key, mode)?;
+        let request = Request::tried(self.locks.handle(), key, mode)?;
         Ok(request.map(|request| boxed(request, in_table)))
     }
 
@@ -141,7 +141,7 @@ impl SharedDatadirLockManager {
         key: &str,
         options: AcquireOptions,
     ) -> Result<Box<dyn LockGuard>, LockError> {
-        let datadir = self.locks.owner();
+        let datadir = self.locks.handle();
         let timed_out = |contention| LockError::timed_out(key, options.timeout, contention);
         if options.timeout.is_zero() {
             let tried = self.try_guard(key, options.mode)?;
@@ -173,14 +173,14 @@ impl SharedDatadirLockManager {
                 None => return Err(timed_out(request.contention())),
             }
             // Much may have happened while it waited.
-            datadir.check(Freshness::Recent)?;
+            datadir.check(Staleness::Recent)?;
         }
         Ok(boxed(request, in_table))
     }
 
     /// Who is in the way of `key` at this moment.
     fn contention(&self, key: &str) -> Option<crate::Contention> {
-        request::contention(self.locks.owner(), Place::of(key))
+        request::contention(self.locks.handle(), Place::of(key))
     }
 
     /// One who holds the key in this process may wait for another process. Then that one is to
@@ -240,7 +240,7 @@ impl LockManager for SharedDatadirLockManager {
 
     async fn query(&self) -> Result<LockSnapshot, LockError> {
         let mut snapshot = self.locks.query()?;
-        let files = self.locks.owner().files();
+        let files = self.locks.handle().files();
         // What is held in the lock table may wait for another process.
         let mut waiting = Vec::new();
         snapshot.held.retain(|info| {

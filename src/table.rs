@@ -1,8 +1,8 @@
 //! The lock table: which requests hold or await which keys.
 //!
 //! A plain state machine: no I/O, no clock, no runtime. It is told of requests and
-//! releases, and answers with whom to wake. [`shared`] puts it behind a mutex and makes it
-//! awaitable; every backend whose locks live in this process stands on the two.
+//! releases, and answers with whom to wake. [`shards`] put it behind mutexes, and [`acquire`] and [`guard`] make
+//! it awaitable; every backend whose locks live in this process stands on these.
 //!
 //! Each key that is held has an entry, and the rule of the [Web Locks specification]
 //! decides who in it holds: *a request is granted when no earlier request in the
@@ -25,8 +25,6 @@
 //!
 //! [Web Locks specification]: https://w3c.github.io/web-locks/#algorithms
 
-use std::num::NonZeroU64;
-
 use slab::Slab;
 
 use crate::guard::LockMode;
@@ -36,11 +34,14 @@ mod acquire;
 mod answer;
 mod entries;
 pub(crate) mod guard;
+pub(crate) mod handle;
+mod id;
 pub(crate) mod locks;
+mod operations;
 mod queue;
 #[cfg(all(feature = "__edge", any(unix, windows)))]
 pub(crate) mod requests;
-pub(crate) mod shared;
+pub(crate) mod shards;
 mod sought;
 mod view;
 mod watchers;
@@ -51,8 +52,9 @@ mod loom_tests;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
 
-use crate::core::list::{NOWHERE, Place, place, slot};
+use crate::core::list::{place, slot};
 use entries::Entries;
+pub(crate) use id::{RequestId, Serial, Status};
 use queue::{Promoted, Request};
 use sought::Named;
 pub(crate) use sought::Sought;
@@ -67,43 +69,6 @@ use words::{Word, Words};
 pub(crate) type Wakes<W> = smallvec::SmallVec<[W; 1]>;
 #[cfg(target_family = "wasm")]
 pub(crate) type Wakes<W> = Vec<W>;
-
-/// Names one request for as long as anybody may ask about it: by its serial number,
-/// which is never used again. The rest says where to look for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RequestId {
-    serial: Serial,
-    entry: Place,
-    /// Where it lives unless it is the first holder, or [`NOWHERE`]. It may become that
-    /// one later, and the slot another request's.
-    slot: Place,
-}
-
-impl RequestId {
-    #[inline]
-    fn of_first(serial: Serial, entry: Place) -> Self {
-        let slot = NOWHERE;
-        Self {
-            serial,
-            entry,
-            slot,
-        }
-    }
-}
-
-/// Unique among the tables that [share](Table::new) the numbers.
-///
-/// Not zero, so that `None` takes no room beside it.
-type Serial = NonZeroU64;
-
-/// Where a request stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    Held,
-    Pending,
-    /// Removed by its owner, stolen, or gone with a [closed](Table::close) table.
-    Gone,
-}
 
 /// Why there is no answer to a request.
 #[derive(Debug, PartialEq, Eq)]

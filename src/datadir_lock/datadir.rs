@@ -12,8 +12,9 @@ use std::time::Duration;
 use super::file::LockedFile;
 use super::{DatadirOptions, Primitive};
 use crate::error::{LockError, PidLockError};
+use crate::table::handle::{Staleness, TableHandle};
 use crate::table::locks::TableLocks;
-use crate::table::shared::{Freshness, Owner, SharedTable};
+use crate::table::shards::SharedTable;
 use crate::time::Since;
 
 /// How long a check of the lock file stays recent enough for a request. A loss has to be
@@ -169,12 +170,12 @@ impl LockedDatadir {
         self.lost.get().map(|reason| lost(reason.clone()))
     }
 
-    /// [`Owner::check`]. When `LOCK` is looked at, `further` looks at the rest of what the manager
+    /// [`TableHandle::check`]. When `LOCK` is looked at, `further` looks at the rest of what the manager
     /// has locked: it returns why that is lost, if it is.
     #[inline]
     pub(crate) fn check(
         &self,
-        freshness: Freshness,
+        staleness: Staleness,
         further: impl FnOnce() -> io::Result<Option<String>>,
     ) -> Result<(), LockError> {
         // A child of a fork without `exec` has a copy of the table, and would grant what the
@@ -192,7 +193,7 @@ impl LockedDatadir {
             return Err(lost(reason.clone()));
         }
         let due = self.check_is_due();
-        if !due && freshness == Freshness::Recent {
+        if !due && staleness == Staleness::Recent {
             return Ok(());
         }
         let found = match self.find_loss(due && self.file.is_remote()) {
@@ -213,7 +214,7 @@ impl LockedDatadir {
     }
 }
 
-impl Owner for Arc<LockedDatadir> {
+impl TableHandle for Arc<LockedDatadir> {
     const CHECK_EVERY: Option<Duration> = LockedDatadir::CHECK_EVERY;
 
     fn table(&self) -> &SharedTable {
@@ -226,8 +227,8 @@ impl Owner for Arc<LockedDatadir> {
     }
 
     #[inline]
-    fn check(&self, freshness: Freshness) -> Result<(), LockError> {
-        LockedDatadir::check(self, freshness, || Ok(None))
+    fn check(&self, staleness: Staleness) -> Result<(), LockError> {
+        LockedDatadir::check(self, staleness, || Ok(None))
     }
 }
 

@@ -15,8 +15,9 @@ use super::threads::Threads;
 use crate::datadir_lock::datadir::{self, LockedDatadir};
 use crate::datadir_lock::{DatadirOptions, Primitive};
 use crate::error::{LockError, PidLockError};
+use crate::table::handle::{Staleness, TableHandle};
 use crate::table::locks::TableLocks;
-use crate::table::shared::{Freshness, Owner, SharedTable};
+use crate::table::shards::SharedTable;
 
 /// A datadir that this process shares with others.
 pub(super) struct SharedDatadir {
@@ -123,7 +124,7 @@ fn wait_for(datadir: Weak<SharedDatadir>, mut wait: NewWait) {
     }
 }
 
-impl Owner for Arc<SharedDatadir> {
+impl TableHandle for Arc<SharedDatadir> {
     const CHECK_EVERY: Option<Duration> = LockedDatadir::CHECK_EVERY;
 
     fn table(&self) -> &SharedTable {
@@ -136,8 +137,8 @@ impl Owner for Arc<SharedDatadir> {
     }
 
     #[inline]
-    fn check(&self, freshness: Freshness) -> Result<(), LockError> {
-        let checked = self.base.check(freshness, || self.files.find_loss());
+    fn check(&self, staleness: Staleness) -> Result<(), LockError> {
+        let checked = self.base.check(staleness, || self.files.find_loss());
         if let Err(LockError::Lost { .. }) = checked
             && !self.is_inherited()
         {

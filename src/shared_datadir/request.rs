@@ -10,7 +10,7 @@ use super::place::Place;
 use super::ticket::{Effects, RequestNumber};
 use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
-use crate::table::shared::{Freshness, Owner};
+use crate::table::handle::{Staleness, TableHandle};
 
 /// Its drop undoes what it has done so far.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl Request {
                 return Poll::Ready(Ok(()));
             };
             if self.datadir.is_inherited() {
-                return Poll::Ready(self.datadir.check(Freshness::Recent));
+                return Poll::Ready(self.datadir.check(Staleness::Recent));
             }
             if let Some(error) = self.datadir.lost() {
                 return Poll::Ready(Err(error));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::guard::TableGuard;
-use super::shared::{self, Freshness, Owner, check, enqueue, lost, release, wake};
+use super::handle::{Staleness, TableHandle, check, release};
+use super::operations::{self, enqueue};
+use super::shards::{lost, wake};
 use super::{RequestId, Status};
 use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
@@ -19,8 +21,8 @@ use crate::key::LockKey;
 /// to the next in the queue: both happen under the shard's mutex, so there is no
 /// moment in which a grant belongs to nobody.
 #[derive(Debug)]
-pub(crate) struct Acquire<'l, 'k, O: Owner> {
-    owner: &'l O,
+pub(crate) struct Acquire<'l, 'k, H: TableHandle> {
+    handle: &'l H,
     key: &'k str,
     mode: LockMode,
     client: Option<&'l Arc<str>>,
@@ -29,15 +31,15 @@ pub(crate) struct Acquire<'l, 'k, O: Owner> {
     queued: Option<RequestId>,
 }
 
-impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
+impl<'l, 'k, H: TableHandle> Acquire<'l, 'k, H> {
     pub(crate) fn new(
-        owner: &'l O,
+        handle: &'l H,
         key: &'k str,
         mode: LockMode,
         client: Option<&'l Arc<str>>,
     ) -> Self {
         Self {
-            owner,
+            handle,
             key,
             mode,
             client,
@@ -48,18 +50,18 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
     /// The lock, after it was granted. Not the output of the future, because everything
     /// that a guard passes through on its way up copies it.
     #[inline]
-    pub(crate) fn take_guard(&mut self) -> TableGuard<O> {
+    pub(crate) fn take_guard(&mut self) -> TableGuard<H> {
         let id = self.queued.take().expect("it was granted");
-        TableGuard::new(self.owner, LockKey::known(self.key), self.mode, id)
+        TableGuard::new(self.handle, LockKey::known(self.key), self.mode, id)
     }
 
     /// Ends the wait: with the guard, if it was granted at the last moment, or
     /// with who is in the way.
-    pub(crate) fn give_up(&mut self) -> Result<TableGuard<O>, Option<Contention>> {
-        if self.owner.is_inherited() {
+    pub(crate) fn give_up(&mut self) -> Result<TableGuard<H>, Option<Contention>> {
+        if self.handle.is_inherited() {
             return Err(None);
         }
-        let table = self.owner.table();
+        let table = self.handle.table();
         let key = table.sought(self.key);
         let shard = table.shard_for(&key);
         let words = &shard.words;
@@ -88,21 +90,21 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
 
     /// Takes the key if it is free, and does not join the queue if it is not.
     ///
-    /// `wrap` is as for [`shared::try_acquire`].
+    /// `wrap` is as for [`operations::try_acquire`].
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn try_acquire<G>(
         &self,
-        wrap: impl FnOnce(TableGuard<O>) -> G,
+        wrap: impl FnOnce(TableGuard<H>) -> G,
     ) -> Result<Option<G>, LockError> {
-        check(self.owner, self.key)?;
-        shared::try_acquire(self.owner, self.key, self.mode, self.client, wrap)
+        check(self.handle, self.key)?;
+        operations::try_acquire(self.handle, self.key, self.mode, self.client, wrap)
     }
 
     /// Leaves the queue, or frees the key if it was granted.
     #[inline]
     pub(crate) fn leave(&mut self) {
         if let Some(id) = self.queued.take() {
-            release(self.owner, &id);
+            release(self.handle, &id);
         }
     }
 
@@ -110,13 +112,13 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
         self.key
     }
 
-    pub(crate) fn owner(&self) -> &'l O {
-        self.owner
+    pub(crate) fn handle(&self) -> &'l H {
+        self.handle
     }
 
     fn join(&mut self, cx: &Context<'_>) -> Poll<Result<(), LockError>> {
         let waker = cx.waker().clone();
-        let table = self.owner.table();
+        let table = self.handle.table();
         let (id, waits) = match enqueue(table, self.key, self.mode, self.client, waker) {
             Ok(joined) => joined,
             Err(error) => return Poll::Ready(Err(error)),
@@ -131,7 +133,7 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
     /// What has come of the wait of `id`. If nothing has, and `waker` is not known yet, it
     /// is to be waked from now on.
     fn look(&self, id: RequestId, waker: &Waker) -> Poll<Result<(), LockError>> {
-        let shard = self.owner.table().shard_of(&id);
+        let shard = self.handle.table().shard_of(&id);
         // Whoever passed the lock on has named us there.
         if shard.words.is_first(id.entry, id.serial) {
             return Poll::Ready(Ok(()));
@@ -160,12 +162,12 @@ impl<'l, 'k, O: Owner> Acquire<'l, 'k, O> {
     }
 }
 
-impl<O: Owner> Future for Acquire<'_, '_, O> {
+impl<H: TableHandle> Future for Acquire<'_, '_, H> {
     type Output = Result<(), LockError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.owner.is_inherited() {
-            return Poll::Ready(self.owner.check(Freshness::Recent));
+        if self.handle.is_inherited() {
+            return Poll::Ready(self.handle.check(Staleness::Recent));
         }
         let Some(id) = self.queued else {
             return self.join(cx);
@@ -178,7 +180,7 @@ impl<O: Owner> Future for Acquire<'_, '_, O> {
     }
 }
 
-impl<O: Owner> Drop for Acquire<'_, '_, O> {
+impl<H: TableHandle> Drop for Acquire<'_, '_, H> {
     #[inline]
     fn drop(&mut self) {
         self.leave();

@@ -167,6 +167,6 @@ impl<M> Entries<M> {
 /// What the documentation of [`LockManager`](crate::LockManager) says of idle entries.
 #[cfg(all(target_pointer_width = "64", not(any(loom, target_family = "wasm"))))]
 const _: () = {
-    assert!(size_of::<Option<Entry<super::shared::Meta>>>() == 104);
-    assert!(KEPT * super::shared::SHARDS == 2048);
+    assert!(size_of::<Option<Entry<super::shards::Meta>>>() == 104);
+    assert!(KEPT * super::shards::SHARDS == 2048);
 };

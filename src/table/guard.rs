@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 
-use super::shared::{Freshness, Owner, Shard, release};
+use super::handle::{Staleness, TableHandle, release};
+use super::shards::Shard;
 use super::{RequestId, Status, WatcherId};
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
@@ -15,8 +16,8 @@ use crate::time;
 
 /// A held lock in a table.
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
-pub(crate) struct TableGuard<O: Owner> {
-    owner: O,
+pub(crate) struct TableGuard<H: TableHandle> {
+    handle: H,
     key: LockKey,
     id: RequestId,
     mode: WideMode,
@@ -54,11 +55,11 @@ impl From<WideMode> for LockMode {
     }
 }
 
-impl<O: Owner> TableGuard<O> {
+impl<H: TableHandle> TableGuard<H> {
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(super) fn new(owner: &O, key: LockKey, mode: LockMode, id: RequestId) -> Self {
+    pub(super) fn new(handle: &H, key: LockKey, mode: LockMode, id: RequestId) -> Self {
         Self {
-            owner: owner.clone(),
+            handle: handle.clone(),
             key,
             id,
             mode: mode.into(),
@@ -66,7 +67,7 @@ impl<O: Owner> TableGuard<O> {
     }
 
     fn shard(&self) -> &Shard {
-        self.owner.table().shard_of(&self.id)
+        self.handle.table().shard_of(&self.id)
     }
 
     /// What happened to the whole manager happened to this lock.
@@ -81,14 +82,14 @@ impl<O: Owner> TableGuard<O> {
     }
 }
 
-impl<O: Owner> Drop for TableGuard<O> {
+impl<H: TableHandle> Drop for TableGuard<H> {
     #[inline]
     fn drop(&mut self) {
-        release(&self.owner, &self.id);
+        release(&self.handle, &self.id);
     }
 }
 
-impl<O: Owner> std::fmt::Debug for TableGuard<O> {
+impl<H: TableHandle> std::fmt::Debug for TableGuard<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "LockGuard({}, {})", self.key, self.mode())
     }
@@ -96,7 +97,7 @@ impl<O: Owner> std::fmt::Debug for TableGuard<O> {
 
 #[cfg_attr(not(all(target_family = "wasm", target_os = "unknown")), async_trait)]
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), async_trait(?Send))]
-impl<O: Owner> LockGuard for TableGuard<O> {
+impl<H: TableHandle> LockGuard for TableGuard<H> {
     fn key(&self) -> &str {
         self.key.as_str()
     }
@@ -109,14 +110,14 @@ impl<O: Owner> LockGuard for TableGuard<O> {
         // Only a loss is one: what cannot be found out at the moment is for
         // `ensure_held` to report.
         matches!(
-            self.owner.check(Freshness::Now),
+            self.handle.check(Staleness::Now),
             Err(LockError::Lost { .. })
         ) || self.shard().status(self.id) != Status::Held
     }
 
     fn ensure_held(&self) -> Result<(), LockError> {
-        self.owner
-            .check(Freshness::Now)
+        self.handle
+            .check(Staleness::Now)
             .map_err(|error| self.with_key(error))?;
         match self.shard().status(self.id) {
             Status::Held => Ok(()),
@@ -129,7 +130,7 @@ impl<O: Owner> LockGuard for TableGuard<O> {
             guard: self,
             watcher: None,
         };
-        let Some(pause) = O::CHECK_EVERY else {
+        let Some(pause) = H::CHECK_EVERY else {
             return lost.await;
         };
         // No system tells of all that can happen to a file: what another machine or
@@ -147,16 +148,16 @@ impl<O: Owner> LockGuard for TableGuard<O> {
 }
 
 /// Waits until `guard`'s request is gone from the table.
-struct Lost<'a, O: Owner> {
-    guard: &'a TableGuard<O>,
+struct Lost<'a, H: TableHandle> {
+    guard: &'a TableGuard<H>,
     watcher: Option<WatcherId>,
 }
 
-impl<O: Owner> Future for Lost<'_, O> {
+impl<H: TableHandle> Future for Lost<'_, H> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.guard.owner.is_inherited() {
+        if self.guard.handle.is_inherited() {
             return Poll::Ready(());
         }
         let waker = cx.waker().clone();
@@ -174,10 +175,10 @@ impl<O: Owner> Future for Lost<'_, O> {
     }
 }
 
-impl<O: Owner> Drop for Lost<'_, O> {
+impl<H: TableHandle> Drop for Lost<'_, H> {
     fn drop(&mut self) {
         if let Some(watcher) = self.watcher.take()
-            && !self.guard.owner.is_inherited()
+            && !self.guard.handle.is_inherited()
         {
             drop(self.guard.shard().unwatch(watcher));
         }

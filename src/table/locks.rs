@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use super::Status;
 use super::acquire::Acquire;
 use super::guard::TableGuard;
-use super::shared::{self, Freshness, Owner};
+use super::handle::{Staleness, TableHandle, check};
+use super::operations;
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 use crate::manager::AcquireOptions;
@@ -18,22 +19,22 @@ use crate::time::Limit;
 
 /// Keyed locks in the table that `O` keeps alive, taken in the name of `client`.
 #[derive(Debug, Clone)]
-pub(crate) struct TableLocks<O: Owner> {
-    owner: O,
+pub(crate) struct TableLocks<H: TableHandle> {
+    handle: H,
     client: Option<Arc<str>>,
 }
 
-impl<O: Owner> TableLocks<O> {
-    pub(crate) fn new(owner: O, client: Option<Arc<str>>) -> Self {
-        Self { owner, client }
+impl<H: TableHandle> TableLocks<H> {
+    pub(crate) fn new(handle: H, client: Option<Arc<str>>) -> Self {
+        Self { handle, client }
     }
 
     #[cfg_attr(
         not(any(unix, windows)),
         expect(dead_code, reason = "for datadir locks, which have something to tell")
     )]
-    pub(crate) fn owner(&self) -> &O {
-        &self.owner
+    pub(crate) fn handle(&self) -> &H {
+        &self.handle
     }
 
     /// The same locks, taken in the name of `client`.
@@ -49,16 +50,16 @@ impl<O: Owner> TableLocks<O> {
         Self { client, ..self }
     }
 
-    /// `wrap` makes of the guard what the caller is to have: see [`shared::try_acquire`].
+    /// `wrap` makes of the guard what the caller is to have: see [`operations::try_acquire`].
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn try_acquire<G>(
         &self,
         key: &str,
         mode: LockMode,
-        wrap: impl FnOnce(TableGuard<O>) -> G,
+        wrap: impl FnOnce(TableGuard<H>) -> G,
     ) -> Result<Option<G>, LockError> {
-        shared::check(&self.owner, key)?;
-        shared::try_acquire(&self.owner, key, mode, self.client.as_ref(), wrap)
+        check(&self.handle, key)?;
+        operations::try_acquire(&self.handle, key, mode, self.client.as_ref(), wrap)
     }
 
     /// `wrap` is as for [`try_acquire`](Self::try_acquire).
@@ -68,26 +69,26 @@ impl<O: Owner> TableLocks<O> {
         key: &'k str,
         options: AcquireOptions,
         wrap: F,
-    ) -> Acquiring<'l, 'k, O, F>
+    ) -> Acquiring<'l, 'k, H, F>
     where
-        F: FnOnce(TableGuard<O>) -> G + Copy,
+        F: FnOnce(TableGuard<H>) -> G + Copy,
     {
         Acquiring {
-            wait: Acquire::new(&self.owner, key, options.mode, self.client.as_ref()),
+            wait: Acquire::new(&self.handle, key, options.mode, self.client.as_ref()),
             limit: Limit::new(options.timeout),
             wrap,
         }
     }
 
-    pub(crate) fn steal(&self, key: &str) -> Result<TableGuard<O>, LockError> {
-        shared::check(&self.owner, key)?;
-        shared::steal(&self.owner, key, self.client.as_ref())
+    pub(crate) fn steal(&self, key: &str) -> Result<TableGuard<H>, LockError> {
+        check(&self.handle, key)?;
+        operations::steal(&self.handle, key, self.client.as_ref())
     }
 
     pub(crate) fn query(&self) -> Result<LockSnapshot, LockError> {
-        self.owner.check(Freshness::Recent)?;
+        self.handle.check(Staleness::Recent)?;
         let mut snapshot = LockSnapshot::default();
-        self.owner.table().for_each(|request| {
+        self.handle.table().for_each(|request| {
             let info = LockInfo {
                 key: request.key.to_string(),
                 mode: request.mode,
@@ -105,19 +106,19 @@ impl<O: Owner> TableLocks<O> {
 
 /// What [`TableLocks::acquire`] returns.
 #[derive(Debug)]
-pub(crate) struct Acquiring<'l, 'k, O: Owner, F> {
+pub(crate) struct Acquiring<'l, 'k, H: TableHandle, F> {
     /// Queued from when it had to wait until that is over.
-    wait: Acquire<'l, 'k, O>,
+    wait: Acquire<'l, 'k, H>,
     limit: Limit,
     wrap: F,
 }
 
 /// Nothing in it is pinned.
-impl<O: Owner, F> Unpin for Acquiring<'_, '_, O, F> {}
+impl<H: TableHandle, F> Unpin for Acquiring<'_, '_, H, F> {}
 
-impl<O: Owner, F, G> Future for Acquiring<'_, '_, O, F>
+impl<H: TableHandle, F, G> Future for Acquiring<'_, '_, H, F>
 where
-    F: FnOnce(TableGuard<O>) -> G + Copy,
+    F: FnOnce(TableGuard<H>) -> G + Copy,
 {
     type Output = Result<G, LockError>;
 
@@ -135,9 +136,9 @@ where
     }
 }
 
-impl<O: Owner, F, G> Acquiring<'_, '_, O, F>
+impl<H: TableHandle, F, G> Acquiring<'_, '_, H, F>
 where
-    F: FnOnce(TableGuard<O>) -> G + Copy,
+    F: FnOnce(TableGuard<H>) -> G + Copy,
 {
     #[inline(never)]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<G, LockError>> {
@@ -167,7 +168,7 @@ where
         };
         Poll::Ready(result.and_then(|guard| {
             // Much may have happened while it waited.
-            wait.owner().check(Freshness::Recent)?;
+            wait.handle().check(Staleness::Recent)?;
             Ok(wrap(guard))
         }))
     }
@@ -175,6 +176,6 @@ where
 
 /// The guard as a [`LockManager`](crate::LockManager) gives it.
 #[inline]
-pub(crate) fn boxed<O: Owner>(guard: TableGuard<O>) -> Box<dyn LockGuard> {
+pub(crate) fn boxed<H: TableHandle>(guard: TableGuard<H>) -> Box<dyn LockGuard> {
     Box::new(guard)
 }

@@ -11,7 +11,8 @@ use loom::thread;
 use super::Status;
 use super::acquire::Acquire;
 use super::guard::TableGuard;
-use super::shared::{self, SharedTable};
+use super::operations;
+use super::shards::SharedTable;
 use crate::error::LockError;
 use crate::guard::{LockGuard, LockMode};
 
@@ -28,7 +29,7 @@ fn exclusive(table: &Arc<SharedTable>) -> Acquire<'_, 'static, Arc<SharedTable>>
 }
 
 fn try_in(mode: LockMode, key: &str, table: &Arc<SharedTable>) -> Option<Guard> {
-    let taken = shared::try_acquire(table, key, mode, None, |guard| guard);
+    let taken = operations::try_acquire(table, key, mode, None, |guard| guard);
     taken.expect("the table is open")
 }
 
@@ -132,7 +133,7 @@ fn a_steal_wakes_who_watches_for_the_loss() {
         let victim = lock(&table).expect("the table is open");
         let thief = {
             let table = Arc::clone(&table);
-            thread::spawn(move || shared::steal(&table, KEY, None).expect("open"))
+            thread::spawn(move || operations::steal(&table, KEY, None).expect("open"))
         };
         block_on(victim.lost());
         assert!(victim.is_lost());
@@ -258,7 +259,7 @@ fn a_release_that_races_with_a_steal_frees_nothing_else() {
         let table = Arc::new(SharedTable::new());
         let victim = try_lock(KEY, &table).expect("it is free");
         let freeing = thread::spawn(move || drop(victim));
-        let stolen = shared::steal(&table, KEY, None).expect("open");
+        let stolen = operations::steal(&table, KEY, None).expect("open");
         freeing.join().expect("the freeing thread");
         assert!(!stolen.is_lost());
         assert!(!is_free(&table));

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::shared::{self, Owner, check, lost, release_by_mutex, why};
+use super::handle::{Staleness, TableHandle, check};
+use super::operations::{self, why};
+use super::shards::{lost, release_by_mutex};
 use super::{RequestId, Status, WatcherId};
 use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
@@ -21,15 +23,15 @@ pub(crate) enum Asked {
 }
 
 /// Asks for `key`. Where it has to wait, `waker` makes what wakes it; without one it does not wait.
-pub(crate) fn request<O: Owner>(
-    owner: &O,
+pub(crate) fn request<H: TableHandle>(
+    handle: &H,
     key: &str,
     mode: LockMode,
     client: Option<&Arc<str>>,
     waker: Option<impl FnOnce() -> Waker>,
 ) -> Result<Asked, LockError> {
-    check(owner, key)?;
-    let table = owner.table();
+    check(handle, key)?;
+    let table = handle.table();
     let answer = table.try_acquire(key, mode, client);
     if let Some(id) = answer.granted() {
         return Ok(Asked::Held(id));
@@ -40,7 +42,7 @@ pub(crate) fn request<O: Owner>(
     let Some(waker) = waker else {
         return Ok(Asked::Busy);
     };
-    let (id, waits) = shared::enqueue(table, key, mode, client, waker())?;
+    let (id, waits) = operations::enqueue(table, key, mode, client, waker())?;
     Ok(match waits {
         true => Asked::Pending(id),
         false => Asked::Held(id),
@@ -48,54 +50,54 @@ pub(crate) fn request<O: Owner>(
 }
 
 /// Takes `key` from its holders.
-pub(crate) fn steal<O: Owner>(
-    owner: &O,
+pub(crate) fn steal<H: TableHandle>(
+    handle: &H,
     key: &str,
     client: Option<&Arc<str>>,
 ) -> Result<RequestId, LockError> {
-    check(owner, key)?;
-    shared::steal_request(owner.table(), key, client)
+    check(handle, key)?;
+    operations::steal_request(handle.table(), key, client)
 }
 
-pub(crate) fn status<O: Owner>(owner: &O, id: RequestId) -> Status {
-    match owner.is_inherited() {
+pub(crate) fn status<H: TableHandle>(handle: &H, id: RequestId) -> Status {
+    match handle.is_inherited() {
         true => Status::Gone,
-        false => owner.table().shard_of(&id).status(id),
+        false => handle.table().shard_of(&id).status(id),
     }
 }
 
 /// Frees what `id` holds, or withdraws it. Returns whether it was held.
 #[inline]
-pub(crate) fn release<O: Owner>(owner: &O, id: RequestId) -> bool {
-    if owner.is_inherited() {
+pub(crate) fn release<H: TableHandle>(handle: &H, id: RequestId) -> bool {
+    if handle.is_inherited() {
         return false;
     }
-    let shard = owner.table().shard_of(&id);
+    let shard = handle.table().shard_of(&id);
     shard.words.free(id.entry, id.serial) || release_by_mutex(shard, id)
 }
 
 /// Why `id`, which is gone, is not held any more.
-pub(crate) fn reason<O: Owner>(owner: &O, id: RequestId) -> String {
-    if let Err(LockError::Lost { reason, .. }) = owner.check(shared::Freshness::Recent) {
+pub(crate) fn reason<H: TableHandle>(handle: &H, id: RequestId) -> String {
+    if let Err(LockError::Lost { reason, .. }) = handle.check(Staleness::Recent) {
         return reason;
     }
-    match lost(&owner.table().shard_of(&id).lock(), None) {
+    match lost(&handle.table().shard_of(&id).lock(), None) {
         LockError::Lost { reason, .. } => reason,
         other => other.to_string(),
     }
 }
 
 /// Who is in the way of `id`, which waits for `key`. `None` if it waits no longer.
-pub(crate) fn contention<O: Owner>(
-    owner: &O,
+pub(crate) fn contention<H: TableHandle>(
+    handle: &H,
     key: &str,
     id: RequestId,
     most: usize,
 ) -> Option<Contention> {
-    if owner.is_inherited() {
+    if handle.is_inherited() {
         return None;
     }
-    let table = owner.table();
+    let table = handle.table();
     let key = table.sought(key);
     let shard = table.shard_for(&key);
     let mut table = shard.lock();
@@ -110,17 +112,17 @@ pub(crate) fn contention<O: Owner>(
 
 /// Has `waker` woken at the next loss of any lock, to look whether `id` is still held. `None`
 /// if it is not held even now.
-pub(crate) fn watch<O: Owner>(owner: &O, id: RequestId, waker: Waker) -> Option<WatcherId> {
-    if owner.is_inherited() {
+pub(crate) fn watch<H: TableHandle>(handle: &H, id: RequestId, waker: Waker) -> Option<WatcherId> {
+    if handle.is_inherited() {
         return None;
     }
     // An unused waker is dropped here, where no mutex is locked.
-    owner.table().shard_of(&id).watch(id, waker).ok()
+    handle.table().shard_of(&id).watch(id, waker).ok()
 }
 
 /// Takes back what [`watch`] left for `id`, unless a loss has used it up.
-pub(crate) fn unwatch<O: Owner>(owner: &O, id: RequestId, watcher: WatcherId) {
-    if !owner.is_inherited() {
-        drop(owner.table().shard_of(&id).unwatch(watcher));
+pub(crate) fn unwatch<H: TableHandle>(handle: &H, id: RequestId, watcher: WatcherId) {
+    if !handle.is_inherited() {
+        drop(handle.table().shard_of(&id).unwatch(watcher));
     }
 }

@@ -1,5 +1,4 @@
-//! The lock table behind mutexes, awaitable: [`SharedTable`] and the future
-//! [`Acquire`](super::acquire::Acquire), which ends in a [`TableGuard`].
+//! The shards of a lock table, each behind a mutex: [`SharedTable`].
 //!
 //! Two rules keep it free of deadlocks:
 //!
@@ -11,12 +10,10 @@
 
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use super::answer::Answer;
-use super::guard::TableGuard;
 use super::words::Words;
-use super::{Refused, RequestId, RequestInfo, Sought, Status, Table, Wakes, WatcherId};
+use super::{RequestId, RequestInfo, Sought, Status, Table, Wakes, WatcherId};
 use crate::error::{Contention, LockError};
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
@@ -182,7 +179,7 @@ impl Shard {
 
     /// `id` by reference: it was just written in pieces.
     #[inline]
-    fn remove(&self, id: &RequestId) {
+    pub(super) fn remove(&self, id: &RequestId) {
         if !self.words.free(id.entry, id.serial) {
             self.remove_by_mutex(*id);
         }
@@ -203,168 +200,10 @@ pub(super) fn wake(wakes: Wakes<Waker>) {
     }
 }
 
-/// What keeps a table alive: guards and futures hold one, so that they may
-/// outlive their manager.
-pub(crate) trait Owner: Clone + std::fmt::Debug + Send + Sync + Unpin + 'static {
-    /// How often to [`check`](Self::check) while somebody waits to hear of a loss;
-    /// `None` where nothing is ever found that way.
-    const CHECK_EVERY: Option<Duration> = None;
-
-    fn table(&self) -> &SharedTable;
-
-    /// Whether this process was forked off the one that the table belongs to, whose locks
-    /// do not cross a fork. It must not touch the table: a mutex in it may have been locked
-    /// at the fork, by a thread that this process does not have.
-    /// [`check`](Self::check) then fails before it does.
-    #[inline]
-    fn is_inherited(&self) -> bool {
-        false
-    }
-
-    /// Looks whether the table may still be used, and [closes](SharedTable::close) it
-    /// if what it stands on is gone. Must not be called with a shard locked.
-    ///
-    /// # Errors
-    ///
-    /// [`LockError::Lost`], for ever, or why that cannot be told at the moment.
-    fn check(&self, _freshness: Freshness) -> Result<(), LockError> {
-        Ok(())
-    }
-}
-
-/// How old the answer of [`Owner::check`] may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Freshness {
-    /// Less than a second: for those who ask for a lock.
-    Recent,
-    /// For those who ask whether they still have one.
-    Now,
-}
-
-impl Owner for Arc<SharedTable> {
-    fn table(&self) -> &SharedTable {
-        self
-    }
-}
-
-/// Whether anything may be asked of the table for `key`. A bad key comes before a loss.
-#[inline]
-pub(super) fn check<O: Owner>(owner: &O, key: &str) -> Result<(), LockError> {
-    owner.check(Freshness::Recent).map_err(|error| {
-        let invalid = LockKey::new(key).err();
-        invalid.map_or(error, LockError::from)
-    })
-}
-
-/// Takes `key` if that is possible at once.
-///
-/// `wrap` makes of the guard what the caller is to have: here, because every hand that a
-/// guard passes through copies it.
-#[cfg_attr(not(target_family = "wasm"), inline(always))]
-pub(crate) fn try_acquire<O: Owner, G>(
-    owner: &O,
-    key: &str,
-    mode: LockMode,
-    client: Option<&Arc<str>>,
-    wrap: impl FnOnce(TableGuard<O>) -> G,
-) -> Result<Option<G>, LockError> {
-    let answer = owner.table().try_acquire(key, mode, client);
-    match answer.granted() {
-        Some(id) => {
-            let key = LockKey::known(key);
-            Ok(Some(wrap(TableGuard::new(owner, key, mode, id))))
-        }
-        None => match answer.refused() {
-            None => Ok(None),
-            Some(refused) => Err(why(owner.table(), refused, key)),
-        },
-    }
-}
-
-/// Takes `key` if that is possible at once, or joins its queue, to be woken by `waker`. Returns
-/// whether it waits.
-#[inline]
-pub(super) fn enqueue(
-    all: &SharedTable,
-    key: &str,
-    mode: LockMode,
-    client: Option<&Arc<str>>,
-    waker: Waker,
-) -> Result<(RequestId, bool), LockError> {
-    let meta = Meta::now(client);
-    let sought = all.sought(key);
-    let shard = all.shard_for(&sought);
-    let mut table = shard.lock();
-    let id = match table.enqueue(&shard.words, &sought, mode, meta) {
-        Ok(id) => id,
-        Err(refused) => {
-            drop(table);
-            return Err(why(all, refused, key));
-        }
-    };
-    let place = table.waker(id);
-    let waits = place.is_some();
-    let unused = match place {
-        Some(place) => place.replace(waker),
-        None => Some(waker),
-    };
-    drop(table);
-    drop(unused);
-    Ok((id, waits))
-}
-
-/// Takes `key` from its holders.
-pub(crate) fn steal<O: Owner>(
-    owner: &O,
-    key: &str,
-    client: Option<&Arc<str>>,
-) -> Result<TableGuard<O>, LockError> {
-    let id = steal_request(owner.table(), key, client)?;
-    let key = LockKey::known(key);
-    Ok(TableGuard::new(owner, key, LockMode::Exclusive, id))
-}
-
-pub(super) fn steal_request(
-    table: &SharedTable,
-    key: &str,
-    client: Option<&Arc<str>>,
-) -> Result<RequestId, LockError> {
-    let meta = Meta::now(client);
-    let sought = table.sought(key);
-    let shard = table.shard_for(&sought);
-    let stolen = shard.lock().steal(&shard.words, &sought, meta);
-    match stolen {
-        Ok((id, wakes)) => {
-            wake(wakes);
-            Ok(id)
-        }
-        Err(refused) => Err(why(table, refused, key)),
-    }
-}
-
-/// With no mutex locked: a refused key is logged, and the logger is foreign.
-#[cold]
-pub(super) fn why(table: &SharedTable, refused: Refused, key: &str) -> LockError {
-    match refused {
-        Refused::Invalid => {
-            let invalid = LockKey::new(key);
-            invalid.expect_err("it breaks a rule").into()
-        }
-        Refused::Closed => table.shard_for(&table.sought(key)).lost(None),
-    }
-}
-
 pub(super) fn lost(table: &Table<Waker, Meta>, key: Option<&LockKey>) -> LockError {
     LockError::Lost {
         key: key.map(LockKey::to_string),
         reason: table.closed().unwrap_or("it was stolen").to_owned(),
-    }
-}
-
-#[inline]
-pub(super) fn release<O: Owner>(owner: &O, id: &RequestId) {
-    if !owner.is_inherited() {
-        owner.table().shard_of(id).remove(id);
     }
 }
 
