@@ -42,17 +42,14 @@ export const jobs = {
     free = () => release(held);
   },
 
-  /** Resolves when the platform's lock manager has the request. */
+  /** Resolves when the request is in the queue. */
   async queue({ contestant }) {
-    const { lock, release } = contestants[contestant];
+    const { lock, release, isPending } = contestants[contestant];
     granted = lock(KEY).then((held) => {
       free = () => release(held);
       return timestamp();
     });
-    for (;;) {
-      const { pending } = await navigator.locks.query();
-      if (pending.some(({ name }) => name.endsWith(KEY))) return;
-    }
+    while (!(await isPending(KEY)));
   },
 
   /** Frees the lock; when it began to. */

@@ -2,11 +2,12 @@
 
 import { compare } from './harness.mjs';
 
+export const inMemory = 'await new MemoryLockManager().lock(key, { timeout: 0 })';
 const web = 'await new WebLockManager().lock(key, { timeout: 0 })';
 
 /** The entry that is imported, and what then gives a lock. */
 const starts = {
-  'crosslock, in memory': ['index.js', 'await new MemoryLockManager().lock(key, { timeout: 0 })'],
+  'crosslock, in memory': ['index.js', inMemory],
   'crosslock, Web Locks': ['index.js', web],
   '`crosslock/wasm-url`, Web Locks': ['wasm-url.js', web],
   'async-mutex': ['async-mutex', 'await new Mutex().acquire()'],
@@ -21,12 +22,12 @@ const starts = {
  * @param {(source: string) => Promise<number>} evaluate Runs a source that returns milliseconds, in a
  *   fresh place.
  */
-export const firstLock = (url, evaluate, { rounds }) =>
+export const firstLock = (url, evaluate, { rounds, others = {} }) =>
   compare({
     title: 'time',
     operations: 1,
     rounds,
-    contestants: Object.entries(starts).map(([name, [entry, lock]]) => ({
+    contestants: Object.entries({ ...starts, ...others }).map(([name, [entry, lock]]) => ({
       name,
       run: () => evaluate(source(entry && `await import(${JSON.stringify(url(entry))})`, lock)),
     })),

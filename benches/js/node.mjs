@@ -5,11 +5,13 @@ import { once } from 'node:events';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import './addon.mjs';
 import { contention, handOff } from './contexts.mjs';
-import { firstLock } from './first-lock.mjs';
+import { firstLock, inMemory } from './first-lock.mjs';
 import { compare, compareAll, endWithin } from './harness.mjs';
 import { printLeft } from './left.mjs';
 import { heading, printContestants, printScenes, printTimes, progress } from './report.mjs';
@@ -19,8 +21,14 @@ const rounds = Number(process.argv[2]);
 const meter = { allocated: () => getHeapStatistics().total_allocated_bytes };
 
 /** What an application imports an entry by. */
-const names = { 'index.js': 'crosslock', 'wasm-url.js': 'crosslock/wasm-url', 'async-mutex': 'async-mutex' };
 const folder = installed();
+const names = {
+  // As a page has it: in Node, the name leads to the addon.
+  'index.js': pathToFileURL(join(folder, 'node_modules/crosslock/index.js')).href,
+  'node.js': 'crosslock',
+  'wasm-url.js': 'crosslock/wasm-url',
+  'async-mutex': 'async-mutex',
+};
 
 endWithin(10);
 heading(`Node ${process.versions.node}`);
@@ -33,7 +41,10 @@ progress('what is left, the boundary of wasm, the first lock');
 await printLeft();
 printTimes(await compare(boundary({ rounds })));
 printContestants('from import to first lock', [
-  await firstLock((entry) => names[entry], inFreshNode, { rounds }),
+  await firstLock((entry) => names[entry], inFreshNode, {
+    rounds,
+    others: { 'crosslock, by the addon': ['node.js', inMemory] },
+  }),
 ]);
 
 progress('Web Locks in one thread');

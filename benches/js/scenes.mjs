@@ -2,6 +2,7 @@
 
 import { each } from './harness.mjs';
 import { crosslock, crosslockWithTimeout, peers } from './keyed.mjs';
+import { ifAny, others } from './others.mjs';
 import { web } from './web.mjs';
 
 /** 17 bytes, as long as keys are wont to be. */
@@ -15,7 +16,7 @@ export const KEY = 'lightning.send.42';
  * @returns {Record<string, Scene[]>}
  */
 export function memoryScenes({ rounds }) {
-  const all = [crosslock(), crosslockWithTimeout(), ...peers()];
+  const all = [crosslock(), crosslockWithTimeout(), ...ifAny(others.keyed), ...peers()];
   const byLock = all.filter(({ lock }) => lock);
   const byRequest = all.filter(({ request }) => request);
   const scenes = (contestants, once, queue) => [

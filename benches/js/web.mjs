@@ -1,6 +1,7 @@
 // Locks among tabs, workers and threads: ours, and the platform's own.
 
 import { WebLockManager } from '../../pkg/index.js';
+import { ifAny, others } from './others.mjs';
 
 /**
  * @typedef {object} Web
@@ -9,10 +10,20 @@ import { WebLockManager } from '../../pkg/index.js';
  * @property {(key: string) => Promise<any>} lock Gives what {@link release} takes.
  * @property {(key: string) => Promise<any>} tryLock Gives the same, or `null`.
  * @property {(held: any) => Promise<unknown>} release Resolves when it has.
+ * @property {(key: string) => Promise<boolean>} isPending Whether a request is in the queue.
  */
 
 /** @returns {Web[]} */
-export const web = () => [ours('crosslock'), ours('`passing: false`', { passing: false }), raw];
+export const web = () => [
+  ours('crosslock'),
+  ours('`passing: false`', { passing: false }),
+  ...ifAny(others.web),
+  raw,
+];
+
+/** In the queue of the platform, which is what counts. */
+const isPending = async (key) =>
+  (await navigator.locks.query()).pending.some(({ name }) => name.endsWith(key));
 
 /** @returns {Web} */
 function ours(name, options) {
@@ -23,6 +34,7 @@ function ours(name, options) {
     lock: (key) => locks.lock(key, { timeout: Infinity }),
     tryLock: (key) => locks.tryLock(key),
     release: (guard) => guard.release(),
+    isPending,
   };
 }
 
@@ -33,6 +45,7 @@ const raw = {
   lock: (key) => guard(key, {}),
   tryLock: (key) => guard(key, { ifAvailable: true }),
   release: (free) => free(),
+  isPending,
 };
 
 /** What everyone writes who needs a guard of the platform's lock. */
