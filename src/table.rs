@@ -178,7 +178,7 @@ impl<W, M> Table<W, M> {
         if !admitted && if_held == IfHeld::Refuse {
             return Ok(None);
         }
-        // From here on no holder is gone without our knowing.
+        // From here on no holder can leave without the mutex.
         if entry.hold_still(words, at).is_free() {
             return Ok(Some(entry.take(words, at, mode, meta, serial)));
         }
@@ -211,8 +211,7 @@ impl<W, M> Table<W, M> {
         meta: M,
         serial: Serial,
     ) -> Result<RequestId, Refused> {
-        // Whoever is refused for it is told why by another, without the mutex: that goes
-        // to the logger.
+        // The caller explains the refusal, after the mutex is unlocked: it is logged.
         if !key::is_valid(key.text) {
             return Err(Refused::Invalid);
         }
@@ -309,7 +308,7 @@ impl<W, M> Table<W, M> {
         let waker = others.remove(slot).waker;
         entry.grant(others, &mut wakes);
         if entry.is_of_one() {
-            // The first may leave by itself again.
+            // The first holder may release without the mutex again.
             let word = entry.look(words, at).alone();
             entry.set(words, at, word);
         }

@@ -116,7 +116,7 @@ impl<M> Entries<M> {
         let set = set..set + WAYS;
         let is_free = |&at: &usize| words.look(at as Place).is_some_and(Word::is_free);
         let unused = set.clone().find(|&at| self.kept[at].is_none());
-        // Which of several idle ones is given up is up to the key, so that no two keys drive
+        // The key decides which of several idle entries is given up, so that no two keys drive
         // each other out for ever.
         let first = set.start + (key.hash >> 16) as usize % WAYS;
         let free = unused.or_else(|| (first..set.end).chain(set.start..first).find(is_free));

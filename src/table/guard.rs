@@ -25,9 +25,9 @@ pub(crate) struct TableGuard<H: TableHandle> {
 
 /// A [`LockMode`] that fills a register.
 ///
-/// A guard has no padding because of it. Whoever hands on a guard in a `Result` would copy
-/// the padding too, byte by byte through memory, and a processor stalls when it reads these
-/// bytes together.
+/// With it, a guard has no padding. A `Result` with a guard in it is copied with the padding,
+/// byte by byte through memory, and the processor stalls when it then reads these bytes
+/// together.
 #[derive(Debug, Clone, Copy)]
 #[repr(usize)]
 enum WideMode {
@@ -107,8 +107,7 @@ impl<H: TableHandle> LockGuard for TableGuard<H> {
     }
 
     fn is_lost(&self) -> bool {
-        // Only a loss is one: what cannot be found out at the moment is for
-        // `ensure_held` to report.
+        // Only a loss counts. `ensure_held` reports what cannot be found out at the moment.
         matches!(
             self.handle.check(Staleness::Now),
             Err(LockError::Lost { .. })
@@ -133,14 +132,14 @@ impl<H: TableHandle> LockGuard for TableGuard<H> {
         let Some(pause) = H::CHECK_EVERY else {
             return lost.await;
         };
-        // No system tells of all that can happen to a file: what another machine or
-        // another mount does to it raises no event here. So we look, but only for as
-        // long as somebody wants to know.
+        // No system tells of everything that can happen to a file: what another machine or
+        // another mount does to it raises no event here. So this polls, but only while
+        // somebody waits for the loss.
         while !self.is_lost() {
             match time::timeout(pause, &mut lost).await {
                 Ok(Some(())) => return,
                 Ok(None) => {}
-                // There is no timer to look by. Others that use the manager may look.
+                // There is no timer to poll by. Others that use the manager may find the loss.
                 Err(_) => return lost.await,
             }
         }

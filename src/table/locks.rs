@@ -17,7 +17,7 @@ use crate::manager::AcquireOptions;
 use crate::snapshot::{LockInfo, LockSnapshot};
 use crate::time::Limit;
 
-/// Keyed locks in the table that `O` keeps alive, taken in the name of `client`.
+/// Keyed locks in the table that `H` keeps alive. Their requests are labelled with `client`.
 #[derive(Debug, Clone)]
 pub(crate) struct TableLocks<H: TableHandle> {
     handle: H,
@@ -37,7 +37,7 @@ impl<H: TableHandle> TableLocks<H> {
         &self.handle
     }
 
-    /// The same locks, taken in the name of `client`.
+    /// The same locks, whose requests are labelled with `client`.
     #[cfg_attr(
         not(any(unix, windows)),
         expect(
@@ -107,7 +107,7 @@ impl<H: TableHandle> TableLocks<H> {
 /// What [`TableLocks::acquire`] returns.
 #[derive(Debug)]
 pub(crate) struct Acquiring<'l, 'k, H: TableHandle, F> {
-    /// Queued from when it had to wait until that is over.
+    /// In the queue from the first poll that had to wait until the wait is over.
     wait: Acquire<'l, 'k, H>,
     limit: Limit,
     wrap: F,
@@ -125,7 +125,7 @@ where
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.wait.is_queued() {
-            // Nearly always it is free, and nothing that waiting takes need be made ready.
+            // Nearly always the key is free. Nothing that a wait needs is prepared before that is known.
             match self.wait.try_acquire(self.wrap) {
                 Ok(None) => {}
                 Ok(Some(guard)) => return Poll::Ready(Ok(guard)),
@@ -147,7 +147,7 @@ where
             true => None,
             false => match Pin::new(&mut *wait).poll(cx) {
                 Poll::Ready(result) => Some(result),
-                // After the wait, so that what was granted together with the timer wins.
+                // Polled after the wait, so that a grant at the same moment wins over the timer.
                 Poll::Pending => match limit.poll(cx) {
                     Poll::Ready(Ok(())) => None,
                     Poll::Ready(Err(error)) => Some(Err(error)),
@@ -158,7 +158,7 @@ where
         let result = match over {
             Some(Ok(())) => Ok(wait.take_guard()),
             Some(Err(error)) => {
-                // It may still be queued, if there was no timer. Nobody polls it again.
+                // Without a timer the request is still in the queue, and nobody polls it again.
                 wait.leave();
                 Err(error)
             }
@@ -167,7 +167,7 @@ where
             }),
         };
         Poll::Ready(result.and_then(|guard| {
-            // Much may have happened while it waited.
+            // The datadir may have been lost during the wait.
             wait.handle().check(Staleness::Recent)?;
             Ok(wrap(guard))
         }))

@@ -1,4 +1,4 @@
-//! What can be asked of the shards: each locks one, and no more than once.
+//! The operations on a lock table. Each locks one shard, and locks it once.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -13,8 +13,8 @@ use crate::key::LockKey;
 
 /// Takes `key` if that is possible at once.
 ///
-/// `wrap` makes of the guard what the caller is to have: here, because every hand that a
-/// guard passes through copies it.
+/// `wrap` turns the guard into the caller's type. It is called here because every function that
+/// returns a guard copies it.
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(crate) fn try_acquire<H: TableHandle, G>(
     handle: &H,
@@ -97,7 +97,7 @@ pub(super) fn steal_request(
     }
 }
 
-/// With no mutex locked: a refused key is logged, and the logger is foreign.
+/// To be called with no shard locked: it logs a refused key, and the logger is foreign code.
 #[cold]
 pub(super) fn why(table: &SharedTable, refused: Refused, key: &str) -> LockError {
     match refused {

@@ -31,7 +31,7 @@ impl<M> Entry<M> {
         words.look(at).unwrap_or(self.word)
     }
 
-    /// The same, of which nothing changes until it is [set](Self::set).
+    /// The same, and nobody changes it until it is [set](Self::set).
     pub(super) fn hold_still(&self, words: &Words, at: Place) -> Word {
         words.hold_still(at).unwrap_or(self.word)
     }
@@ -43,7 +43,7 @@ impl<M> Entry<M> {
         }
     }
 
-    /// Makes `serial` the first holder, as it is free.
+    /// Makes `serial` the first holder of a free key.
     #[inline]
     pub(super) fn take(
         &mut self,
@@ -59,7 +59,7 @@ impl<M> Entry<M> {
         RequestId::of_first(serial, at)
     }
 
-    /// Makes `first` the first holder, who may leave without the mutex if it is alone.
+    /// Makes `first` the first holder. It may release without the mutex if it is alone.
     pub(super) fn name(&mut self, words: &Words, at: Place, first: Serial) {
         let word = Word::held(first);
         let word = match self.is_of_one() {
@@ -89,9 +89,9 @@ impl<M> Entry<M> {
         }
     }
 
-    /// As the first holder has left: the one that is first now, if there is any.
+    /// Replaces the first holder, which has left. Returns the new one, if there is any.
     pub(super) fn promote<W>(&mut self, others: &mut Slab<Request<W, M>>) -> Option<Promoted<W>> {
-        // Another holder becomes the first, or the first of those who wait a holder.
+        // It is another holder, or else the first waiter.
         let (slot, status) = match self.further.front() {
             Some(slot) => (slot, Status::Held),
             None => (self.pending.front()?, Status::Pending),
@@ -109,7 +109,7 @@ impl<M> Entry<M> {
         Some(Promoted { serial, waker })
     }
 
-    /// Grants to readers who wait right behind readers that hold.
+    /// Grants the lock to the readers at the head of the queue while readers hold it.
     pub(super) fn grant<W>(&mut self, others: &mut Slab<Request<W, M>>, wakes: &mut Wakes<W>) {
         while let Some(slot) = self.pending.front() {
             if self.mode != LockMode::Shared || others[slot].mode != LockMode::Shared {
@@ -124,7 +124,7 @@ impl<M> Entry<M> {
     }
 }
 
-/// Who has become the first holder, and whom to wake for that.
+/// The new first holder, and its waker.
 pub(super) struct Promoted<W> {
     pub(super) serial: Serial,
     pub(super) waker: Option<W>,

@@ -87,23 +87,23 @@ impl SharedTable {
         Sought::new(key, &self.hasher)
     }
 
-    /// Where `key` is.
+    /// The shard that has `key`.
     #[inline]
     pub(super) fn shard_for(&self, key: &Sought<'_>) -> &Shard {
         // Not by the lowest bits, which find the place within the shard.
         &self.shards[(key.hash >> 32) as usize % self.shards.len()]
     }
 
-    /// Where the request is that this names.
+    /// The shard that has this request.
     #[inline]
     pub(super) fn shard_of(&self, id: &RequestId) -> &Shard {
         &self.shards[id.serial.get() as usize % self.shards.len()]
     }
 
     /// Takes `key` if that is possible at once.
-    // All that it takes to find out is here and not in the callers, who are many, and what
-    // it answers fits into registers: what is returned by value otherwise is written in
-    // pieces, and a processor stalls when it reads these together.
+    // This is not inlined into its many callers, and its answer fits into registers. A larger
+    // value would be written to memory in pieces, and the processor stalls when it reads these
+    // together.
     #[cfg_attr(not(target_family = "wasm"), inline(never))]
     pub(super) fn try_acquire(
         &self,
@@ -135,7 +135,8 @@ impl SharedTable {
     pub(crate) fn for_each(&self, mut show: impl FnMut(RequestInfo<'_, Meta>)) {
         let locked: Vec<_> = self.shards.iter().map(Shard::lock).collect();
         let all = || locked.iter().zip(&*self.shards);
-        // Nobody can take anything, and once all are still nobody can free anything.
+        // With all shards locked nobody can take a key. With all words held still nobody can free
+        // one either.
         all().for_each(|(table, shard)| table.hold_all_still(&shard.words));
         all().for_each(|(table, shard)| table.for_each(&shard.words, &mut show));
     }
@@ -151,8 +152,8 @@ impl Shard {
 
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, Table<Waker, Meta>> {
-        // Nothing foreign runs under the mutex, so a panic there is a bug of the
-        // table, and a table in doubt must not grant anything.
+        // No foreign code runs under the mutex, so a panic there is a bug of the table. A table
+        // in doubt must not grant anything.
         sync::locked(&self.table, "the lock table panicked earlier")
     }
 
@@ -172,12 +173,12 @@ impl Shard {
         self.lock().watch(&self.words, id, waker)
     }
 
-    /// What this returns is dropped by the caller, when the mutex is free again.
+    /// The caller drops the waker, after the mutex is unlocked.
     pub(super) fn unwatch(&self, watcher: WatcherId) -> Option<Waker> {
         self.lock().unwatch(watcher)
     }
 
-    /// `id` by reference: it was just written in pieces.
+    /// `id` is a reference because a copy would read together what was just written in pieces.
     #[inline]
     pub(super) fn remove(&self, id: &RequestId) {
         if !self.words.free(id.entry, id.serial) {

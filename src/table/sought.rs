@@ -3,8 +3,8 @@
 use crate::hash::BuildHasher;
 use crate::key::Probe;
 
-/// A key that is asked for, with its hash. Whether it keeps the rules is found out when it
-/// needs an entry.
+/// A key that is asked for, with its hash. It is checked against the rules only when it needs a
+/// new entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sought<'a> {
     pub(super) key: Probe<'a>,

@@ -42,8 +42,8 @@ impl<W, M> Table<W, M> {
         Some((&entry.meta, ahead))
     }
 
-    /// Has every holder that could leave without the mutex wait for it, so that what is
-    /// [shown](Self::for_each) of several tables is so at one moment.
+    /// Makes every holder that could release without the mutex wait for it, so that several tables
+    /// are [shown](Self::for_each) as of one moment.
     pub(crate) fn hold_all_still(&self, words: &Words) {
         for (at, entry) in self.entries.iter() {
             entry.hold_still(words, at);

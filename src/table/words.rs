@@ -22,9 +22,9 @@ use crate::core::list::Place;
 use crate::sync::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// How many entries of a shard have a word, and may stay when their key is free.
+/// How many entries of a shard have a word, and may stay after their key is free.
 pub(crate) const KEPT: usize = if cfg!(loom) {
-    // So that a second key of a shard drives out the first, and two at once need more.
+    // So few that a second key of a shard drives out the first, and two held keys need the slab.
     1
 } else if cfg!(target_family = "wasm") {
     16
@@ -32,7 +32,7 @@ pub(crate) const KEPT: usize = if cfg!(loom) {
     64
 };
 
-/// In how many of these places a key may be.
+/// How many of these places a key may use.
 pub(super) const WAYS: usize = if cfg!(loom) { 1 } else { 4 };
 
 /// What is known of an entry's first holder.
@@ -101,9 +101,9 @@ impl Words {
     pub(super) fn free(&self, entry: Place, serial: Serial) -> bool {
         let alone = Word::held(serial).0;
         self.at(entry).is_some_and(|word| {
-            // Not at once by the exchange, which costs as much when it fails. But loom (0.7)
-            // remembers only the last who touched an atomic: behind a look of our own, it would
-            // not try what happens between a look of another thread and the exchange.
+            // The look comes first because a failed exchange costs as much as one that succeeds. Not
+            // under loom (0.7), which remembers only the last access to an atomic: after our own
+            // look it would not try what happens between another thread's look and the exchange.
             (cfg!(loom) || word.load(Relaxed) == alone)
                 && word.compare_exchange(alone, 0, Release, Relaxed).is_ok()
         })
@@ -118,14 +118,14 @@ impl Words {
         at.map(|at| at.store(word.0, Release)).is_some()
     }
 
-    /// With the mutex: nobody holds anything. Whoever is just freeing its key finds that done.
+    /// With the mutex: makes all keys free. A holder that is just freeing its key finds that done.
     pub(super) fn clear(&self) {
         for word in &self.0 {
             word.store(0, Release);
         }
     }
 
-    /// With the mutex: has the word stand still until the mutex is free, and says what it is.
+    /// With the mutex: holds the word still until the mutex is unlocked, and returns it.
     pub(super) fn hold_still(&self, entry: Place) -> Option<Word> {
         let at = self.at(entry)?;
         let word = Word(at.load(Acquire));
@@ -135,7 +135,7 @@ impl Words {
         }
         match at.compare_exchange(word.0, still.0, Relaxed, Acquire) {
             Ok(_) => Some(still),
-            // Its holder was quicker, and nobody but a holder changes it now.
+            // Its holder freed it first. Nobody else can change it while we have the mutex.
             Err(freed) => Some(Word(freed)),
         }
     }
