@@ -11,28 +11,33 @@ const allowed = ['MIT', 'Apache-2.0', 'Apache-2.0 WITH LLVM-exception', 'Zlib', 
  */
 const withPostgres = ['ISC', 'BSD-3-Clause'];
 
+/** What the addon needs beside: what finds Node's functions on Windows is under it. */
+const withNode = ['ISC'];
+
 /** Fails if a dependency cannot be had under an allowed licence. */
 export function checkLicences() {
   check(['--features', 'conformance,serde'], allowed);
   check(['--all-features'], [...allowed, ...withPostgres]);
+  check([], [...allowed, ...withNode], 'crosslock-node');
 }
 
-function check(features, allowed) {
+function check(features, allowed, crate = 'crosslock') {
   const metadata = output('cargo', 'metadata', '--format-version', '1', '--locked', ...features);
   if (metadata === undefined) throw new Problem('`cargo metadata --locked` fails; is Cargo.lock up to date?');
-  const found = dependencies(JSON.parse(metadata));
+  const found = dependencies(JSON.parse(metadata), crate);
   const refused = found.filter(({ license }) => !isAllowed(license, allowed));
   if (refused.length) {
     const list = refused.map(({ name, version, license }) => `${name} ${version} (${license ?? 'no licence is named'})`);
     throw new Problem(`not under ${allowed.join(', ')}: ${list.join('; ')}`);
   }
-  say(`the licences of ${found.length} dependencies, over all platforms, are fine with ${features.join(' ')}`);
+  const what = [crate, ...features].join(' ');
+  say(`the licences of ${found.length} dependencies, over all platforms, are fine: ${what}`);
 }
 
 /** All packages that the crate needs itself, without those of its tests. */
-function dependencies({ packages, resolve }) {
+function dependencies({ packages, resolve }, crate) {
   const nodes = new Map(resolve.nodes.map((node) => [node.id, node]));
-  const ours = packages.find(({ name }) => name === 'crosslock').id;
+  const ours = packages.find(({ name }) => name === crate).id;
   const seen = new Set([ours]);
   for (const id of seen) {
     const needed = nodes.get(id).deps.filter(({ dep_kinds: kinds }) => kinds.some(({ kind }) => kind !== 'dev'));
