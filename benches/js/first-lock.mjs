@@ -19,8 +19,8 @@ const starts = {
 
 /**
  * @param {(entry: string) => string} url Where an entry is imported from.
- * @param {(source: string) => Promise<number>} evaluate Runs a source that returns milliseconds, in a
- *   fresh place.
+ * @param {(source: string, entry?: string) => Promise<number>} evaluate Runs a source that returns
+ *   milliseconds, in a fresh place.
  */
 export const firstLock = (url, evaluate, { rounds, others = {} }) =>
   compare({
@@ -29,7 +29,7 @@ export const firstLock = (url, evaluate, { rounds, others = {} }) =>
     rounds,
     contestants: Object.entries({ ...starts, ...others }).map(([name, [entry, lock]]) => ({
       name,
-      run: () => evaluate(source(entry && `await import(${JSON.stringify(url(entry))})`, lock)),
+      run: () => evaluate(source(entry && `await import(${JSON.stringify(url(entry))})`, lock), entry),
     })),
   });
 

@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
@@ -23,8 +22,7 @@ const meter = { allocated: () => getHeapStatistics().total_allocated_bytes };
 /** What an application imports an entry by. */
 const folder = installed();
 const names = {
-  // As a page has it: in Node, the name leads to the addon.
-  'index.js': pathToFileURL(join(folder, 'node_modules/crosslock/index.js')).href,
+  'index.js': 'crosslock',
   'node.js': 'crosslock',
   'wasm-url.js': 'crosslock/wasm-url',
   'async-mutex': 'async-mutex',
@@ -85,8 +83,10 @@ function installed() {
   return folder;
 }
 
-async function inFreshNode(source) {
-  const flags = ['--input-type=module', '--eval', `console.log(await ${source});`];
+async function inFreshNode(source, entry) {
+  // As a page has it: in Node, the same name leads to the addon.
+  const conditions = entry === 'index.js' ? ['--conditions=browser'] : [];
+  const flags = [...conditions, '--input-type=module', '--eval', `console.log(await ${source});`];
   const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd: folder });
   return Number(stdout);
 }
