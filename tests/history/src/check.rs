@@ -17,6 +17,9 @@ pub struct Contract {
     /// How long a backend may take to notice that a lock is free, to wake who is next, or to
     /// tell of a loss, in nanoseconds. It is a ceiling for a busy machine, not an aim.
     pub patience: u64,
+    /// Whether a client may hold, and release, what was stolen from it before it heard of the
+    /// grant, and hear nothing of that. It is so between the processes of a browser.
+    pub losses_come_late: bool,
 }
 
 /// Who may be granted a lock before somebody who asked for it earlier.
@@ -36,6 +39,7 @@ impl Default for Contract {
         Self {
             order: Order::FirstComeFirstServed,
             patience: 5_000_000_000,
+            losses_come_late: false,
         }
     }
 }
@@ -67,7 +71,7 @@ pub fn check(history: &History, contract: &Contract) -> Vec<Violation> {
         of_key[operation.key].push(place);
     }
     for places in of_key {
-        let queue = Queue::new(history, places);
+        let queue = Queue::new(history, places, contract.losses_come_late);
         exclusion::check(&queue, &mut found);
         order::check(&queue, contract, &mut found);
         answers::check(&queue, contract, &mut found);
@@ -83,10 +87,11 @@ struct Queue<'a> {
     places: Vec<usize>,
     /// Those that took the lock from others, or may have: by the time they were asked for.
     steals: Vec<usize>,
+    losses_come_late: bool,
 }
 
 impl<'a> Queue<'a> {
-    fn new(history: &'a History, mut places: Vec<usize>) -> Self {
+    fn new(history: &'a History, mut places: Vec<usize>, losses_come_late: bool) -> Self {
         places.sort_by_key(|&place| history.operations[place].asked);
         let is_steal = |&place: &usize| history.operations[place].is_steal();
         let steals = places.iter().copied().filter(is_steal).collect();
@@ -94,6 +99,7 @@ impl<'a> Queue<'a> {
             history,
             places,
             steals,
+            losses_come_late,
         }
     }
 
@@ -117,9 +123,9 @@ impl<'a> Queue<'a> {
             end = end.min(invalidated);
         }
         // Who was robbed may have been so before it heard of its grant.
-        let since = match operation.lost {
-            Some(_) => operation.asked,
-            None => start,
+        let since = match operation.lost.is_some() || self.losses_come_late {
+            true => operation.asked,
+            false => start,
         };
         for &thief in &self.steals {
             let steal = self.operation(thief);
@@ -131,6 +137,14 @@ impl<'a> Queue<'a> {
             }
         }
         (end > start).then_some((start, end))
+    }
+
+    /// Whether it may have been granted and stolen before it heard of the grant at `granted`.
+    fn may_be_stolen(&self, place: usize, granted: u64) -> bool {
+        let asked = self.operation(place).asked;
+        let mut steals = self.steals.iter().map(|&thief| self.operation(thief));
+        self.losses_come_late
+            && steals.any(|steal| steal.asked < granted && steal.took_by() > asked)
     }
 
     /// The operations that could stand in the way of one that was asked for at `before`, each

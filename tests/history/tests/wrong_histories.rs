@@ -422,6 +422,25 @@ fn a_guard_that_was_stolen_on_its_way_is_right() {
     assert_eq!(right.found(), []);
 }
 
+/// A tab may have released what was stolen on its way before the browser tells it of the loss.
+#[test]
+fn a_loss_may_come_too_late_to_be_told() {
+    let script = || {
+        script()
+            .lock(20, 1, "b", EXCLUSIVE)
+            .queued(21, 1, "b")
+            .asked(52, 2, "c", EXCLUSIVE, How::Steal)
+            .granted(2, "c", 53, 90)
+            .granted(1, "b", 70, 80)
+    };
+    let late = Contract {
+        losses_come_late: true,
+        ..Contract::default()
+    };
+    assert_eq!(script().verdict(late), []);
+    assert!(matches!(script().found()[..], [Violation::Overlap { .. }]));
+}
+
 /// Who was stolen from is no longer in the way, and the thief is.
 #[test]
 fn a_thief_excludes_as_well() {

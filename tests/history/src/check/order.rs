@@ -28,7 +28,7 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
     for (place, operation) in queue.operations() {
         if let (Some(queued), false) = (operation.queued, operation.is_steal()) {
             let until = operation.certainly_waited_until();
-            if until > queued {
+            if until > queued && !queue.may_be_stolen(place, until) {
                 steps.push((queued, Step::Joins, place));
                 steps.push((until, Step::Leaves, place));
             }
