@@ -9,10 +9,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, describe, test } from 'node:test';
-import { root } from '../../tools/run.mjs';
-import { browserTests } from './support.mjs';
+import { root } from '../../../tools/run.mjs';
+import { browserTests } from '../support.mjs';
 
-const operations = Number(process.env.CROSSLOCK_OPERATIONS ?? 1500);
+const operations = Number(process.env.CROSSLOCK_OPERATIONS ?? 1000);
 const seed = Number(process.env.CROSSLOCK_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const tabs = 3;
 /** A tab is closed, and another opened, after about so many requests of it. */
