@@ -11,6 +11,8 @@ use unix as family;
 #[cfg(windows)]
 use windows as family;
 
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) use family::answer;
 pub(crate) use family::{FileId, Primitive, create, is_still_at, open};
 pub(super) use family::{
     Locks, OpenPermit, holds, is_shared_by_others, is_unsupported, may_write, process_id,

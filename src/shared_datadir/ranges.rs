@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 use super::protocol::{Answer, Call};
+use crate::datadir_lock::kernel::answer;
 use crate::guard::LockMode;
 
 /// The structure that describes a lock. On Linux these commands take the one with 64-bit
@@ -115,20 +116,10 @@ fn lock_type(mode: LockMode) -> libc::c_short {
 
 /// `false` if a conflicting lock is held, which only `F_OFD_SETLK` answers.
 fn set(file: &File, command: libc::c_int, lock: &Description) -> io::Result<bool> {
-    loop {
+    answer(|| {
         // SAFETY: both commands read a lock structure of this kind through the argument and
         // write none. `lock` is borrowed for the call, and so is `file`, whose descriptor is
         // open.
-        if unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const *lock) } != -1 {
-            return Ok(true);
-        }
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            // A signal of the application came in between.
-            Some(libc::EINTR) => {}
-            // POSIX allows either of the two.
-            Some(libc::EAGAIN | libc::EACCES) => return Ok(false),
-            _ => return Err(error),
-        }
-    }
+        unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const *lock) }
+    })
 }

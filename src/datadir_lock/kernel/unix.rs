@@ -28,6 +28,8 @@ mod os;
 
 pub(in crate::datadir_lock) use classic::OpenPermit;
 pub(in crate::datadir_lock) use os::{holds, process_id};
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) use syscalls::answer;
 
 use super::Taken;
 use syscalls::Request;

@@ -88,7 +88,7 @@ pub(super) fn file_size_limit() -> Option<u64> {
 }
 
 /// Repeats a call that a signal interrupted, and tells "held" from failure.
-fn answer(mut call: impl FnMut() -> libc::c_int) -> io::Result<bool> {
+pub(crate) fn answer(mut call: impl FnMut() -> libc::c_int) -> io::Result<bool> {
     loop {
         if call() != -1 {
             return Ok(true);
