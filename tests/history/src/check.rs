@@ -74,8 +74,9 @@ pub fn check(history: &History, contract: &Contract) -> Vec<Violation> {
         let queue = Queue::new(history, places, contract.losses_come_late);
         exclusion::check(&queue, &mut found);
         order::check(&queue, contract, &mut found);
-        answers::check(&queue, contract, &mut found);
-        progress::check(&queue, contract, &mut found);
+        let in_the_way = InTheWay::new(&queue);
+        answers::check(&queue, &in_the_way, contract, &mut found);
+        progress::check(&queue, &in_the_way, contract, &mut found);
         loss::check(&queue, contract, &mut found);
     }
     found
@@ -145,12 +146,6 @@ impl<'a> Queue<'a> {
         let mut steals = self.steals.iter().map(|&thief| self.operation(thief));
         self.losses_come_late
             && steals.any(|steal| steal.asked < granted && steal.took_by() > asked)
-    }
-
-    /// The operations that could stand in the way of one that was asked for at `before`, each
-    /// with the end of its possible time, as the latest of all that were asked for by then.
-    fn in_the_way(&self) -> InTheWay {
-        InTheWay::new(self)
     }
 }
 

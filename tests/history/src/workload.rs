@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crosslock::{AcquireOptions, LockError, LockGuard, LockManager, LockMode};
 use fastrand::Rng;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::event::{Ended, How, Mode, What};
 use crate::recorder::{Log, Recorder};
@@ -26,6 +27,15 @@ pub struct Workload {
     pub steals: bool,
     /// For how long a lock is held at most.
     pub hold: Duration,
+}
+
+/// The runtime of a context: two threads, so that its tasks do meet.
+pub fn runtime() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime")
 }
 
 /// Numbers the requests of one context.

@@ -12,7 +12,7 @@ use crosslock::memory::MemoryLockManager;
 use crosslock::pid_fcntl::FcntlPidLockManager;
 use crosslock::pid_flock::FlockPidLockManager;
 use crosslock_history::recorder::Recorder;
-use crosslock_history::workload::Workload;
+use crosslock_history::workload::{Workload, runtime};
 use crosslock_history::{Contract, Mode, Violation};
 use support::{in_chunks, seed, verdict};
 
@@ -29,11 +29,7 @@ fn workload(seed: u64, operations: u64) -> Workload {
 
 /// Runs a workload on two threads, in chunks so that no history outgrows the memory.
 fn keeps_the_contract(name: &str, locks: &dyn Fn() -> Arc<dyn LockManager>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     in_chunks(name, |seed, operations| {
         let recorder = Recorder::new(name);
         let run = workload(seed, operations);
@@ -66,11 +62,7 @@ fn flock_on_a_datadir() {
 /// A backend that grants everything is found out, so the workload shows what it is to show.
 #[test]
 fn no_lock_at_all_is_found_out() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let recorder = Recorder::new("broken");
     let locks = Arc::new(support::Broken(MemoryLockManager::new()));
     let run = Workload {

@@ -29,7 +29,7 @@ mod worker {
     use crosslock::shared_datadir::SharedDatadirLockManager;
     use crosslock::{DatadirOptions, LockManager};
     use crosslock_history::recorder::Recorder;
-    use crosslock_history::workload::Workload;
+    use crosslock_history::workload::{Workload, runtime};
 
     pub(super) fn run(backend: &str, folder: &str, context: &str, seed: u64, operations: u64) {
         let options = DatadirOptions::new(folder).with_timeout(Duration::from_secs(60));
@@ -39,11 +39,7 @@ mod worker {
             "shared" => Arc::new(SharedDatadirLockManager::open(options).expect("nobody refuses")),
             other => panic!("there is no backend {other:?}"),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_time()
-            .build()
-            .expect("a runtime");
+        let runtime = runtime();
         let recorder = Recorder::to_stdout(context);
         let workload = Workload {
             seed,

@@ -1,11 +1,15 @@
 //! Who is refused a lock at once, or at the end of its time, was in somebody's way.
 
-use super::{Contract, Order, Queue, Violation};
+use super::{Contract, InTheWay, Order, Queue, Violation};
 use crate::Mode;
 use crate::event::Ended;
 
-pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Violation>) {
-    let all = queue.in_the_way();
+pub(super) fn check(
+    queue: &Queue<'_>,
+    in_the_way: &InTheWay,
+    contract: &Contract,
+    found: &mut Vec<Violation>,
+) {
     for (place, operation) in queue.operations() {
         let Some((at, Ended::Busy | Ended::TimedOut)) = operation.ended else {
             continue;
@@ -16,7 +20,7 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
             _ => operation.mode,
         };
         // Whoever asked at any time before the answer, and was not gone before the question.
-        let until = all.until(place, mode, at);
+        let until = in_the_way.until(place, mode, at);
         if until.is_none_or(|until| until < operation.asked) {
             found.push(Violation::RefusedWhileFree { operation: place });
         }

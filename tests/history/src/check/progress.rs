@@ -1,9 +1,13 @@
 //! Everybody gets an answer, and gets the lock when nobody is in the way any more.
 
-use super::{Contract, Queue, Violation};
+use super::{Contract, InTheWay, Queue, Violation};
 
-pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Violation>) {
-    let all = queue.in_the_way();
+pub(super) fn check(
+    queue: &Queue<'_>,
+    in_the_way: &InTheWay,
+    contract: &Contract,
+    found: &mut Vec<Violation>,
+) {
     for (place, operation) in queue.operations() {
         if operation.possibly_there_until() == u64::MAX {
             found.push(Violation::Stuck { operation: place });
@@ -14,7 +18,7 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
         };
         let until = operation.certainly_waited_until();
         // Those who asked before it may have been in front; a thief may come at any time.
-        let in_front = all.until(place, operation.mode, queued).unwrap_or(0);
+        let in_front = in_the_way.until(place, operation.mode, queued).unwrap_or(0);
         let thieves = queue.steals.iter().map(|&thief| queue.operation(thief));
         let thieves = thieves.filter(|steal| steal.asked < until);
         let stolen = thieves.map(|steal| steal.possibly_there_until()).max();
