@@ -1,4 +1,4 @@
-// npm run soak [-- --operations N] [--seed N]: long random use of every backend, checked afterwards against
+// npm run soak [-- --operations N] [--seed N]: long random use of memory and datadirs, checked afterwards against
 // the contract (tests/history). `npm test` does the same for some seconds.
 
 import { parseArgs } from 'node:util';

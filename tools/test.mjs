@@ -133,7 +133,7 @@ const suites = {
     if (existsSync(memory)) await run('cargo', ['test', ...files], { env: { CROSSLOCK_TEST_FOLDER: memory } });
   },
 
-  /** What clients of each backend saw, checked afterwards against the contract. `npm run soak` does more of it. */
+  /** What clients of memory and of datadirs saw, checked afterwards against the contract. `npm run soak` does more of it. */
   async history() {
     await rust();
     await run('cargo', ['test', '--package', 'crosslock-history']);
