@@ -36,8 +36,8 @@ export const withoutPaths = () =>
  * Compiles the addon, and makes the package of a platform in `folder`. With `zig`, by its C compiler, which has the
  * C libraries of other platforms.
  */
-export async function makeAddon(name, folder, { version, licences, zig }) {
-  const { target, os, cpu, libc } = platforms[name];
+export async function makeAddon(name, folder, { version, licences, addresses, zig }) {
+  const { target, os, libc } = platforms[name];
   await rustTarget(target);
   say(`compiling the addon for ${name}`);
   // A library for Node is linked with the C library that Node has loaded, and not with one of its own.
@@ -50,7 +50,13 @@ export async function makeAddon(name, folder, { version, licences, zig }) {
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(root, 'target', target, 'release', built), join(folder, 'crosslock.node'));
   for (const licence of licences) copyFileSync(join(root, licence), join(folder, licence));
-  const manifest = {
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(addonManifest(name, { version, addresses }), null, 2)}\n`);
+}
+
+/** The manifest of @crosslock/<name>. npm installs the package where `os`, `cpu` and `libc` fit, and nowhere else. */
+export function addonManifest(name, { version, addresses = {} }) {
+  const { os, cpu, libc } = platforms[name];
+  return {
     name: `@crosslock/${name}`,
     version,
     description: `The native half of crosslock for ${name}`,
@@ -61,6 +67,8 @@ export async function makeAddon(name, folder, { version, licences, zig }) {
     cpu: [cpu],
     ...(libc ? { libc: [libc] } : {}),
     engines: { node: '>=20.19' },
+    ...addresses,
+    // What has a scope is private to npm unless this is said.
+    publishConfig: { access: 'public' },
   };
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 }

@@ -5,7 +5,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeAddon, platforms } from './addon.mjs';
-import { licences, version } from './package.mjs';
+import { addresses, licences, version } from './package.mjs';
 import { Problem, root, run, say, script } from './run.mjs';
 import { zigbuild } from './setup.mjs';
 
@@ -14,11 +14,12 @@ const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(plat
 await script(async () => {
   const unknown = names.find((name) => !(name in platforms));
   if (unknown) throw new Problem(`there is no platform "${unknown}", only ${Object.keys(platforms).join(', ')}`);
-  const zig = await zigbuild();
+  // macOS and Windows have the linkers of their own platforms; there it is not asked for.
+  const zig = process.platform === 'linux' ? await zigbuild() : undefined;
   for (const name of names) {
     const folder = join(root, 'target/npm', name);
     rmSync(folder, { recursive: true, force: true });
-    await makeAddon(name, folder, { version: version(), licences, zig });
+    await makeAddon(name, folder, { version: version(), licences, addresses: addresses(), zig });
     await run('npm', ['pack', '--loglevel=error', '--pack-destination', join(root, 'target/npm'), folder]);
     say(`made the package of ${name} in target/npm`);
   }

@@ -14,7 +14,8 @@ export const MINGW = 'x86_64-w64-mingw32-gcc'; // the linker that rustc looks fo
 const parts = {
   compiler: {
     what: 'the C compiler that Rust links with',
-    missing: () => (which('cc') ? [] : ['gcc', 'libc6-dev']),
+    // On Windows rustc finds the linker of Visual Studio by itself.
+    missing: () => (which('cc') || process.platform === 'win32' ? [] : ['gcc', 'libc6-dev']),
   },
   chromium: {
     what: 'Chromium with its driver',

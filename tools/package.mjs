@@ -71,7 +71,7 @@ async function compileCrate() {
 async function compileAddon() {
   const platform = ownPlatform();
   if (!platform) return say('there is no native half for this platform');
-  await makeAddon(platform, join(pkg, 'node_modules/@crosslock', platform), { version: version(), licences });
+  await makeAddon(platform, join(pkg, 'node_modules/@crosslock', platform), { version: version(), licences, addresses: addresses() });
 }
 
 /** The entries of the package: the module that each is of, and where it has the wasm from. */
@@ -139,7 +139,7 @@ function copyTemplate() {
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
   // Exactly this version: the two halves of the package know each other's numbers.
   const optionalDependencies = Object.fromEntries(Object.keys(platforms).map((name) => [`@crosslock/${name}`, version()]));
-  const said = { optionalDependencies, version: version(), homepage: inCargoToml('homepage'), repository: inCargoToml('repository') };
+  const said = { optionalDependencies, version: version(), ...addresses() };
   writeFileSync(join(pkg, 'package.json'), `${JSON.stringify({ ...manifest, ...said }, null, 2)}\n`);
 }
 
@@ -147,6 +147,11 @@ function copyTemplate() {
 const inCargoToml = (field) => readFileSync(join(root, 'Cargo.toml'), 'utf8').match(new RegExp(`^${field} = "(.+)"$`, 'm'))?.[1];
 
 export const version = () => inCargoToml('version');
+
+export const minimumRust = () => inCargoToml('rust-version');
+
+/** Provenance is refused by npm for a package whose `repository` is not where it was built. */
+export const addresses = () => ({ homepage: inCargoToml('homepage'), repository: inCargoToml('repository') });
 
 function hashOf(paths) {
   const hash = createHash('sha256').update(output('rustc', '--version') ?? '');

@@ -17,7 +17,8 @@ export const say = (message) => console.log(`crosslock: ${message}`);
 
 /** Runs a program in the repository with its output on the terminal; rejects unless it succeeds. */
 export async function run(program, args, { env = {}, cwd = root } = {}) {
-  const child = spawn(program, args, {
+  const [file, ...first] = started(program);
+  const child = spawn(file, [...first, ...args], {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -44,15 +45,20 @@ export async function run(program, args, { env = {}, cwd = root } = {}) {
 
 /** What a program prints, trimmed; undefined if it is missing or fails. */
 export function output(program, ...args) {
+  const [file, ...first] = started(program);
   // By default Node stops a program at 1 MB, which `cargo metadata` prints.
-  const { status, stdout } = spawnSync(program, args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 });
+  const { status, stdout } = spawnSync(file, [...first, ...args], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 });
   return status === 0 ? stdout.trim() : undefined;
 }
+
+/** On Windows npm is a script of the shell there, which cannot be started as a program is. npm says where it is itself. */
+const started = (program) => (program === 'npm' && process.platform === 'win32' ? [process.execPath, process.env.npm_execpath] : [program]);
 
 /** The full path of the first of these programs that is on PATH (or is a path itself). */
 export function which(...names) {
   const dirs = (process.env.PATH ?? '').split(delimiter);
-  const candidates = names.flatMap((name) => (isAbsolute(name) ? [name] : dirs.map((dir) => join(dir, name))));
+  const suffix = process.platform === 'win32' ? '.exe' : '';
+  const candidates = names.flatMap((name) => (isAbsolute(name) ? [name] : dirs.map((dir) => join(dir, name + suffix))));
   return candidates.find((path) => {
     try {
       accessSync(path, constants.X_OK);

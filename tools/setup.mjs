@@ -83,6 +83,16 @@ export const zigbuild = once(async () => {
   return { PYTHONPATH: dir, PATH: [join(dir, 'bin'), process.env.PATH].join(delimiter) };
 });
 
+/** A release of Rust with the standard library for a target. Returns how to call its cargo. */
+export async function rustToolchain(release, target) {
+  await rust();
+  const sysroot = output('rustc', `+${release}`, '--print', 'sysroot');
+  if (!sysroot || !existsSync(join(sysroot, 'lib/rustlib', target, 'lib'))) {
+    await rustup(`Rust ${release} for ${target}`, ['toolchain', 'install', release, '--profile', 'minimal', '--target', target]);
+  }
+  return [`+${release}`];
+}
+
 /** cargo-public-api, and how to call the cargo whose rustdoc it understands, with the standard library for a target. */
 export const publicApi = once(async (target) => {
   await rust();
@@ -95,11 +105,7 @@ export const publicApi = once(async (target) => {
     await rustTarget(target);
     return { toolchain: [], program };
   }
-  const sysroot = output('rustc', `+${release}`, '--print', 'sysroot');
-  if (!sysroot || !existsSync(join(sysroot, 'lib/rustlib', target, 'lib'))) {
-    await rustup(`Rust ${release} for ${target}`, ['toolchain', 'install', release, '--profile', 'minimal', '--target', target]);
-  }
-  return { toolchain: [`+${release}`], program };
+  return { toolchain: await rustToolchain(release, target), program };
 });
 
 /** A Chromium and a chromedriver. */

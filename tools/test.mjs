@@ -10,7 +10,7 @@ import { announce } from './apt.mjs';
 import { firefoxCapabilities } from './firefox.mjs';
 import { checkGrowth } from './growth.mjs';
 import { checkLicences } from './licences.mjs';
-import { makePackage } from './package.mjs';
+import { makePackage, minimumRust } from './package.mjs';
 import { publish } from './publish.mjs';
 import { Problem, bin, root, run, say, script } from './run.mjs';
 import {
@@ -23,6 +23,7 @@ import {
   rust,
   rustComponent,
   rustTarget,
+  rustToolchain,
   wasmPack,
   webkit,
   wine,
@@ -66,6 +67,7 @@ const suites = {
 
   /** What the papers say of the repository, and what installs things. */
   async tools() {
+    await npmPackages();
     await nodeTests('tests/tools');
   },
 
@@ -96,6 +98,16 @@ const suites = {
     await run('cargo', ['clippy', '--all-targets', ...targets, '--', '-D', 'warnings']);
   },
 
+  /** With the oldest Rust that Cargo.toml promises, as applications compile it: without its tests. */
+  async msrv() {
+    const cargo = await rustToolchain(minimumRust(), browser);
+    // A directory of its own, or every change between this and the other suites rebuilds all.
+    const env = { CARGO_TARGET_DIR: join(root, 'target/msrv') };
+    await run('cargo', [...cargo, 'check', '--all-features'], { env });
+    await run('cargo', [...cargo, 'check', '--all-features', '--target', browser], { env });
+    await run('cargo', [...cargo, 'check', '--package', 'crosslock-node'], { env });
+  },
+
   async doc() {
     await rust();
     await run('cargo', ['doc', '--no-deps', '--all-features'], { env: { RUSTDOCFLAGS: '-D warnings' } });
@@ -114,6 +126,7 @@ const suites = {
   /** What would be published, by cargo and by npm. */
   async publish() {
     await publish();
+    await nodeTests('tests/publish');
   },
 
   /** By how much our locks make the wasm of a Rust application grow. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { root } from '../../tools/run.mjs';
 
-const papers = ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'SECURITY.md', 'BENCHMARKS.md'];
+const papers = ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'SECURITY.md', 'BENCHMARKS.md', 'RELEASING.md'];
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const folders = 'src|js|tests|tools|www|docs|examples|benches|pkg-template';
 
