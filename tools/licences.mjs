@@ -1,6 +1,8 @@
-// The licences of all that a dependant of the crate builds, on any platform.
+// The licences of all that a dependant of the crate builds, on any platform, and where all packages come from.
 
-import { Problem, output, say } from './run.mjs';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Problem, output, root, say } from './run.mjs';
 
 /** What everyone may use who may use crosslock, with no more than a notice. */
 const allowed = ['MIT', 'Apache-2.0', 'Apache-2.0 WITH LLVM-exception', 'Zlib', 'Unicode-3.0'];
@@ -32,6 +34,36 @@ function check(features, allowed, crate = 'crosslock') {
   }
   const what = [crate, ...features].join(' ');
   say(`the licences of ${found.length} dependencies, over all platforms, are fine: ${what}`);
+}
+
+/**
+ * Fails if a lock file has a package that does not come from the registry, or comes without a checksum: then
+ * somebody could put another in its place. `npm run audit` asks besides what is known against them, by the network.
+ */
+export function checkSources() {
+  const read = (...path) => readFileSync(join(root, ...path), 'utf8');
+  for (const file of ['Cargo.lock', 'tests/versions/Cargo.lock']) refuse(file, unsafeCrates(read(file)));
+  refuse('package-lock.json', unsafePackages(JSON.parse(read('package-lock.json'))));
+  say('every package of the lock files comes from its registry, with a checksum');
+}
+
+function refuse(file, found) {
+  if (found.length > 0) throw new Problem(`${file} has packages from elsewhere, or without a checksum: ${found.join(', ')}`);
+}
+
+/** The crates of this repository have no source. */
+export function unsafeCrates(lockfile) {
+  const crates = lockfile.split('[[package]]').slice(1);
+  const isFine = (crate) =>
+    !/^source = /m.test(crate) ||
+    (/^source = "registry\+https:\/\/github\.com\/rust-lang\//m.test(crate) && /^checksum = "[0-9a-f]{64}"$/m.test(crate));
+  return crates.filter((crate) => !isFine(crate)).map((crate) => crate.match(/^name = "(.+)"$/m)[1]);
+}
+
+/** The first package, which has no name, is this repository. */
+export function unsafePackages({ packages }) {
+  const isFine = ({ version, integrity }) => /^\d/.test(version) && /^sha512-/.test(integrity);
+  return Object.keys(packages).filter((path) => path !== '' && !isFine(packages[path]));
 }
 
 /** All packages that the crate needs itself, without those of its tests. */

@@ -13,6 +13,7 @@ import { Problem, output, root, run, say, which } from './run.mjs';
 const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
 const GECKODRIVER = { minimum: [0, 34], version: '0.37.1' };
 const PUBLIC_API = { version: '0.52.0', rust: '1.95.0' }; // what rustdoc writes for it changes from one Rust to the next
+const DENY = { version: '0.20.2' };
 const ZIGBUILD = { cargo: '0.24.1', zig: '0.17.1' };
 const NODE = {
   withWebLocks: [24, 5],
@@ -93,6 +94,13 @@ export async function rustToolchain(release, target) {
   return [`+${release}`];
 }
 
+/** cargo-deny. Returns the environment in which cargo finds it. */
+export const cargoDeny = once(async () => {
+  await rust();
+  const dir = await cargoTool('cargo-deny', DENY.version, 'cargo-deny', (found) => atLeast(found, [0, 20]), ['--locked']);
+  return { PATH: [dir, process.env.PATH].join(delimiter) };
+});
+
 /** cargo-public-api, and how to call the cargo whose rustdoc it understands, with the standard library for a target. */
 export const publicApi = once(async (target) => {
   await rust();
@@ -107,6 +115,20 @@ export const publicApi = once(async (target) => {
   }
   return { toolchain: await rustToolchain(release, target), program };
 });
+
+/** A nightly Rust with these components. Only what is run by hand needs one. */
+export async function nightly(...components) {
+  await rust();
+  const isThere = (component) =>
+    component === 'rust-src'
+      ? existsSync(join(output('rustc', '+nightly', '--print', 'sysroot'), 'lib/rustlib/src/rust/library'))
+      : output('cargo', '+nightly', component, '--version') !== undefined;
+  if (output('rustc', '+nightly', '--version') === undefined || !components.every(isThere)) {
+    const wanted = components.flatMap((component) => ['--component', component]);
+    await rustup('a nightly Rust', ['toolchain', 'install', 'nightly', '--profile', 'minimal', ...wanted]);
+  }
+  return 'nightly';
+}
 
 /** A Chromium and a chromedriver. */
 export const chromium = once(async () => {

@@ -9,7 +9,7 @@ import { checkApi } from './api.mjs';
 import { announce } from './apt.mjs';
 import { firefoxCapabilities } from './firefox.mjs';
 import { checkGrowth } from './growth.mjs';
-import { checkLicences } from './licences.mjs';
+import { checkLicences, checkSources } from './licences.mjs';
 import { makePackage, minimumRust } from './package.mjs';
 import { publish } from './publish.mjs';
 import { Problem, bin, root, run, say, script } from './run.mjs';
@@ -28,6 +28,7 @@ import {
   webkit,
   wine,
 } from './setup.mjs';
+import { checkVersions } from './versions.mjs';
 import { locateWebkit, onScreen, webkitCapabilities } from './webkit.mjs';
 
 const browser = 'wasm32-unknown-unknown';
@@ -121,6 +122,13 @@ const suites = {
   async licences() {
     await rust();
     checkLicences();
+    checkSources();
+  },
+
+  /** The oldest Rust and the oldest dependencies that Cargo.toml allows. */
+  async versions() {
+    await rust();
+    await checkVersions();
   },
 
   /** What would be published, by cargo and by npm. */

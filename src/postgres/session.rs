@@ -36,7 +36,7 @@ pub(super) struct Session {
     next_request: AtomicI64,
     runtime: Handle,
     /// The task that reads the connection. Aborted, it closes it.
-    reader: AbortHandle,
+    reader: Arc<AbortHandle>,
 }
 
 /// The calls of the functions of `schema.sql`, prepared once.
@@ -118,7 +118,7 @@ impl Session {
             ledger,
             next_request: AtomicI64::new(1),
             runtime,
-            reader: closing.disarm(),
+            reader: Arc::new(closing.disarm()),
         });
         connect::assert_not_pooled(&session, &session.options).await?;
         session.runtime.spawn(beat::run(Arc::downgrade(&session)));
@@ -213,7 +213,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         // The connection writes what was sent, and ends when it sees that its client is gone. It
         // may not hear of that if the network is down.
-        let reader = self.reader.clone();
+        let reader = Arc::clone(&self.reader);
         self.runtime.spawn(async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
             reader.abort();

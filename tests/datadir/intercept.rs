@@ -9,6 +9,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::mpsc;
 use std::thread;
 
+// From <linux/seccomp.h>, the same on all platforms. `libc` has them, but not yet in the oldest
+// version that the crate allows.
+const RET_USER_NOTIF: u32 = 0x7fc0_0000;
+const NOTIF_RECV: u32 = 0xc050_2100;
+const NOTIF_SEND: u32 = 0xc018_2101;
+
 /// The call, as the kernel describes it.
 pub(crate) type Call = libc::seccomp_data;
 
@@ -61,7 +67,7 @@ fn install(calls: &[libc::c_long]) -> io::Result<OwnedFd> {
     for &call in calls {
         let is_it = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
         program.push(instruction(is_it, 0, 1, call as u32));
-        program.push(answer(libc::SECCOMP_RET_USER_NOTIF));
+        program.push(answer(RET_USER_NOTIF));
     }
     program.push(answer(libc::SECCOMP_RET_ALLOW));
     let program = libc::sock_fprog {
@@ -91,7 +97,7 @@ fn install(calls: &[libc::c_long]) -> io::Result<OwnedFd> {
 fn next(listener: &OwnedFd) -> io::Result<libc::seccomp_notif> {
     // SAFETY: the structure consists of integers, and the kernel wants it zeroed.
     let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
-    let request = libc::SECCOMP_IOCTL_NOTIF_RECV;
+    let request = NOTIF_RECV as libc::Ioctl;
     // SAFETY: the kernel writes a structure of this kind through the argument.
     match unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw mut call) } {
         -1 => Err(io::Error::last_os_error()),
@@ -112,7 +118,7 @@ fn answer(listener: &OwnedFd, id: u64, reply: Reply) {
         error,
         flags,
     };
-    let request = libc::SECCOMP_IOCTL_NOTIF_SEND;
+    let request = NOTIF_SEND as libc::Ioctl;
     // SAFETY: the kernel reads the structure, which lives until the call is over. It
     // fails if the thread has gone meanwhile.
     let _ = unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw const response) };
