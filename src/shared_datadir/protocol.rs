@@ -273,7 +273,15 @@ pub(super) fn weaken(ticket: u64) -> Call {
     Call::TryLock(LockMode::Shared, ticket..ticket + 1)
 }
 
-/// The call that finds whether somebody waits behind a granted ticket, or is about to.
-pub(super) fn find_behind(ticket: u64) -> Call {
-    Call::FindConflict(LockMode::Exclusive, ticket + 1..REGION)
+/// The call that finds whether somebody waits behind a ticket that was granted in `mode`, or is about
+/// to. Those who hold together with it do not wait for it.
+pub(super) fn find_behind(mode: LockMode, ticket: u64) -> Call {
+    Call::FindConflict(mode, ticket + 1..REGION)
+}
+
+/// The call that waits until there is nobody whom [`find_behind`] would find. It can do no harm to
+/// those who come meanwhile, as no other wait can: it gets the bytes together with the gate, so
+/// nobody is taking a ticket then.
+pub(super) fn await_nobody_behind(mode: LockMode, ticket: u64) -> Call {
+    Call::Wait(mode, ticket + 1..REGION)
 }

@@ -62,6 +62,8 @@ struct Granted {
     turns: u32,
     /// By a clock that costs more and is exact: [`LONGEST`] is less than what `Since` may be wrong.
     since: Instant,
+    /// Names the wait of one who would join the holders, until nobody of another process waits.
+    join: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl From<Failure> for io::Error {
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub(super) wakes: Vec<Waker>,
-    /// The acquisition of this number is to be told when this wait is over.
+    /// The ticket is to be told, with this number, when this wait is over.
     pub(super) wait: Option<(u64, Call)>,
 }
 
@@ -266,7 +268,16 @@ impl Ticket {
         }
     }
 
-    /// A wait is over that the acquisition `number` has asked for. Others are ignored.
+    /// Names the wait that it depends on. All that were before it are of no interest any more.
+    fn wait_number(&self) -> Option<u64> {
+        match &self.state {
+            State::None => None,
+            State::Pending { number, .. } => Some(*number),
+            State::Granted(granted) => granted.join,
+        }
+    }
+
+    /// A wait is over that was asked for as `number`. Others are ignored.
     pub(super) fn waited(
         &mut self,
         number: u64,
@@ -274,18 +285,16 @@ impl Ticket {
         numbers: &mut Numbers,
         kernel: &dyn Kernel,
     ) -> Effects {
+        if self.wait_number() != Some(number) {
+            return Effects::default();
+        }
+        if let Err(failure) = result {
+            return self.fail(failure, kernel);
+        }
         match &mut self.state {
-            State::Pending {
-                acquisition,
-                number: own,
-                ..
-            } if *own == number => {
-                if let Err(failure) = result {
-                    return self.fail(failure, kernel);
-                }
-                acquisition.answered(Answer::Done);
-            }
-            _ => return Effects::default(),
+            State::Pending { acquisition, .. } => acquisition.answered(Answer::Done),
+            State::Granted(granted) => granted.join = None,
+            State::None => {}
         }
         self.advance(numbers, kernel)
     }
@@ -343,8 +352,15 @@ impl Ticket {
                     self.grant(number, effects);
                 }
                 State::Granted(granted) => {
-                    // To join those who hold would otherwise keep others out for ever.
-                    if !covers(granted.mode, mode) || granted.is_due(kernel) {
+                    if !covers(granted.mode, mode) {
+                        return Ok(());
+                    }
+                    // To join those who hold would otherwise keep others out for ever. The others
+                    // may go before the holders do, in whichever way: then it joins.
+                    if granted.is_due(kernel) {
+                        let call = protocol::await_nobody_behind(granted.mode, granted.byte);
+                        let join = *granted.join.get_or_insert_with(|| numbers.next());
+                        effects.wait = Some((join, call));
                         return Ok(());
                     }
                     self.grant(number, effects);
@@ -392,9 +408,9 @@ impl Ticket {
         failure: Failure,
         kernel: &dyn Kernel,
     ) -> Effects {
-        match self.state {
-            State::Pending { number: own, .. } if own == number => self.fail(failure, kernel),
-            _ => Effects::default(),
+        match self.wait_number() == Some(number) {
+            true => self.fail(failure, kernel),
+            false => Effects::default(),
         }
     }
 
@@ -411,7 +427,7 @@ impl Ticket {
     pub(super) fn look_again(&mut self, numbers: &mut Numbers, kernel: &dyn Kernel) -> Effects {
         let mut all = Effects::default();
         for _ in 0..LOOKS {
-            let State::Pending { number, .. } = self.state else {
+            let Some(number) = self.wait_number() else {
                 break;
             };
             std::thread::yield_now();
@@ -442,6 +458,7 @@ impl Granted {
             holders: 0,
             turns: 0,
             since: Instant::now(),
+            join: None,
         }
     }
 
@@ -450,7 +467,7 @@ impl Granted {
         if self.turns < TURNS && self.since.elapsed() < LONGEST {
             return false;
         }
-        let behind = kernel.call(&protocol::find_behind(self.byte));
+        let behind = kernel.call(&protocol::find_behind(self.mode, self.byte));
         // An error comes up again in the next call that somebody waits for.
         if !matches!(behind, Ok(Answer::Found(None))) {
             return true;

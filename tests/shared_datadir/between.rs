@@ -296,6 +296,49 @@ async fn readers_that_join_do_not_keep_others_out() {
     drop(writing);
 }
 
+/// Longer than a process hands its ticket on while others wait.
+const PASSED: Duration = Duration::from_millis(30);
+
+/// Readers of several processes hold together, for however long, and more join each of them.
+#[tokio::test]
+async fn readers_join_beside_readers_of_others() {
+    let (_folder, [one, other]) = managers();
+    let shared = AcquireOptions::shared(LONG);
+    let _reading = [
+        one.acquire("key", shared).await.unwrap(),
+        other.acquire("key", shared).await.unwrap(),
+    ];
+    tokio::time::sleep(PASSED).await;
+    for manager in [&one, &other] {
+        let more = manager.try_acquire("key", LockMode::Shared).await.unwrap();
+        assert!(more.is_some());
+        let mut wait = manager.acquire("key", shared);
+        assert!(poll!(&mut wait).is_ready());
+    }
+    assert!(one.try_lock("key").await.is_none());
+}
+
+/// A reader that lets a writer of another process go first has not lost its place with the
+/// readers of its own process, should the writer go without having written.
+#[tokio::test]
+async fn a_reader_joins_when_the_writer_before_it_is_gone() {
+    let (_folder, [one, other, third]) = managers();
+    let shared = AcquireOptions::shared(LONG);
+    let _reading = one.acquire("key", shared).await.unwrap();
+    let mut writers = [other.lock("key", LONG), third.lock("key", LONG)];
+    for writer in &mut writers {
+        assert!(poll!(writer).is_pending());
+    }
+    tokio::time::sleep(PASSED).await;
+    let mut joins = one.acquire("key", shared);
+    assert!(poll!(&mut joins).is_pending());
+    let [first, second] = writers;
+    drop(second);
+    assert!(poll!(&mut joins).is_pending());
+    drop(first);
+    drop(joins.await.unwrap());
+}
+
 /// What waits for another process is shown as pending, and what holds as held.
 #[tokio::test]
 async fn a_snapshot_tells_pending_from_held() {
