@@ -15,6 +15,7 @@ mod spawning;
 mod waiting;
 
 #[cfg(target_os = "linux")]
+#[path = "../support/filter.rs"]
 mod filter;
 #[cfg(unix)]
 mod fork;

@@ -110,6 +110,25 @@ fn a_file_that_is_gone_is_a_loss() {
     assert!(guard.is_lost());
 }
 
+/// With classic record locks, whoever closes a descriptor of the file frees all that the process has.
+#[test]
+fn what_others_open_and_close_stays_locked() {
+    let folder = folder::new();
+    let [one, other] = [(); 2].map(|()| SharedDatadirLockManager::new(folder.path()).unwrap());
+    let guard = block_on(one.try_lock("held")).unwrap();
+    let files = fs::read_dir(folder.path().join("LOCKS")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    for file in files.chain([folder.path().join("LOCK")]) {
+        drop(fs::File::open(&file).unwrap());
+        drop(fs::read(&file).unwrap());
+    }
+    guard.ensure_held().unwrap();
+    assert!(block_on(other.try_lock("held")).is_none());
+    crosslock::pid_fcntl::FcntlPidLockManager::new(folder.path()).unwrap_err();
+    drop((guard, one));
+    assert!(block_on(other.try_lock("held")).is_some());
+}
+
 /// One waits for another process when `LOCKS` goes, and somebody else notices.
 #[tokio::test]
 async fn whoever_waits_for_others_hears_of_the_loss() {

@@ -4,11 +4,20 @@
 //! other as two processes. Where death, signals and forks do not matter, tests use that.
 #![cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "it is shared with tests/datadir")]
+#[path = "../support/filter.rs"]
+mod filter;
 #[path = "../support/folder.rs"]
 mod folder;
 mod process;
 
 mod between;
+#[cfg(target_os = "linux")]
+mod bytes;
+mod collisions;
+#[cfg(target_os = "linux")]
+mod linux;
 mod loss;
 mod refusal;
 mod signals;

@@ -1,5 +1,6 @@
 //! Processes of this test program: started again with one of its tests, or forked from it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -15,16 +16,44 @@ pub(crate) fn datadir() -> Option<PathBuf> {
 /// There one thread runs the test and the other one waits for it. So it may fork, and the child may
 /// do more than call `exec`.
 pub(crate) fn must_pass(test: &str, datadir: &Path) {
+    passed(command(&[], test, datadir).output());
+}
+
+/// The same under a program such as `unshare` that starts another one. `None` if that program does
+/// not work on this machine.
+#[cfg(target_os = "linux")]
+pub(crate) fn command_under(wrapper: &[&str], test: &str, datadir: &Path) -> Option<Command> {
+    let works = Command::new(wrapper[0])
+        .args(&wrapper[1..])
+        .arg("true")
+        .output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        let wrapper = wrapper.join(" ");
+        eprintln!("left out, for `{wrapper}` is not to be had here");
+        return None;
+    }
+    Some(command(wrapper, test, datadir))
+}
+
+fn command(wrapper: &[&str], test: &str, datadir: &Path) -> Command {
     let program = std::env::current_exe().expect("this program has a path");
-    let mut command = Command::new(program);
+    let program = program.to_str().expect("it is where cargo puts it");
+    let words = [wrapper, &[program]].concat();
+    let mut command = Command::new(words[0]);
     command
+        .args(&words[1..])
         .args([test, "--exact", "--include-ignored", "--nocapture"])
         .env(DATADIR, datadir);
+    command
+}
+
+/// Panics unless the test of a child has passed.
+pub(crate) fn passed(output: io::Result<Output>) {
     let Output {
         status,
         stdout,
         stderr,
-    } = command.output().expect("the child starts");
+    } = output.expect("the child starts");
     let shown = String::from_utf8_lossy(&stdout);
     let errors = String::from_utf8_lossy(&stderr);
     eprintln!("{errors}");
