@@ -8,6 +8,8 @@ mod place;
 mod protocol;
 mod ranges;
 mod request;
+#[cfg(feature = "__edge")]
+pub(crate) mod requests;
 mod threads;
 mod ticket;
 
@@ -178,6 +180,26 @@ impl SharedDatadirLockManager {
         Ok(boxed(request, in_table))
     }
 
+    /// What [`query`](LockManager::query) shows.
+    fn snapshot(&self) -> Result<LockSnapshot, LockError> {
+        let mut snapshot = self.locks.query()?;
+        let files = self.locks.handle().files();
+        // What is held in the lock table may wait for another process.
+        let mut waiting = Vec::new();
+        snapshot.held.retain(|info| {
+            let place = Place::of(&info.key);
+            let holds = files.at(place).look(place, |ticket| ticket.holders() > 0);
+            let waits = holds == Some(false);
+            if waits {
+                waiting.push(info.clone());
+            }
+            !waits
+        });
+        waiting.append(&mut snapshot.pending);
+        snapshot.pending = waiting;
+        Ok(snapshot)
+    }
+
     /// Who is in the way of `key` at this moment.
     fn contention(&self, key: &str) -> Option<crate::Contention> {
         request::contention(self.locks.handle(), Place::of(key))
@@ -199,6 +221,12 @@ impl SharedDatadirLockManager {
             other => other,
         }
     }
+}
+
+fn cannot_steal() -> LockError {
+    LockError::unsupported(
+        "steal: no system takes a lock of the kernel away from a process; end the process that holds it",
+    )
 }
 
 fn boxed(request: Request, in_table: TableGuard<Arc<SharedDatadir>>) -> Box<dyn LockGuard> {
@@ -233,28 +261,11 @@ impl LockManager for SharedDatadirLockManager {
 
     async fn steal(&self, key: &str) -> Result<Box<dyn LockGuard>, LockError> {
         LockKey::new(key)?;
-        Err(LockError::unsupported(
-            "steal: no system takes a lock of the kernel away from a process; end the process that holds it",
-        ))
+        Err(cannot_steal())
     }
 
     async fn query(&self) -> Result<LockSnapshot, LockError> {
-        let mut snapshot = self.locks.query()?;
-        let files = self.locks.handle().files();
-        // What is held in the lock table may wait for another process.
-        let mut waiting = Vec::new();
-        snapshot.held.retain(|info| {
-            let place = Place::of(&info.key);
-            let holds = files.at(place).look(place, |ticket| ticket.holders() > 0);
-            let waits = holds == Some(false);
-            if waits {
-                waiting.push(info.clone());
-            }
-            !waits
-        });
-        waiting.append(&mut snapshot.pending);
-        snapshot.pending = waiting;
-        Ok(snapshot)
+        self.snapshot()
     }
 
     fn scope(&self) -> LockScope {

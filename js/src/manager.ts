@@ -27,9 +27,10 @@ import { clientAtOnce, whenLoaded } from './wasm.js';
  * - `'thread'`: the tasks of this thread, and nothing else: locks in memory without the native half of the package;
  * - `'process'`: everything in this process that shares the manager's locks, and nothing else;
  * - `'datadir'`: the tasks of one process by key, and every other process on the same directory as a whole;
+ * - `'shared-datadir'`: the tasks of this process and of every other one that shares the directory, by key;
  * - `'origin'`: all tabs and workers of one origin in one browser profile.
  */
-export type LockScope = 'thread' | 'process' | 'datadir' | 'origin';
+export type LockScope = 'thread' | 'process' | 'datadir' | 'shared-datadir' | 'origin';
 
 /** Options that every manager has. */
 export interface LockManagerOptions {

@@ -16,6 +16,12 @@ export type { LockMode, LockOptions, TryLockOptions, WaitOptions } from './optio
 export type { LockCallback, RequestOptions } from './request.js';
 export type { LockInfo, LockSnapshot } from './snapshot.js';
 export { WebLockManager, type WebLockManagerOptions } from './web.js';
-export { DatadirLockManager, type DatadirOptions, FcntlPidLockManager, FlockPidLockManager } from './node/datadir.js';
+export {
+  DatadirLockManager,
+  type DatadirOptions,
+  FcntlPidLockManager,
+  FlockPidLockManager,
+  SharedDatadirLockManager,
+} from './node/datadir.js';
 export { MemoryLockManager } from './node/memory.js';
 export { type PlatformOptions, platformDefault } from './node/platform.js';

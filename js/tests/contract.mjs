@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
 import { LockError, LockGuard, LockManager } from './entry.mjs';
-import { lossContract } from './losses.mjs';
+import { lossContract, refusalContract } from './losses.mjs';
 import { signalContract } from './signals.mjs';
 import { freshKey, nothing, rejection, requestsFor, untilPending } from './support.mjs';
 
@@ -14,8 +14,9 @@ import { freshKey, nothing, rejection, requestsFor, untilPending } from './suppo
  * @param withdrawn when a wait that was given up leaves the queue: `'at once'` is the promise. In
  * Node's own `navigator.locks` (24 to 26) an aborted request stays, without effect on who is next,
  * until the lock is released.
+ * @param steals whether locks can be stolen. If not, that is refused.
  */
-export function lockManagerContract(name, make, { scope, withdrawn = 'at once', made }) {
+export function lockManagerContract(name, make, { scope, withdrawn = 'at once', made, steals = true }) {
   describe(name, { timeout: 60_000 }, () => {
     const locks = make();
     const untilWithdrawn = async (key, count) => withdrawn === 'at once' && untilPending(locks, key, count);
@@ -26,7 +27,8 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once', 
     });
 
     signalContract(locks);
-    lossContract(locks, name, made);
+    if (steals) lossContract(locks, name, made);
+    else refusalContract(locks);
 
     test('has one exclusive holder at a time', async () => {
       const key = freshKey();
@@ -243,7 +245,7 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once', 
       await (await locks.tryLock(key)).release();
     });
 
-    test('tells the victim of a steal that its lock is lost', async () => {
+    test('tells the victim of a steal that its lock is lost', { skip: !steals }, async () => {
       const key = freshKey();
       const [early, late] = [await locks.lock(key, { timeout: 0, mode: 'shared' }), await locks.lock(key, { timeout: 0, mode: 'shared' })];
       const { lost } = early;

@@ -107,3 +107,22 @@ export function lossContract(locks, name, made = `new ${name}()`) {
     assert.deepEqual(await requestsFor(locks, key), nothing);
   });
 }
+
+/** What a manager does whose locks cannot be stolen. */
+export function refusalContract(locks) {
+  test('refuses to steal, and says why', async () => {
+    const key = freshKey();
+    const guard = await locks.lock(key, { timeout: 0 });
+    for (const taken of [key, freshKey()]) {
+      const error = await rejection(locks.request(taken, { steal: true }, assert.fail));
+      assert.ok(error instanceof LockError, String(error));
+      assert.equal(error.code, 'UNSUPPORTED');
+      assert.match(error.message, /^this lock manager does not support steal: .*end the process that holds it$/);
+      assert.deepEqual((await requestsFor(locks, taken)).pending, []);
+    }
+    assert.equal((await rejection(locks.request('not a key', { steal: true }, assert.fail))).code, 'INVALID_KEY');
+    assert.equal(guard.lost.aborted, false);
+    await guard.release();
+    assert.deepEqual(await requestsFor(locks, key), nothing);
+  });
+}

@@ -2,7 +2,7 @@
 
 import './on-node.mjs';
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,8 +13,8 @@ import { DatadirLockManager, FcntlPidLockManager, FlockPidLockManager, LockError
 import { lockManagerContract } from './contract.mjs';
 import { requestContract } from './request.mjs';
 import { freshKey, nothing, packageUrl, rejection, requestsFor, runNode, thread, untilPending } from './support.mjs';
+import { walletProgram } from './wallet.mjs';
 
-const root = new URL('../..', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'crosslock-node-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -32,24 +32,8 @@ for (const [name, Manager] of Object.entries(managers)) {
 
 /** A program in Rust that has a datadir, or was refused it. */
 class Wallet {
-  static program;
-
-  static build() {
-    const built = spawnSync('cargo', ['build', '--quiet', '--example', 'wallet', '--message-format', 'json'], {
-      cwd: root,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    assert.equal(built.status, 0);
-    const messages = built.stdout
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line));
-    Wallet.program = messages.find(({ executable, target }) => executable && target.name === 'wallet').executable;
-  }
-
   constructor(datadir) {
-    this.process = spawn(Wallet.program, [datadir], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.process = spawn(walletProgram(), [datadir], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.stderr = '';
     this.process.stderr.setEncoding('utf8').on('data', (text) => (this.stderr += text));
     this.ended = once(this.process, 'close').then(([code]) => code);
@@ -63,7 +47,7 @@ class Wallet {
 }
 
 describe('a datadir', { timeout: 300_000 }, () => {
-  before(() => Wallet.build(), { timeout: 300_000 });
+  before(() => void walletProgram(), { timeout: 300_000 });
 
   test('that a program in Rust has is refused, with who has it', async () => {
     const datadir = freshDatadir();

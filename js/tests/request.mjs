@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { LockGuard } from './entry.mjs';
 import { deferred, freshKey, nothing, rejection, requestsFor, untilPending } from './support.mjs';
 
-export function requestContract(name, make) {
+export function requestContract(name, make, { steals = true } = {}) {
   describe(`${name}, request()`, { timeout: 60_000 }, () => {
     const locks = make();
 
@@ -56,7 +56,7 @@ export function requestContract(name, make) {
       assert.equal(await locks.request(key, { ifAvailable: true }, (lock) => lock.name), key);
     });
 
-    test('steals: the victim gets an AbortError, and its late result does not matter', async () => {
+    test('steals: the victim gets an AbortError, and its late result does not matter', { skip: !steals }, async () => {
       const key = freshKey();
       const { promise, reject } = deferred();
       const running = deferred();
@@ -83,7 +83,7 @@ export function requestContract(name, make) {
       assert.deepEqual(await requestsFor(locks, key), nothing);
     });
 
-    test('steals from a request that was made in the same breath', async () => {
+    test('steals from a request that was made in the same breath', { skip: !steals }, async () => {
       const key = freshKey();
       const never = new Promise(() => {});
       const first = rejection(locks.request(key, () => never));
@@ -122,7 +122,7 @@ export function requestContract(name, make) {
       assert.equal(order.at(-1), 'writer');
     });
 
-    test('steals what is free, too', async () => {
+    test('steals what is free, too', { skip: !steals }, async () => {
       assert.equal(await locks.request(freshKey(), { steal: true }, ({ mode }) => mode), 'exclusive');
     });
 

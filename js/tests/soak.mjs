@@ -11,7 +11,7 @@ const url = new URL('../../pkg/node.js', import.meta.url).href;
 /** What a thread does. It says so once it has begun, and then waits to be ended, unless it ends itself. */
 const body = `
   const { parentPort, workerData: { keys, datadir, n, isIdle } } = require('node:worker_threads');
-  import(${JSON.stringify(url)}).then(async ({ FlockPidLockManager, MemoryLockManager }) => {
+  import(${JSON.stringify(url)}).then(async ({ FlockPidLockManager, MemoryLockManager, SharedDatadirLockManager }) => {
     if (!isIdle) {
       const locks = new MemoryLockManager({ label: 'thread ' + n });
       const ignore = () => {};
@@ -21,6 +21,11 @@ const body = `
         for (let j = 0; j < 3; j++) locks.lock(key, { timeout: j ? Infinity : 5, mode }).then((guard) => j === 1 ? guard.release() : guard.lost, ignore);
       }
       if (n % 4 === 0) FlockPidLockManager.open(datadir, { timeout: Infinity }).then((opened) => opened.lock('k', { timeout: 0 }), ignore);
+      if (n % 3 === 0) {
+        // The thread that waits in the kernel for one that ends goes on without it.
+        const shared = await SharedDatadirLockManager.open(datadir + '/shared');
+        for (let j = 0; j < 2; j++) shared.lock(keys[n % 2], { timeout: Infinity }).then((guard) => j || guard.release(), ignore);
+      }
       if (n % 16 === 0) locks.request(keys[0], { steal: true }, () => new Promise(ignore)).catch(ignore);
     }
     parentPort.postMessage('began');
@@ -33,7 +38,7 @@ const sleep = new Int32Array(new SharedArrayBuffer(4));
 
 /** Creates and ends so many threads, some at a time, and returns what the process had before and after. */
 export async function soak(count, { atOnce = 8, isIdle = false } = {}) {
-  const { MemoryLockManager, FlockPidLockManager } = await import(url);
+  const { MemoryLockManager, FlockPidLockManager, SharedDatadirLockManager } = await import(url);
   const locks = new MemoryLockManager();
   const folder = mkdtempSync(join(tmpdir(), 'crosslock-soak-'));
   const keys = Array.from({ length: 6 }, (_, i) => `soak.${i}`);
@@ -68,6 +73,9 @@ export async function soak(count, { atOnce = 8, isIdle = false } = {}) {
     'no key is stuck',
   );
   await (await FlockPidLockManager.open(folder, { timeout: 30_000 })).close();
+  const shared = await SharedDatadirLockManager.open(join(folder, 'shared'));
+  for (const key of keys) await (await shared.lock(key, { timeout: 30_000 })).release();
+  await shared.close();
   rmSync(folder, { recursive: true });
   return { before, after };
 }

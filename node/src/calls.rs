@@ -87,6 +87,7 @@ fn code(state: State) -> u32 {
     match state {
         State::Pending => 0,
         State::Held => 1,
+        State::Failed => 3,
         State::Lost => 4,
     }
 }

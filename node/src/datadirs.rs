@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crosslock::edge::Kind;
+use crosslock::edge::{Kind, explained};
 use crosslock::{LockError, PidLockError};
 use napi::bindgen_prelude::Uint8Array;
 use napi::{Error, Result};
@@ -14,19 +14,21 @@ use napi_derive::napi;
 use crate::exports::{Code, error};
 use crate::thread;
 
-/// Begins to open a datadir, for `timeout` milliseconds at most, which may be infinite. The client
-/// is called when `opened` has something. A path is bytes on Unix, and UTF-16 on Windows.
+/// Begins to open a datadir, for `timeout` milliseconds at most, which may be infinite. `kind`: 0
+/// by `flock`, 1 by `fcntl`, 2 shared by key. The client is called when `opened` has something. A
+/// path is bytes on Unix, and UTF-16 on Windows.
 #[napi(catch_unwind)]
 pub fn open_datadir(
     client: u32,
-    is_fcntl: bool,
+    kind: u32,
     datadir: Uint8Array,
     lock_file: Option<Uint8Array>,
     timeout: f64,
 ) -> Result<u32, Code> {
-    let kind = match is_fcntl {
-        true => Kind::Fcntl,
-        false => Kind::Flock,
+    let kind = match kind {
+        0 => Kind::Flock,
+        1 => Kind::Fcntl,
+        _ => Kind::Shared,
     };
     let datadir = path(&datadir);
     let lock_file = lock_file.map(|name| path(&name));
@@ -87,6 +89,7 @@ pub fn opened(client: u32) -> Option<Opened> {
         }
         Some(Err(failed)) => failed,
     };
+    // JavaScript shows only the first of several causes.
     let message = explained(&failed);
     Some(match failed {
         PidLockError::AlreadyHeld { pid, .. } | PidLockError::OtherKind { pid, .. } => Opened {
@@ -108,17 +111,6 @@ fn failed(ticket: u32, code: &str, message: String) -> Opened {
         message: Some(message),
         ..Opened::default()
     }
-}
-
-/// An error with its causes, as JavaScript shows only the first.
-fn explained(error: &PidLockError) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        message = format!("{message}: {error}");
-        cause = error.source();
-    }
-    message
 }
 
 /// The number that the system gave, however deep it is.

@@ -3,6 +3,7 @@
 //! A panic ends one call: JavaScript gets it as an error. If it was under a mutex of the lock
 //! table, that refuses every later call, so that nothing is granted in doubt.
 
+use crosslock::edge::explained;
 use crosslock::{KeyRule, LockError, LockKey, LockMode};
 use napi::bindgen_prelude::Function;
 use napi::bindgen_prelude::Object;
@@ -94,7 +95,8 @@ pub struct Contention {
     pub holder: Option<String>,
     /// In milliseconds.
     pub held_for: f64,
-    pub waiting: u32,
+    /// How many wait in front. It is not known of other processes, and `holder` is in words then.
+    pub waiting: Option<u32>,
 }
 
 #[napi(catch_unwind)]
@@ -103,7 +105,7 @@ pub fn ahead(request: u32, most: u32) -> Option<Contention> {
     Some(Contention {
         holder: contention.holder,
         held_for: contention.held_for?.as_secs_f64() * 1e3,
-        waiting: contention.ahead? as u32,
+        waiting: contention.ahead.map(|ahead| ahead as u32),
     })
 }
 
@@ -114,8 +116,8 @@ pub struct Row {
     pub key: String,
     pub is_shared: bool,
     pub is_held: bool,
-    /// For how long, in milliseconds.
-    pub age: f64,
+    /// For how long, in milliseconds, if that is known.
+    pub age: Option<f64>,
     pub name: Option<String>,
 }
 
@@ -129,7 +131,7 @@ pub fn list(space: u32) -> Result<Vec<Row>, Code> {
             key: row.key.to_owned(),
             is_shared: row.mode == LockMode::Shared,
             is_held: row.is_held,
-            age: row.age.as_secs_f64() * 1e3,
+            age: row.age.map(|age| age.as_secs_f64() * 1e3),
             name: row.client.map(str::to_owned),
         });
     });
@@ -163,8 +165,8 @@ pub(crate) fn error(error: LockError) -> Error<Code> {
         LockError::InvalidKey(_) => "INVALID_KEY",
         LockError::Lost { .. } => "LOST",
         LockError::Io { .. } => "IO",
+        LockError::Unsupported { .. } => "UNSUPPORTED",
         _ => "UNAVAILABLE",
     };
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    Error::new(Code(code), format!("{error}{}", cause.unwrap_or_default()))
+    Error::new(Code(code), explained(&error))
 }

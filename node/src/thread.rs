@@ -169,13 +169,16 @@ impl Thread {
         Ok(Some((number, state)))
     }
 
-    fn locks_of(&self, entry: &Entry) -> &Locks {
-        self.locks(self.queues[entry.queue as usize].space)
+    /// A request, and the locks that it is for.
+    fn with_locks(&mut self, request: u32) -> (&mut Entry, &Locks) {
+        let entry = &mut self.requests[request as usize];
+        let space = self.queues[entry.queue as usize].space;
+        (entry, &self.spaces[space as usize].locks)
     }
 
     pub(crate) fn state(&mut self, request: u32) -> State {
-        let entry = &self.requests[request as usize];
-        let state = self.locks_of(entry).state(entry.id);
+        let (entry, locks) = self.with_locks(request);
+        let state = locks.state(&mut entry.id);
         if entry.waits && state != State::Pending {
             self.ends_to_wait(request);
         }
@@ -190,24 +193,24 @@ impl Thread {
         }
     }
 
-    pub(crate) fn reason(&self, request: u32) -> String {
-        let entry = &self.requests[request as usize];
-        self.locks_of(entry).reason(entry.id)
+    pub(crate) fn reason(&mut self, request: u32) -> String {
+        let (entry, locks) = self.with_locks(request);
+        locks.reason(&mut entry.id)
     }
 
     /// Forgets a request, and frees what it holds. With `only_if_held` it does nothing and
     /// returns `None` where that was lost.
     pub(crate) fn free(&mut self, number: u32, only_if_held: bool) -> Option<Freed> {
-        let entry = &self.requests[number as usize];
+        let entry = &mut self.requests[number as usize];
         let queue = &mut self.queues[entry.queue as usize];
         let client = &self.clients[queue.client as usize];
         let locks = &self.spaces[queue.space as usize].locks;
-        let (was_held, follows) = client.wakes.within(|| locks.free(entry.id));
+        let (was_held, follows) = client.wakes.within(|| locks.free(&mut entry.id));
         if only_if_held && !was_held {
             return None;
         }
         if let Some(Some(watch)) = entry.watch {
-            locks.unwatch(entry.id, watch);
+            locks.unwatch(&mut entry.id, watch);
         }
         queue.requests -= 1;
         let unused = (queue.requests == 0).then_some(entry.queue);
@@ -248,29 +251,32 @@ impl Thread {
         if state != State::Held {
             return state;
         }
-        let entry = &self.requests[number as usize];
+        let entry = &mut self.requests[number as usize];
         let queue = &self.queues[entry.queue as usize];
         let locks = &self.spaces[queue.space as usize].locks;
         let wakes = &self.clients[queue.client as usize].wakes;
         if let Some(Some(watch)) = entry.watch {
-            locks.unwatch(entry.id, watch);
+            locks.unwatch(&mut entry.id, watch);
         }
-        let watch = locks.watch(entry.id, wakes.waker(number));
+        let watch = locks.watch(&mut entry.id, wakes.waker(number));
+        entry.watch = Some(watch);
         // It was lost since we looked.
-        let state = match watch {
+        match watch {
             Some(_) => State::Held,
             None => State::Lost,
-        };
-        self.requests[number as usize].watch = Some(watch);
-        state
+        }
     }
 
     /// Who is in the way of a request.
-    pub(crate) fn contention(&self, request: u32, most: usize) -> Option<crosslock::Contention> {
-        let entry = &self.requests[request as usize];
+    pub(crate) fn contention(
+        &mut self,
+        request: u32,
+        most: usize,
+    ) -> Option<crosslock::Contention> {
+        let entry = &mut self.requests[request as usize];
         let queue = &self.queues[entry.queue as usize];
-        let locks = self.locks(queue.space);
-        locks.contention(&queue.key, entry.id, most)
+        let locks = &self.spaces[queue.space as usize].locks;
+        locks.contention(&queue.key, &mut entry.id, most)
     }
 
     /// Opens a datadir. [`opened`](Self::opened) tells when that is done, by the number that this returns.
@@ -343,10 +349,10 @@ impl Thread {
             }
             let locks = &spaces[queue.space as usize].locks;
             if let Some(Some(watch)) = entry.watch {
-                locks.unwatch(entry.id, watch);
+                locks.unwatch(&mut entry.id, watch);
             }
             // Not within a call of its own, whose follow-up nobody would look at.
-            locks.free(entry.id);
+            locks.free(&mut entry.id);
             false
         });
         queues.retain(|_, queue| queue.client != client);

@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use super::datadir::SharedDatadir;
 use super::place::Place;
@@ -139,35 +139,62 @@ impl Request {
 
     /// Waits until other processes are through.
     pub(super) async fn granted(&mut self, key: &str) -> Result<(), LockError> {
-        poll_fn(|cx| {
-            let Stage::Asked(number) = self.stage else {
-                return Poll::Ready(Ok(()));
-            };
-            if self.datadir.is_inherited() {
-                return Poll::Ready(self.datadir.check(Staleness::Recent));
+        poll_fn(|cx| self.poll_granted(key, cx.waker())).await
+    }
+
+    /// [`granted`](Self::granted), for those who keep their waits themselves.
+    pub(super) fn poll_granted(&mut self, key: &str, waker: &Waker) -> Poll<Result<(), LockError>> {
+        let Stage::Asked(number) = self.stage else {
+            return Poll::Ready(Ok(()));
+        };
+        if self.datadir.is_inherited() {
+            return Poll::Ready(self.datadir.check(Staleness::Recent));
+        }
+        if let Some(error) = self.datadir.lost() {
+            return Poll::Ready(Err(error));
+        }
+        let file = self.datadir.files().at(self.place);
+        match file.poll(self.place, number, waker) {
+            None => Poll::Pending,
+            Some(Ok(())) => {
+                self.stage = Stage::Granted;
+                Poll::Ready(Ok(()))
             }
-            if let Some(error) = self.datadir.lost() {
-                return Poll::Ready(Err(error));
+            Some(Err(failure)) => {
+                self.stage = Stage::Queued;
+                Poll::Ready(Err(self.datadir.failed(key, failure.into())))
             }
-            let file = self.datadir.files().at(self.place);
-            match file.poll(self.place, number, cx.waker()) {
-                None => Poll::Pending,
-                Some(Ok(())) => {
-                    self.stage = Stage::Granted;
-                    Poll::Ready(Ok(()))
-                }
-                Some(Err(failure)) => {
-                    self.stage = Stage::Queued;
-                    Poll::Ready(Err(self.datadir.failed(key, failure.into())))
-                }
-            }
-        })
-        .await
+        }
     }
 
     /// What is known of the process that is in the way.
     pub(super) fn contention(&self) -> Option<Contention> {
         contention(&self.datadir, self.place)
+    }
+}
+
+/// For an edge that keeps no futures.
+#[cfg(feature = "__edge")]
+impl Request {
+    /// Looks again, a few times, whether what is in the way is gone: it may have been there for a
+    /// moment only. What comes of it tells [`poll_granted`](Self::poll_granted).
+    pub(super) fn look_again(&self) {
+        if !matches!(self.stage, Stage::Asked(_)) {
+            return;
+        }
+        let file = self.datadir.files().at(self.place);
+        let looked = file.with(self.place, |ticket, numbers, kernel| {
+            ((), ticket.look_again(numbers, kernel))
+        });
+        // The file is open, so nothing can fail here.
+        if let Ok(((), effects)) = looked {
+            self.datadir.carry_out(effects);
+        }
+    }
+
+    /// Whether it has still to [`ask`](Self::ask).
+    pub(super) fn is_queued(&self) -> bool {
+        self.stage == Stage::Queued
     }
 }
 

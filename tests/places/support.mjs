@@ -21,7 +21,7 @@ export const memoryOnly = { ...everywhere, web: 'UNAVAILABLE', platform: 'UNAVAI
 export const byAddon = { ...everywhere, web: 'UNAVAILABLE' };
 
 /** What `native.js` gives where there is the addon. */
-export const ofAServer = { scope: 'process', default: 'process', datadir: 'ALREADY_HELD' };
+export const ofAServer = { scope: 'process', default: 'process', datadir: 'ALREADY_HELD', shared: true };
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const projects = join(cache, 'places');

@@ -34,19 +34,36 @@ export interface Addon {
   /** Has the loss of a held lock told by {@link next}. Returns the state. */
   watch(request: number): number;
 
-  ahead(request: number, most: number): { holder?: string; heldFor: number; waiting: number } | null;
+  ahead(request: number, most: number): Ahead | null;
   list(space: number): Row[];
 
   /**
    * Begins to open a datadir, for so many milliseconds. `wake` is called when {@link opened} has something,
    * which then has the number that this returns.
    */
-  openDatadir(client: number, isFcntl: boolean, datadir: Uint8Array, lockFile: Uint8Array | undefined, timeout: number): number;
+  openDatadir(client: number, kind: DatadirKind, datadir: Uint8Array, lockFile: Uint8Array | undefined, timeout: number): number;
   opened(client: number): Opened | null;
   /** Gives a datadir up when the last of its requests is gone. */
   closeDatadir(space: number): boolean;
   /** Why a datadir is not ours any more, if so. */
   checkDatadir(space: number): string | null;
+}
+
+/** @internal How a datadir is locked. */
+export const enum DatadirKind {
+  Flock,
+  Fcntl,
+  Shared,
+}
+
+/** @internal Who is in the way of a request. */
+export interface Ahead {
+  /** The name of its request, see `names.ts`; of another process some words instead. */
+  holder?: string;
+  /** In milliseconds. */
+  heldFor: number;
+  /** How many wait in front; not known of other processes. */
+  waiting?: number;
 }
 
 /** @internal A datadir that was opened: its space, or why not. */
@@ -64,8 +81,8 @@ export interface Row {
   key: string;
   isShared: boolean;
   isHeld: boolean;
-  /** In milliseconds. */
-  age: number;
+  /** In milliseconds; not known of other processes. */
+  age?: number;
   name?: string;
 }
 

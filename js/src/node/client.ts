@@ -11,7 +11,7 @@ import { now } from './clock.js';
 import { LockError, type LockErrorCode, unavailable } from '../errors.js';
 import { read } from '../host.js';
 import { NativePromise } from '../native-promise.js';
-import { type Addon, MEMORY, type Opened } from './addon.js';
+import { type Addon, type DatadirKind, MEMORY, type Opened } from './addon.js';
 import type { Host } from './host.js';
 import { builtin } from './host.js';
 import { Conflict } from './loader.js';
@@ -206,7 +206,9 @@ export class NodeClient {
 
   /** A state with its reason, if it has one. */
   #full(n: number, state: number): number {
-    return state === State.Lost ? state | (SAID << 3) | (this.#note((this.#loaded as Addon).reason(n)) << 7) : state;
+    return state === State.Lost || state === State.Rejected
+      ? state | (SAID << 3) | (this.#note((this.#loaded as Addon).reason(n)) << 7)
+      : state;
   }
 
   #note(said: string): number {
@@ -219,7 +221,11 @@ export class NodeClient {
 
   reasonOf(state: number): [reason: number, said: string] {
     const reason = (state >>> 3) & 15;
-    return reason === SAID ? [SAID, this.#said[state >>> 7] ?? ''] : this.#web.reasonOf(state);
+    if (reason !== SAID) return this.#web.reasonOf(state);
+    const said = this.#said[state >>> 7] ?? '';
+    // A platform that refuses is unavailable. Here it is the system that has failed.
+    if ((state & 7) === State.Rejected) throw new LockError('IO', said);
+    return [SAID, said];
   }
 
   labelOf(request: RequestNumber): string | undefined {
@@ -277,8 +283,9 @@ export class NodeClient {
     }
     const ahead = this.addon.ahead(request >>> 1, most);
     if (!ahead) return undefined;
-    this.#holder = ahead.holder === undefined ? undefined : parts(ahead.holder).label;
-    return { holder: HOLDER, since: now() - ahead.heldFor, waiting: ahead.waiting };
+    const { holder, heldFor, waiting } = ahead;
+    this.#holder = holder === undefined || waiting === undefined ? holder : parts(holder).label;
+    return { holder: HOLDER, since: now() - heldFor, waiting };
   }
 
   /** Of a space of the platform's: the managers of the others show what all threads have. */
@@ -296,8 +303,8 @@ export class NodeClient {
   }
 
   /** Opens a datadir. It is resolved to what came of it. */
-  openDatadir(isFcntl: boolean, datadir: Uint8Array, lockFile: Uint8Array | undefined, timeout: number): Promise<Opened> {
-    const ticket = this.addon.openDatadir(this.#number, isFcntl, datadir, lockFile, timeout);
+  openDatadir(kind: DatadirKind, datadir: Uint8Array, lockFile: Uint8Array | undefined, timeout: number): Promise<Opened> {
+    const ticket = this.addon.openDatadir(this.#number, kind, datadir, lockFile, timeout);
     return new NativePromise((resolve) => this.#openings.set(ticket, resolve));
   }
 

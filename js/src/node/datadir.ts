@@ -6,16 +6,17 @@ import { read } from '../host.js';
 import { LockManager, type LockManagerOptions, type LockScope, type sealed } from '../manager.js';
 import { checkTimeout } from '../options.js';
 import type { LockSnapshot } from '../snapshot.js';
+import { DatadirKind } from './addon.js';
 import { errorOf, type NativeSpace, nativeSpace } from './client.js';
 import { notOpened } from './errors.js';
 import { builtin, type Host } from './host.js';
 import { snapshotOf } from './names.js';
 import { client } from './wasm.js';
 
-/** Options of {@link FcntlPidLockManager.open} and {@link FlockPidLockManager.open}. */
+/** Options of {@link FcntlPidLockManager.open}, {@link FlockPidLockManager.open} and {@link SharedDatadirLockManager.open}. */
 export interface DatadirOptions extends LockManagerOptions {
   /**
-   * For how many milliseconds to wait for another process that has the datadir, such as one that is
+   * For how many milliseconds to wait for another process that is in the way, such as one that is
    * shutting down. 0, the default, does not wait; `Infinity` waits for ever. No system has a wait for such a
    * lock with a timeout, so it is tried again at intervals of at most 20 milliseconds, on a thread of its own.
    */
@@ -34,24 +35,22 @@ const CHECK_INTERVAL = 400;
 const key = Symbol('key');
 
 /**
- * What {@link FcntlPidLockManager} and {@link FlockPidLockManager} have in common: named locks on one datadir.
- * They exclude the tasks of this thread by key, and every other opener of the datadir as a whole: the kernel
- * keeps `<datadir>/LOCK` locked until the manager is closed and its last lock is free, in whichever way the
- * thread or the process ends. Programs in Rust that use the crate are excluded, and exclude, in the same way.
+ * What {@link FcntlPidLockManager}, {@link FlockPidLockManager} and {@link SharedDatadirLockManager} have in common:
+ * named locks on one datadir, until the manager is closed and its last lock is free. If the thread or the process
+ * ends before that, in whichever way, the kernel frees them. Programs in Rust that use the crate are excluded, and
+ * exclude, in the same way.
  *
- * - **One opener.** A second `open` of the datadir fails with `ALREADY_HELD`, also from another thread of this
- *   process.
- * - **Loss.** Whoever deletes or replaces `LOCK` lets a second process in. That is noticed within a second
- *   of use: {@link DatadirLockManager.lost} and the `lost` of guards are aborted, and every call fails with
+ * - **Loss.** Whoever deletes or replaces the lock files lets others in. That is noticed within a second of
+ *   use: {@link DatadirLockManager.lost} and the `lost` of guards are aborted, and every call fails with
  *   `LOST`.
- * - **One kind for ever.** All programs must lock a datadir in one way: by `fcntl`, or by `flock`. (On one
- *   machine the two refuse each other; over NFS that is not so.)
+ * - **One kind for ever.** All programs must lock a datadir in one way: by `fcntl`, by `flock`, or shared. (On one
+ *   machine they refuse each other, and the error says so; over NFS that is not so.)
  */
 export abstract class DatadirLockManager extends LockManager {
   /** See {@link LockManager}. */
   declare protected readonly [sealed]: never;
 
-  override readonly scope: LockScope = 'datadir';
+  override readonly scope: LockScope;
 
   /** The directory, as an absolute path. */
   readonly datadir: string;
@@ -61,11 +60,12 @@ export abstract class DatadirLockManager extends LockManager {
   #timer: AbortSignal | undefined;
 
   /** @internal */
-  protected constructor(theKey: unknown, datadir: string, space: NativeSpace, options: LockManagerOptions) {
+  protected constructor(theKey: unknown, datadir: string, space: NativeSpace, scope: LockScope, options: LockManagerOptions) {
     if (theKey !== key) throw new TypeError('a datadir is opened by the static method open()');
     const token = client.addDatadir(space, datadir);
     super({ name: token, isPrefix: true, clientId: () => client.id }, options);
     this.datadir = datadir;
+    this.scope = scope;
     this.#token = token;
     this.#space = space;
     space.watch = () => this.#lookAgain();
@@ -128,17 +128,18 @@ export abstract class DatadirLockManager extends LockManager {
 }
 
 /** A class with a constructor that only this file can call. */
-type Opens<T> = new (theKey: unknown, datadir: string, space: NativeSpace, options: LockManagerOptions) => T;
+type Opens<T> = new (theKey: unknown, datadir: string, space: NativeSpace, scope: LockScope, options: LockManagerOptions) => T;
 
-async function open<T>(Manager: Opens<T>, isFcntl: boolean, datadir: unknown, options: DatadirOptions): Promise<T> {
+async function open<T>(Manager: Opens<T>, kind: DatadirKind, datadir: unknown, options: DatadirOptions): Promise<T> {
   const { timeout = 0, lockFile, label, warnAfter } = Object(options) as DatadirOptions;
   checkTimeout(timeout);
   if (warnAfter !== undefined) checkTimeout(warnAfter, 'warnAfter');
   if (lockFile !== undefined && typeof lockFile !== 'string') throw new TypeError(`lockFile must be a string; got ${describe(lockFile)}`);
   const { shown, bytes } = absolute(datadir);
-  const opened = await client.openDatadir(isFcntl, bytes, lockFile === undefined ? undefined : encoded(lockFile), timeout);
+  const opened = await client.openDatadir(kind, bytes, lockFile === undefined ? undefined : encoded(lockFile), timeout);
   if (opened.space === undefined) throw notOpened(opened, shown);
-  return new Manager(key, shown, nativeSpace(opened.space, label), { label, warnAfter });
+  const scope = kind === DatadirKind.Shared ? 'shared-datadir' : 'datadir';
+  return new Manager(key, shown, nativeSpace(opened.space, label), scope, { label, warnAfter });
 }
 
 /** What the directory is called at this moment, whatever the current one is later. */
@@ -166,7 +167,8 @@ const isWindows = () => (globalThis as Host).process?.platform === 'win32';
 
 /**
  * Named locks on one datadir, by open-file-description locks of `fcntl(2)`: on Linux and macOS, also over
- * POSIX-compliant NFS.
+ * POSIX-compliant NFS. They exclude the tasks of this thread by key, and every other opener of the datadir as a
+ * whole: a second `open` fails with `ALREADY_HELD`, also from another thread of this process.
  *
  * ```ts
  * await using locks = await FcntlPidLockManager.open('/home/me/.wallet', { timeout: 5_000 });
@@ -184,14 +186,56 @@ export class FcntlPidLockManager extends DatadirLockManager {
    * on Windows.
    */
   static open(datadir: string | URL | Uint8Array, options: DatadirOptions = {}): Promise<FcntlPidLockManager> {
-    return open(FcntlPidLockManager as unknown as Opens<FcntlPidLockManager>, true, datadir, options);
+    return open(FcntlPidLockManager as unknown as Opens<FcntlPidLockManager>, DatadirKind.Fcntl, datadir, options);
   }
 }
 
-/** Named locks on one datadir, by `flock(2)`, or on Windows by `LockFileEx`. Not for network file systems. */
+/**
+ * Named locks on one datadir, as those of {@link FcntlPidLockManager}, by `flock(2)`, or on Windows by
+ * `LockFileEx`. Not for network file systems.
+ */
 export class FlockPidLockManager extends DatadirLockManager {
   /** As {@link FcntlPidLockManager.open}, also on Windows. */
   static open(datadir: string | URL | Uint8Array, options: DatadirOptions = {}): Promise<FlockPidLockManager> {
-    return open(FlockPidLockManager as unknown as Opens<FlockPidLockManager>, false, datadir, options);
+    return open(FlockPidLockManager as unknown as Opens<FlockPidLockManager>, DatadirKind.Flock, datadir, options);
+  }
+}
+
+/**
+ * Named locks on one datadir that any number of processes and threads may have open: a CLI beside its daemon. They
+ * exclude each other by key, first come, first served, shared and exclusive. Nobody is refused but those who want
+ * the datadir for themselves, and these refuse it.
+ *
+ * ```ts
+ * await using locks = await SharedDatadirLockManager.open('/home/me/.wallet');
+ * await using guard = await locks.lock('lightning.send.42', { timeout: 10_000 }); // also against the daemon, in Rust
+ * ```
+ *
+ * - **The kernel is the only authority**, by open-file-description locks of `fcntl(2)` on the files in
+ *   `<datadir>/LOCKS`, to which nothing is written. When a process ends, in whichever way, its locks and its
+ *   places in queues are gone at once.
+ * - **Who has a place in the queue** is the manager: it asks for a key when its first task does, and its tasks hand
+ *   the key on in their order, at most 1,000 times and for 10 ms while others wait. Each thread that opens the
+ *   datadir has a place of its own.
+ * - **A process that is stopped** (`SIGSTOP`, a debugger) keeps what it holds, and others wait. Their timeout says so.
+ * - **It cannot steal:** `request()` with `steal` fails with `UNSUPPORTED`, as no system takes a lock of the kernel from
+ *   a process.
+ * - **To try** never waits for a holder. `tryLock`, and `lock` with a timeout of 0, may find a key taken in
+ *   the very moment in which another process joins the queue, or gives up a wait.
+ * - **Its tasks may wait for ever** without a thread of the event loop: a wait for another process runs on a thread of
+ *   the native half, one for each lock that is directly in the way.
+ */
+export class SharedDatadirLockManager extends DatadirLockManager {
+  /**
+   * Opens a datadir, beside all others that have opened it with this manager. It is created, with its parents, if it
+   * is missing. The event loop is never blocked.
+   *
+   * @param datadir is a path, a file URL, or the bytes of a path.
+   * @throws {@link LockError} `ALREADY_HELD` if another kind of manager has the datadir for itself, with `datadir` and,
+   * where it is known, the `pid` of the holder; `IO` with the system's error as `cause`; `UNAVAILABLE` without the
+   * native half of the package; `UNSUPPORTED` on a platform that has no such locks.
+   */
+  static open(datadir: string | URL | Uint8Array, options: DatadirOptions = {}): Promise<SharedDatadirLockManager> {
+    return open(SharedDatadirLockManager as unknown as Opens<SharedDatadirLockManager>, DatadirKind.Shared, datadir, options);
   }
 }

@@ -23,5 +23,6 @@ export function snapshotOf(rows: Row[]): LockSnapshot {
 
 function infoOf({ key, isShared, age, name = '' }: Row): LockInfo {
   const { client, label } = parts(name);
-  return { key, name: key, mode: isShared ? 'shared' : 'exclusive', clientId: client, ...(label === undefined ? {} : { label }), age };
+  const known = { ...(label === undefined ? {} : { label }), ...(age === undefined ? {} : { age }) };
+  return { key, name: key, mode: isShared ? 'shared' : 'exclusive', clientId: client, ...known };
 }

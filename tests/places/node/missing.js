@@ -1,7 +1,7 @@
 // Where the addon cannot be loaded.
 
 import { tmpdir } from 'node:os';
-import { FcntlPidLockManager, FlockPidLockManager, MemoryLockManager, platformDefault } from 'crosslock';
+import { FcntlPidLockManager, FlockPidLockManager, MemoryLockManager, platformDefault, SharedDatadirLockManager } from 'crosslock';
 const again = await import(`${import.meta.resolve('crosslock')}?again`);
 
 const opened = [
@@ -9,6 +9,7 @@ const opened = [
   () => platformDefault({ datadir: tmpdir() }),
   () => FcntlPidLockManager.open(tmpdir()),
   () => FlockPidLockManager.open(tmpdir()),
+  () => SharedDatadirLockManager.open(tmpdir()),
 ];
 const failures = [];
 for (const open of opened)
