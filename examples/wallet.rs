@@ -62,6 +62,8 @@ const BALANCES: [&str; 2] = [LIGHTNING, ONCHAIN];
 /// Nobody should wait longer than this. If somebody does, the error says for whom.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const JOBS: &str = "jobs: receive SATS, send ID SATS, swap SATS, balance";
+
 const OUT_OF_RANGE: &str = "not enough money, or more than fits";
 
 struct Wallet {
@@ -78,8 +80,10 @@ async fn main() {
     let job: Vec<_> = arguments
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
+    // An option that there is not would be made a directory.
+    let datadir = datadir.filter(|datadir| !datadir.to_string_lossy().starts_with('-'));
     let (Some(datadir), true) = (datadir, shares || job.is_empty()) else {
-        eprintln!("usage: wallet DATADIR | wallet --share DATADIR [JOB]");
+        eprintln!("usage: wallet DATADIR | wallet --share DATADIR [JOB]\n{JOBS}");
         exit(64);
     };
     let code = match run(datadir.into(), shares, &job.join(" ")).await {
@@ -159,15 +163,20 @@ async fn serve(wallet: Arc<Wallet>, job: String) -> Result<()> {
     Ok(())
 }
 
+fn number(word: &str) -> Result<u64> {
+    word.parse()
+        .with_context(|| format!("\"{word}\" is not a number"))
+}
+
 impl Wallet {
     async fn perform(&self, job: &str) -> Result<String> {
         let words: Vec<&str> = job.split_whitespace().collect();
         match words[..] {
-            ["receive", amount] => self.receive(amount.parse()?).await,
-            ["send", payment, amount] => self.send(payment.parse()?, amount.parse()?).await,
-            ["swap", amount] => self.swap(amount.parse()?).await,
+            ["receive", amount] => self.receive(number(amount)?).await,
+            ["send", payment, amount] => self.send(number(payment)?, number(amount)?).await,
+            ["swap", amount] => self.swap(number(amount)?).await,
             ["balance"] => self.balance().await,
-            _ => bail!("no such job; there are: receive SATS, send ID SATS, swap SATS, balance"),
+            _ => bail!("no such job; {JOBS}"),
         }
     }
 
