@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use super::place::{FILES, Place, file_name};
-use super::protocol::{Answer, Call};
+use super::protocol::{self, Answer, Call};
 use super::ranges::Region;
 use super::ticket::{Effects, Kernel, Numbers, RequestNumber, Ticket};
 use crate::datadir_lock::failure;
@@ -50,9 +50,22 @@ pub(super) struct Tickets {
     by_region: HashMap<u64, Ticket, BuildHasher>,
     numbers: Numbers,
     /// The waits that have a thread, and the acquisition that each is for. One that was given
-    /// up serves the next that has to wait for the same. So there are never more threads than
-    /// there are bytes that other processes have locked, one in each mode.
+    /// up serves the next that has to wait for the same: see [`protocol::serves`]. So there are never
+    /// more threads than there are bytes that other processes have locked, one in each mode.
     waits: HashMap<BlockedWait, u64>,
+}
+
+impl Tickets {
+    /// The acquisition for which a thread waits whose wait does for `wanted` as well.
+    fn wait_that_serves(&mut self, wanted: &BlockedWait) -> Option<&mut u64> {
+        let serves = |wait: &BlockedWait| {
+            let (wait, of) = ((wait.mode, &wait.bytes), (wanted.mode, &wanted.bytes));
+            protocol::serves(wait, of)
+        };
+        let mut waits = self.waits.iter_mut();
+        let found = waits.find(|(wait, _)| wait.region == wanted.region && serves(wait))?;
+        Some(found.1)
+    }
 }
 
 /// What a thread waits for: bytes of a region, in a mode.
@@ -285,7 +298,7 @@ impl LockFile {
         let Some(wait) = blocked_wait(place, &call) else {
             return outcome;
         };
-        if let Some(waits_for) = tickets.waits.get_mut(&wait) {
+        if let Some(waits_for) = tickets.wait_that_serves(&wait) {
             *waits_for = number;
             return outcome;
         }

@@ -5,37 +5,43 @@
 //! is the gate. Nothing is ever written there. All that counts is which bytes are locked, and
 //! the kernel frees the locks of whoever dies, at whatever moment.
 //!
-//! - **Alone.** Lock the whole region exclusively without waiting. If that succeeds, nobody is
-//!   there. Keep byte 0 in the wanted mode as the ticket, and free all else in one call.
-//! - **In the queue.** Lock the gate. Nobody else takes a ticket now. Find the highest byte that
-//!   is locked, and lock the one above it in the wanted mode: the ticket. Free the gate. Then
-//!   wait, the nearest first, for every lower byte whose lock conflicts with the wanted mode. This
-//!   is the rule of the Web Locks specification: a request is granted when no earlier request,
-//!   held or pending, conflicts with it.
-//! - **No ticket left.** Bytes are used again when the region is empty. If one request always
-//!   follows another, they come to an end. Whoever meets with that keeps the gate, so that
-//!   nobody else joins, until the region is empty, and takes byte 0.
-//! - **Release, cancel, death.** The ticket is unlocked, and a cancel unlocks the whole region
-//!   in one call. The queue is then as if the request had never been made.
+//! Whoever has a byte locked has a place in the queue. A request is granted when no lower byte is
+//! locked in a mode that conflicts with its own. This is the rule of the Web Locks specification: no
+//! earlier request, held or pending, conflicts with it. Who takes a ticket has the gate locked
+//! meanwhile, and takes one that is above all others. To release, cancel or die unlocks it, and the
+//! queue is then as if the request had never been made.
+//!
+//! Systems differ in what their kernels answer, so there are two such machines:
+//!
+//! - [`queried`] on Unix, whose kernels say which byte is locked, and change a range of locked bytes in
+//!   one call;
+//! - [`probed`] on Windows, whose kernel says only whether a range could be locked.
 //!
 //! **Waits are only events.** A wait locks what it waits for and frees it at once, and it does so
 //! by another open file than the one that has the ticket. Nothing relies on what a wait locks. So
 //! a thread that still waits for a request which was cancelled can do no harm: when it is through,
-//! it has locked and unlocked a byte in nobody's name. Were it the same open file, it could
+//! it has locked and unlocked some bytes in nobody's name. Were it the same open file, it could
 //! weaken or free a lock that a later request of this process has there.
 //!
-//! Whoever waits for a byte keeps a ticket above it. So no byte below is handed out anew, and it
-//! waits for no one who came later.
-//!
-//! [`search`](self) (in the tests) plays every interleaving of three contenders that may cancel or
-//! die at each step.
+//! [`search`] plays every interleaving of three contenders that may cancel or die at each step.
 
 use std::ops::Range;
 
 use crate::guard::LockMode;
 
+#[cfg(any(windows, test))]
+mod probed;
+#[cfg(any(unix, test))]
+mod queried;
 #[cfg(test)]
 mod search;
+
+#[cfg(windows)]
+use probed as system;
+#[cfg(unix)]
+use queried as system;
+
+pub(super) use system::{Acquisition, serves, weaken};
 
 /// How many tickets a region has. The byte behind them is the gate. The number is part of the
 /// protocol: all processes on a datadir must have the same.
@@ -49,12 +55,20 @@ pub(super) const REGION: u64 = TICKETS + 1;
 pub(super) enum Call {
     /// Lock the bytes without waiting. The answer says whether that succeeded.
     TryLock(LockMode, Range<u64>),
-    /// Unlock whatever this open file has locked of the bytes.
+    /// Unlock what this open file has locked of the bytes. On Windows they must be those of one lock.
     Unlock(Range<u64>),
-    /// Find a byte on which another open file has a lock that conflicts with this mode.
+    /// Find a byte on which another open file has a lock that conflicts with this mode. On Windows
+    /// this is to lock them for a moment. It does not say where the conflict is, and the answer is the
+    /// first of the bytes.
     FindConflict(LockMode, Range<u64>),
-    /// Wait, by the other open file, until the bytes could be locked in this mode.
+    /// Wait, by another open file, until the bytes could be locked in this mode.
     Wait(LockMode, Range<u64>),
+}
+
+impl Acquisition {
+    pub(super) fn new(mode: LockMode) -> Self {
+        Self::with_tickets(mode, TICKETS)
+    }
 }
 
 /// The answer to a [`Call`].
@@ -68,196 +82,27 @@ pub(super) enum Answer {
     Found(Option<u64>),
 }
 
-/// A request for a region, from its first call until it is granted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Acquisition {
-    mode: LockMode,
-    /// [`TICKETS`], or fewer in tests.
-    tickets: u64,
-    stage: Stage,
-}
-
-/// Which call comes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Stage {
-    /// Lock the whole region, in the hope that nobody is there.
-    Whole,
-    /// It is ours as a whole. Byte 0 is to be shared.
-    Weaken,
-    /// It is ours as a whole. Free all but byte 0.
-    FreeRest,
-    /// Lock the gate.
-    Gate,
-    AwaitGate,
-    /// The gate is ours. Everything that is locked from `from` on is to be found.
-    Highest {
-        from: u64,
-    },
-    /// The gate is ours, and this byte is above all that were found.
-    Ticket(u64),
-    /// The gate is ours, and so is this ticket.
-    FreeGate(u64),
-    /// Find the conflict that is nearest below the ticket. `nearest` is the nearest so far.
-    Ahead {
-        ticket: u64,
-        nearest: Option<u64>,
-    },
-    AwaitByte {
-        ticket: u64,
-        byte: u64,
-    },
-    /// The gate is ours, and there is no ticket above those that are taken.
-    Full,
-    AwaitEmpty,
-    Granted(u64),
-}
-
-impl Acquisition {
-    pub(super) fn new(mode: LockMode) -> Self {
-        Self::with_tickets(mode, TICKETS)
-    }
-
-    fn with_tickets(mode: LockMode, tickets: u64) -> Self {
-        let stage = Stage::Whole;
-        Self {
-            mode,
-            tickets,
-            stage,
-        }
-    }
-
-    pub(super) fn mode(&self) -> LockMode {
-        self.mode
-    }
-
-    /// The ticket, once the request is granted.
-    pub(super) fn granted(&self) -> Option<u64> {
-        match self.stage {
-            Stage::Granted(ticket) => Some(ticket),
-            _ => None,
-        }
-    }
-
-    /// The call that comes next; `None` once the request is granted.
-    pub(super) fn next(&self) -> Option<Call> {
-        use LockMode::{Exclusive, Shared};
-        let gate = self.tickets..self.tickets + 1;
-        Some(match self.stage {
-            Stage::Whole => Call::TryLock(Exclusive, 0..self.tickets + 1),
-            Stage::Weaken => Call::TryLock(Shared, 0..1),
-            Stage::FreeRest => Call::Unlock(1..self.tickets + 1),
-            Stage::Gate => Call::TryLock(Exclusive, gate),
-            Stage::AwaitGate => Call::Wait(Exclusive, gate),
-            // Whatever conflicts with an exclusive lock: every lock does.
-            Stage::Highest { from } => Call::FindConflict(Exclusive, from..self.tickets),
-            Stage::Ticket(ticket) => Call::TryLock(self.mode, ticket..ticket + 1),
-            Stage::FreeGate(_) => Call::Unlock(gate),
-            Stage::Ahead { ticket, nearest } => {
-                Call::FindConflict(self.mode, nearest.map_or(0, |byte| byte + 1)..ticket)
-            }
-            Stage::AwaitByte { byte, .. } => Call::Wait(self.mode, byte..byte + 1),
-            Stage::Full => Call::TryLock(Exclusive, 0..self.tickets),
-            Stage::AwaitEmpty => Call::Wait(Exclusive, 0..self.tickets),
-            Stage::Granted(_) => return None,
-        })
-    }
-
-    /// Goes on with the answer to [`next`](Self::next).
-    pub(super) fn answered(&mut self, answer: Answer) {
-        let locked = answer == Answer::Done;
-        self.stage = match self.stage {
-            Stage::Whole if !locked => Stage::Gate,
-            Stage::Full if !locked => Stage::AwaitEmpty,
-            // Now nobody else has a byte of the region, nor the gate.
-            Stage::Whole | Stage::Full => match self.mode {
-                LockMode::Exclusive => Stage::FreeRest,
-                LockMode::Shared => Stage::Weaken,
-            },
-            Stage::Weaken => Stage::FreeRest,
-            Stage::FreeRest => Stage::Granted(0),
-            Stage::Gate if locked => Stage::Highest { from: 0 },
-            Stage::Gate => Stage::AwaitGate,
-            // Others may have taken it since. Only the ticket has a place in the queue.
-            Stage::AwaitGate => Stage::Gate,
-            Stage::Highest { from } => match answer {
-                Answer::Found(Some(byte)) => self.highest_from(byte + 1),
-                _ => self.ticket(from),
-            },
-            // Somebody's wait is through at this moment, for a byte above all tickets. Those
-            // bytes are as good as this one.
-            Stage::Ticket(ticket) if !locked => self.ticket(ticket + 1),
-            Stage::Ticket(ticket) => Stage::FreeGate(ticket),
-            // Nothing is below the first ticket. To ask about no bytes at all would be wrong: to
-            // the kernel, a length of zero means everything up to the end of the file.
-            Stage::FreeGate(0) => Stage::Granted(0),
-            Stage::FreeGate(ticket) => Stage::Ahead {
-                ticket,
-                nearest: None,
-            },
-            Stage::Ahead { ticket, nearest } => match (answer, nearest) {
-                (Answer::Found(Some(byte)), _) => self.ahead(ticket, byte),
-                (_, Some(byte)) => Stage::AwaitByte { ticket, byte },
-                (_, None) => Stage::Granted(ticket),
-            },
-            Stage::AwaitByte { ticket, .. } => Stage::Ahead {
-                ticket,
-                nearest: None,
-            },
-            Stage::AwaitEmpty => Stage::Full,
-            Stage::Granted(ticket) => Stage::Granted(ticket),
-        };
-    }
-
-    fn highest_from(&self, from: u64) -> Stage {
-        match from < self.tickets {
-            true => Stage::Highest { from },
-            false => Stage::Full,
-        }
-    }
-
-    fn ticket(&self, ticket: u64) -> Stage {
-        match ticket < self.tickets {
-            true => Stage::Ticket(ticket),
-            false => Stage::Full,
-        }
-    }
-
-    /// Looks for one that is nearer than `byte`, if there can be one.
-    fn ahead(&self, ticket: u64, byte: u64) -> Stage {
-        match byte + 1 < ticket {
-            true => Stage::Ahead {
-                ticket,
-                nearest: Some(byte),
-            },
-            false => Stage::AwaitByte { ticket, byte },
-        }
-    }
-
-    /// The call that undoes all calls so far.
-    pub(super) fn cancel(&self) -> Call {
-        Call::Unlock(0..self.tickets + 1)
-    }
-}
-
-/// Takes the whole region if nobody is there, and keeps what a ticket is of it. Otherwise nothing is
-/// locked yet, and the acquisition has to go on.
+/// Takes the key if nobody is there. Otherwise nothing is locked yet, and the acquisition has to go on.
 pub(super) fn take_if_alone<E>(
     mode: LockMode,
     mut call: impl FnMut(&Call) -> Result<Answer, E>,
 ) -> Result<Result<u64, Acquisition>, E> {
     let mut acquisition = Acquisition::new(mode);
     loop {
-        match (acquisition.stage, acquisition.next()) {
-            (Stage::Granted(ticket), _) => return Ok(Ok(ticket)),
-            (Stage::Gate, _) | (_, None) => return Ok(Err(acquisition)),
-            (_, Some(next)) => match call(&next) {
-                Ok(answer) => acquisition.answered(answer),
-                Err(error) => {
-                    // Whatever was locked is freed. Nobody waits for the answer.
-                    let _ = call(&acquisition.cancel());
-                    return Err(error);
-                }
-            },
+        if let Some(ticket) = acquisition.granted() {
+            return Ok(Ok(ticket));
+        }
+        let next = acquisition.next().filter(|_| acquisition.is_alone_so_far());
+        let Some(next) = next else {
+            return Ok(Err(acquisition));
+        };
+        match call(&next) {
+            Ok(answer) => acquisition.answered(answer),
+            Err(error) => {
+                // Whatever was locked is freed. Nobody waits for the answers.
+                acquisition.cancel().for_each(|undo| drop(call(&undo)));
+                return Err(error);
+            }
         }
     }
 }
@@ -265,12 +110,6 @@ pub(super) fn take_if_alone<E>(
 /// The call that frees a granted ticket.
 pub(super) fn release(ticket: u64) -> Call {
     Call::Unlock(ticket..ticket + 1)
-}
-
-/// The call that shares a ticket which was granted exclusively. It cannot fail: to weaken a
-/// lock conflicts with nobody.
-pub(super) fn weaken(ticket: u64) -> Call {
-    Call::TryLock(LockMode::Shared, ticket..ticket + 1)
 }
 
 /// The call that finds whether somebody waits behind a ticket that was granted in `mode`, or is about

@@ -255,16 +255,17 @@ impl Ticket {
 
     /// Unlocks all that the process has of the region.
     fn give_back(&mut self, kernel: &dyn Kernel) {
-        let unlock = match &self.state {
-            State::None => return,
-            State::Pending { acquisition, .. } => acquisition.cancel(),
-            State::Granted(granted) => protocol::release(granted.byte),
+        let unlock = |call: Call| {
+            // If it fails, the descriptor was closed by somebody else or the server is gone, and the
+            // lock is gone with it. No caller could do anything about it.
+            if let Err(error) = kernel.call(&call) {
+                log::debug!(target: "crosslock", "a lock of the kernel was not freed: {error}");
+            }
         };
-        self.state = State::None;
-        // If it fails, the descriptor was closed by somebody else or the server is gone, and the
-        // lock is gone with it. No caller could do anything about it.
-        if let Err(error) = kernel.call(&unlock) {
-            log::debug!(target: "crosslock", "a lock of the kernel was not freed: {error}");
+        match std::mem::replace(&mut self.state, State::None) {
+            State::None => {}
+            State::Pending { acquisition, .. } => acquisition.cancel().for_each(unlock),
+            State::Granted(granted) => unlock(protocol::release(granted.byte)),
         }
     }
 
@@ -479,7 +480,12 @@ impl Granted {
 
     fn weaken_to(&mut self, mode: LockMode, kernel: &dyn Kernel) -> io::Result<()> {
         if mode == LockMode::Shared && self.mode == LockMode::Exclusive {
-            kernel.call(&protocol::weaken(self.byte))?;
+            for call in protocol::weaken(self.byte) {
+                // Then it stays exclusive, which is more than is needed.
+                if kernel.call(&call)? == Answer::Conflict {
+                    return Ok(());
+                }
+            }
             self.mode = mode;
         }
         Ok(())

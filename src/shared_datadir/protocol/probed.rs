@@ -1,0 +1,237 @@
+//! The protocol on Windows: a kernel that says only whether a range could be locked. What is locked
+//! by one call is unlocked by one call about the same range, and never changed in between.
+//!
+//! To find whether there is a lock on a range is to lock it for a moment. Such a *probe* is in the way
+//! of others for that moment. It never grants anything, and whoever meets with it takes it
+//! for a lock like any other: what it does then is longer, but right.
+//!
+//! - **Alone.** Lock byte 0 in the wanted mode. If all above it is free at some later moment, gate
+//!   included, nobody else had a ticket then, and byte 0 is the ticket. Otherwise free it, and queue.
+//!   Those who share the key share byte 0 in this way, as long as nobody queues.
+//! - **In the queue.** Lock the gate. Nobody else takes a ticket now. Find, by halving, the lowest
+//!   byte above 0 from which on all are free, and lock it in the wanted mode: the ticket. Free the gate.
+//!   Then wait until all bytes below can be locked in the wanted mode.
+//! - **No ticket left.** Bytes are used again when the region is empty. If one request always
+//!   follows another, they come to an end. Whoever meets with that keeps the gate, so that
+//!   nobody else joins, until the region is empty, and takes the first one.
+//! - **Release, cancel, death.** The ticket is unlocked, and so is the gate.
+//!
+//! **Why nobody overtakes.** A ticket is above all that are locked at that time, as only one has the
+//! gate. Byte 0 is below all tickets, but it is granted only if there is none at a moment at which
+//! it is locked already: whoever takes a ticket later finds it locked. Who has locked byte 0 and
+//! finds a ticket frees byte 0 again, and waits for nothing before that.
+//!
+//! **Why a grant excludes.** At the moment of the grant no lower byte is locked in a mode that conflicts,
+//! and none will be: tickets are taken above, and byte 0 is not granted as long as there are any.
+
+use std::ops::Range;
+
+use super::{Answer, Call};
+use crate::guard::LockMode;
+
+/// A request for a region, from its first call until it is granted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in super::super) struct Acquisition {
+    mode: LockMode,
+    /// [`TICKETS`](super::TICKETS), or fewer in tests.
+    tickets: u64,
+    stage: Stage,
+}
+
+/// Which call comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Stage {
+    /// Lock byte 0, in the hope that nobody is there.
+    First,
+    /// Byte 0 is ours. It is granted if all else is free.
+    Alone,
+    /// Byte 0 is ours, and somebody is there.
+    LeaveFirst,
+    /// Lock the gate.
+    Gate,
+    AwaitGate,
+    /// The gate is ours. The ticket is `low` or above it, and `free` at most.
+    Above {
+        low: u64,
+        free: Option<u64>,
+    },
+    /// The gate is ours, and this byte and all above it were free.
+    Ticket(u64),
+    /// The gate is ours, and so is this ticket.
+    FreeGate(u64),
+    /// The ticket is ours. It is granted if nothing below is in the way.
+    Below(u64),
+    AwaitBelow(u64),
+    /// The gate is ours, and there is no ticket above those that are taken.
+    AwaitEmpty,
+    Granted(u64),
+}
+
+impl Acquisition {
+    pub(super) fn with_tickets(mode: LockMode, tickets: u64) -> Self {
+        let stage = Stage::First;
+        Self {
+            mode,
+            tickets,
+            stage,
+        }
+    }
+
+    pub(in super::super) fn mode(&self) -> LockMode {
+        self.mode
+    }
+
+    /// The ticket, once the request is granted.
+    pub(in super::super) fn granted(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Granted(ticket) => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing was in the way so far.
+    pub(super) fn is_alone_so_far(&self) -> bool {
+        matches!(self.stage, Stage::First | Stage::Alone | Stage::LeaveFirst)
+    }
+
+    /// The call that comes next; `None` once the request is granted.
+    pub(in super::super) fn next(&self) -> Option<Call> {
+        use LockMode::Exclusive;
+        let gate = self.tickets..self.tickets + 1;
+        Some(match self.stage {
+            Stage::First => Call::TryLock(self.mode, 0..1),
+            // Every lock conflicts with an exclusive one.
+            Stage::Alone => Call::FindConflict(Exclusive, 1..self.tickets + 1),
+            Stage::LeaveFirst => Call::Unlock(0..1),
+            Stage::Gate => Call::TryLock(Exclusive, gate),
+            Stage::AwaitGate => Call::Wait(Exclusive, gate),
+            Stage::Above { low, free } => {
+                Call::FindConflict(Exclusive, self.middle(low, free)..self.tickets)
+            }
+            Stage::Ticket(ticket) => Call::TryLock(self.mode, ticket..ticket + 1),
+            Stage::FreeGate(_) => Call::Unlock(gate),
+            Stage::Below(ticket) => Call::FindConflict(self.mode, 0..ticket),
+            Stage::AwaitBelow(ticket) => Call::Wait(self.mode, 0..ticket),
+            Stage::AwaitEmpty => Call::Wait(Exclusive, 0..self.tickets),
+            Stage::Granted(_) => return None,
+        })
+    }
+
+    /// Goes on with the answer to [`next`](Self::next).
+    pub(in super::super) fn answered(&mut self, answer: Answer) {
+        let locked = answer == Answer::Done;
+        let is_free = answer == Answer::Found(None);
+        self.stage = match self.stage {
+            Stage::First if locked => Stage::Alone,
+            Stage::First => Stage::Gate,
+            Stage::Alone if is_free => Stage::Granted(0),
+            Stage::Alone => Stage::LeaveFirst,
+            Stage::LeaveFirst => Stage::Gate,
+            Stage::Gate if locked => self.above(1, None),
+            Stage::Gate => Stage::AwaitGate,
+            // Others may have taken it since. Only the ticket has a place in the queue.
+            Stage::AwaitGate => Stage::Gate,
+            Stage::Above { low, free } => {
+                let middle = self.middle(low, free);
+                match is_free {
+                    true => self.above(low, Some(middle)),
+                    false => self.above(middle + 1, free),
+                }
+            }
+            // Somebody's wait is through at this moment. The bytes above are as good as this one.
+            Stage::Ticket(ticket) if !locked => self.ticket(ticket + 1),
+            Stage::Ticket(ticket) => Stage::FreeGate(ticket),
+            Stage::FreeGate(ticket) => Stage::Below(ticket),
+            Stage::Below(ticket) if is_free => Stage::Granted(ticket),
+            Stage::Below(ticket) => Stage::AwaitBelow(ticket),
+            Stage::AwaitBelow(ticket) => Stage::Below(ticket),
+            Stage::AwaitEmpty => self.above(1, None),
+            Stage::Granted(ticket) => Stage::Granted(ticket),
+        };
+    }
+
+    /// The byte from which on to look next. Queues are short, so the first ones are 1, 2, 4, 8.
+    fn middle(&self, low: u64, free: Option<u64>) -> u64 {
+        match free {
+            Some(free) => u64::midpoint(low, free),
+            None => (2 * (low - 1)).clamp(1, self.tickets - 1),
+        }
+    }
+
+    fn above(&self, low: u64, free: Option<u64>) -> Stage {
+        match free {
+            Some(free) if low >= free => Stage::Ticket(free),
+            None if low >= self.tickets => Stage::AwaitEmpty,
+            _ => Stage::Above { low, free },
+        }
+    }
+
+    fn ticket(&self, ticket: u64) -> Stage {
+        match ticket < self.tickets {
+            true => Stage::Ticket(ticket),
+            false => Stage::AwaitEmpty,
+        }
+    }
+
+    /// The calls that undo all calls so far.
+    pub(in super::super) fn cancel(&self) -> impl Iterator<Item = Call> + use<> {
+        let gate = self.tickets;
+        let held = match self.stage {
+            Stage::First | Stage::Gate | Stage::AwaitGate => [None, None],
+            Stage::Alone | Stage::LeaveFirst => [Some(0), None],
+            Stage::Above { .. } | Stage::Ticket(_) | Stage::AwaitEmpty => [Some(gate), None],
+            Stage::FreeGate(ticket) => [Some(ticket), Some(gate)],
+            Stage::Below(ticket) | Stage::AwaitBelow(ticket) | Stage::Granted(ticket) => {
+                [Some(ticket), None]
+            }
+        };
+        let held = held.into_iter().flatten();
+        held.map(|byte| Call::Unlock(byte..byte + 1))
+    }
+}
+
+#[cfg(test)]
+impl Acquisition {
+    /// The ticket, from when it has a place in the queue.
+    pub(super) fn ticket_for_tests(&self) -> Option<u64> {
+        match self.stage {
+            Stage::FreeGate(ticket)
+            | Stage::Below(ticket)
+            | Stage::AwaitBelow(ticket)
+            | Stage::Granted(ticket) => Some(ticket),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_full_for_tests(&self) -> bool {
+        matches!(self.stage, Stage::AwaitEmpty)
+    }
+}
+
+/// The calls that share a ticket which was granted exclusively. The first may fail where a file system
+/// is not as the documentation has it; then the ticket stays exclusive.
+///
+/// "A shared lock can overlap an exclusive lock if both locks were created using the same file
+/// handle", and of two unlocks "the first unlock operation unlocks the exclusive lock", says the
+/// documentation of `LockFileEx`. Were it the shared one, the ticket would stay exclusive.
+pub(in super::super) fn weaken(ticket: u64) -> [Call; 2] {
+    let bytes = ticket..ticket + 1;
+    [
+        Call::TryLock(LockMode::Shared, bytes.clone()),
+        Call::Unlock(bytes),
+    ]
+}
+
+/// Whether a wait that is under way, for a request that was cancelled, does for the one that is
+/// `wanted`: whatever it waits for is in the way of that one too. When it is through, the request looks
+/// again, and may have to wait for more.
+///
+/// So however often a request is cancelled and made again, while others come and go, there is a
+/// new wait only if its ticket is lower than all for which this process waits already.
+pub(in super::super) fn serves(
+    (mode, bytes): (LockMode, &Range<u64>),
+    (wanted, of): (LockMode, &Range<u64>),
+) -> bool {
+    let is_weaker = mode == wanted || mode == LockMode::Shared;
+    is_weaker && of.start <= bytes.start && bytes.end <= of.end
+}
