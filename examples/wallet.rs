@@ -47,7 +47,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    windows
+))]
 use crosslock::shared_datadir::SharedDatadirLockManager;
 use crosslock::{LockError, LockManager, PidLockError, platform_default};
 use tokio::fs;
@@ -105,12 +110,22 @@ fn exit_code(error: &anyhow::Error) -> i32 {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    windows
+))]
 fn share(datadir: &Path) -> Result<Box<dyn LockManager>> {
     Ok(Box::new(SharedDatadirLockManager::new(datadir)?))
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    windows
+)))]
 fn share(_datadir: &Path) -> Result<Box<dyn LockManager>> {
     bail!("datadirs cannot be shared on this system");
 }

@@ -7,7 +7,12 @@
 #![allow(missing_docs)]
 
 #[cfg_attr(
-    not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+    not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        windows
+    )),
     path = "edge/no_shared.rs"
 )]
 mod shared;

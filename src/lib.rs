@@ -9,7 +9,7 @@
 //! | [`memory::MemoryLockManager`] | everywhere, wasm too | tasks and threads of one process; every instance shares one keyspace |
 //! | `pid_flock::FlockPidLockManager` | Linux, macOS, Android, Windows | the above for one datadir, and a second process on that datadir is refused (`flock(2)`, `LockFileEx` on `<datadir>/LOCK`) |
 //! | `pid_fcntl::FcntlPidLockManager` | Linux, macOS, iOS, Android | the same with `fcntl` locks, also over POSIX-compliant NFS |
-//! | `shared_datadir::SharedDatadirLockManager` | Linux, macOS, iOS, Android | the same, but every process on the datadir is let in, and they exclude each other by key: a CLI beside its daemon |
+//! | `shared_datadir::SharedDatadirLockManager` | Linux, macOS, iOS, Android, Windows | the same, but every process on the datadir is let in, and they exclude each other by key: a CLI beside its daemon |
 //! | `web_locks::WebLockManager` | wasm: browsers, Node 24.5+ | all same-origin tabs and workers of one browser profile (`navigator.locks`); in Node, the threads of one process |
 //! | `postgres::PostgresLockManager` (feature `postgres`) | Linux, macOS, Windows | all instances, on any machine, that connect to one PostgreSQL database; with fencing tokens |
 //!
@@ -105,7 +105,12 @@ pub mod postgres;
 mod scope;
 #[cfg(feature = "serde")]
 mod serialize;
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    windows
+))]
 pub mod shared_datadir;
 mod snapshot;
 mod sync;

@@ -6,12 +6,18 @@ mod files;
 mod guard;
 mod place;
 mod protocol;
+#[cfg(unix)]
+#[path = "shared_datadir/ranges/unix.rs"]
+mod ranges;
+#[cfg(windows)]
+#[path = "shared_datadir/ranges/windows.rs"]
 mod ranges;
 mod request;
 #[cfg(feature = "__edge")]
 pub(crate) mod requests;
 mod threads;
 mod ticket;
+mod wait_files;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -166,7 +166,12 @@ fn jobs(count: u64, job: impl Fn(u64) -> String) -> Vec<String> {
 /// A daemon that shares its datadir works on many jobs while a CLI sends payments of its own.
 /// None is sent twice and no change of a balance is lost, whichever of them makes it.
 #[test]
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    windows
+))]
 fn a_command_works_beside_its_daemon() {
     let folder = folder::new();
     let share = |job: &[&str]| {

@@ -74,7 +74,12 @@ impl LockedDatadir {
 
     /// The absolute path of the locked file.
     #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+        not(any(
+            target_os = "linux",
+            target_os = "android",
+            target_vendor = "apple",
+            windows
+        )),
         expect(dead_code, reason = "for datadirs that are shared by key")
     )]
     pub(crate) fn file_path(&self) -> &Path {
@@ -163,7 +168,12 @@ impl LockedDatadir {
 
     /// Whether the datadir is known to be lost.
     #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+        not(any(
+            target_os = "linux",
+            target_os = "android",
+            target_vendor = "apple",
+            windows
+        )),
         expect(dead_code, reason = "for datadirs that are shared by key")
     )]
     pub(crate) fn lost(&self) -> Option<LockError> {

@@ -115,7 +115,8 @@ pub(super) fn must_be_a_file(path: &Path) -> io::Result<()> {
 /// The kernel could not lock `path`, for a reason other than another holder.
 pub(super) fn locking(path: &Path, primitive: Primitive, error: io::Error) -> io::Error {
     let shown = path.display();
-    let message = if primitive.is_shared() && kernel::is_unsupported(&error) {
+    let message = if primitive.needs_open_file_description_locks() && kernel::is_unsupported(&error)
+    {
         format!(
             "this kernel, or the file system of {shown}, has no open file description locks, \
              without which a datadir cannot be shared by key (Linux has them since 3.15); \

@@ -137,12 +137,19 @@ impl LockedFile {
                 owner: kernel::process_id(),
                 is_shared: primitive.is_shared(),
             })),
-            Ok(Taken::Held) if kernel::is_shared_by_others(&file) => {
-                Ok(Attempt::Held(Holder::Sharers))
-            }
             Ok(Taken::Held) => {
-                let recorded = holder_pid::read(&file);
-                Ok(Attempt::Held(Holder::Unverified { recorded, id }))
+                // One who shares is refused only by one who does not.
+                let is_shared = !primitive.is_shared()
+                    && kernel::is_shared_by_others(&file)
+                        .map_err(|error| failure::locking(path, primitive, error))?;
+                let recorded = || holder_pid::read(&file);
+                Ok(Attempt::Held(match is_shared {
+                    true => Holder::Sharers,
+                    false => Holder::Unverified {
+                        recorded: recorded(),
+                        id,
+                    },
+                }))
             }
             Ok(Taken::NeedsExclusivePermit) => Ok(Attempt::NeedsExclusivePermit),
             Err(error) => Err(failure::locking(path, primitive, error)),

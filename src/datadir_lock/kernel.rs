@@ -11,13 +11,15 @@ use unix as family;
 #[cfg(windows)]
 use windows as family;
 
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-pub(crate) use family::answer;
 pub(crate) use family::{FileId, Primitive, create, is_still_at, open};
 pub(super) use family::{
     Locks, OpenPermit, holds, is_shared_by_others, is_unsupported, may_write, process_id,
     read_at_start, write_at_start,
 };
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) use family::{answer, uninterrupted};
+#[cfg(windows)]
+pub(crate) use family::{lock_bytes, unlock_bytes};
 
 /// The result of taking a lock.
 pub(super) enum Taken<T> {

@@ -114,6 +114,7 @@ fn wait_for(datadir: Weak<SharedDatadir>, mut wait: NewWait) {
         let Some(datadir) = datadir.upgrade() else {
             return;
         };
+        datadir.files.put_back(wait.place, wait.file);
         let file = datadir.files.at(wait.place);
         let outcome = file.waited(wait.place, &wait.call, result);
         outcome.wakes.into_iter().for_each(Waker::wake);

@@ -12,7 +12,8 @@ use std::task::Waker;
 use super::place::{FILES, Place, file_name};
 use super::protocol::{self, Answer, Call};
 use super::ranges::Region;
-use super::ticket::{Effects, Kernel, Numbers, RequestNumber, Ticket};
+use super::ticket::{Effects, Failure, Kernel, Numbers, RequestNumber, Ticket};
+use super::wait_files::WaitFiles;
 use crate::datadir_lock::failure;
 use crate::datadir_lock::kernel::{self, FileId};
 use crate::guard::LockMode;
@@ -39,9 +40,8 @@ pub(super) struct LockFile {
 struct Opened {
     id: FileId,
     for_tickets: File,
-    /// Opened when something of this file is waited for. A thread that waits keeps it alone,
-    /// so that it does not keep the datadir.
-    for_waits: OnceLock<Arc<File>>,
+    /// A thread that waits keeps one of these alone, so that it does not keep the datadir.
+    for_waits: WaitFiles,
 }
 
 /// What this process has of the regions of one file.
@@ -152,6 +152,13 @@ impl LockFiles {
         &self.files[place.file]
     }
 
+    /// A wait of a region of `place` was by this file, and is over.
+    pub(super) fn put_back(&self, place: Place, file: Arc<File>) {
+        if let Some(opened) = self.at(place).opened.get() {
+            opened.for_waits.put_back(file);
+        }
+    }
+
     /// Why the locks are lost, if they are: a file that is in use was deleted or replaced.
     pub(super) fn find_loss(&self) -> io::Result<Option<String>> {
         for file in &self.files {
@@ -235,21 +242,20 @@ impl LockFile {
             Ok(Opened {
                 id,
                 for_tickets,
-                for_waits: OnceLock::new(),
+                for_waits: WaitFiles::default(),
             })
         })
     }
 
-    /// The file for waits. It must be the same file, or a wait would be for nobody.
-    fn opened_for_waits(&self, opened: &Opened) -> Result<Arc<File>, Unusable> {
-        let file = Self::open_once(&opened.for_waits, || {
+    /// A file for a wait. It must be the same file, or the wait would be for nobody.
+    fn opened_for_wait(&self, opened: &Opened) -> Result<Arc<File>, Unusable> {
+        opened.for_waits.take(|| {
             let (file, id) = self.open()?;
             match id == opened.id {
-                true => Ok(Arc::new(file)),
+                true => Ok(file),
                 false => Err(Unusable::Gone(self.gone())),
             }
-        });
-        file.cloned()
+        })
     }
 
     /// Does something to the ticket of the region at `place`, which is made if there is none and
@@ -302,7 +308,7 @@ impl LockFile {
             *waits_for = number;
             return outcome;
         }
-        match self.opened_for_waits(opened) {
+        match self.opened_for_wait(opened) {
             Ok(file) => {
                 tickets.waits.insert(wait, number);
                 outcome.wait = Some(NewWait { place, call, file });
@@ -311,7 +317,7 @@ impl LockFile {
                 let failure = match unusable {
                     Unusable::Failed(error) => (&error).into(),
                     // The next look at the files says what happened.
-                    Unusable::Gone(_) => (&io::Error::from_raw_os_error(libc::ESTALE)).into(),
+                    Unusable::Gone(_) => Failure::stale(),
                 };
                 let failed = self.fail(opened, tickets, place, number, failure);
                 outcome.wakes.extend(failed);
@@ -326,7 +332,7 @@ impl LockFile {
         tickets: &mut Tickets,
         place: Place,
         number: u64,
-        failure: super::ticket::Failure,
+        failure: Failure,
     ) -> Vec<Waker> {
         let kernel = Region {
             file: &opened.for_tickets,
@@ -375,7 +381,7 @@ impl LockFile {
         let Some(ticket) = tickets.by_region.get_mut(&place.start) else {
             drop(tickets);
             // Nobody forgets a ticket that has a request. Should it happen, nothing is granted.
-            return Some(Err((&io::Error::from_raw_os_error(libc::ESTALE)).into()));
+            return Some(Err(Failure::stale()));
         };
         let outcome = ticket.outcome(number);
         let unused = match outcome {
@@ -391,7 +397,7 @@ impl LockFile {
 
 type Opening<'a, T> = Result<&'a T, Unusable>;
 
-type Polled = Option<Result<(), super::ticket::Failure>>;
+type Polled = Option<Result<(), Failure>>;
 
 fn blocked_wait(place: Place, call: &Call) -> Option<BlockedWait> {
     match call {

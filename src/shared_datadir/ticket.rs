@@ -73,20 +73,35 @@ struct Request {
     waker: Option<Waker>,
 }
 
-/// The code of an error of the system, which each request gets its own copy of.
+/// An error of the system, which each request gets its own copy of.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Failure(Option<i32>);
+pub(super) struct Failure {
+    code: Option<i32>,
+    kind: io::ErrorKind,
+}
+
+impl Failure {
+    /// What was locked is there no more.
+    pub(super) fn stale() -> Self {
+        (&io::Error::from(io::ErrorKind::StaleNetworkFileHandle)).into()
+    }
+}
 
 impl From<&io::Error> for Failure {
     fn from(error: &io::Error) -> Self {
-        Self(error.raw_os_error())
+        Self {
+            code: error.raw_os_error(),
+            kind: error.kind(),
+        }
     }
 }
 
 impl From<Failure> for io::Error {
-    fn from(Failure(code): Failure) -> Self {
-        let unknown = || Self::other("the system has no code for this error");
-        code.map_or_else(unknown, Self::from_raw_os_error)
+    fn from(failure: Failure) -> Self {
+        let without_code = || Self::from(failure.kind);
+        failure
+            .code
+            .map_or_else(without_code, Self::from_raw_os_error)
     }
 }
 

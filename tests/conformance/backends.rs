@@ -49,7 +49,12 @@ mod native {
     use crosslock::pid_fcntl::FcntlPidLockManager;
     #[cfg(not(target_os = "ios"))]
     use crosslock::pid_flock::FlockPidLockManager;
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        windows
+    ))]
     use crosslock::shared_datadir::SharedDatadirLockManager;
     use crosslock::{AcquireOptions, LockError, LockGuard, LockManager, LockMode, LockScope};
     use tempfile::TempDir;
@@ -119,7 +124,12 @@ mod native {
     conformance!(postgres, Database, #[tokio::test], PostgresLockManager::connect(crate::cluster::shared().await.options()).await.unwrap());
     #[cfg(unix)]
     conformance!(fcntl, Datadir, #[tokio::test], FcntlPidLockManager::new(datadir()).unwrap());
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        windows
+    ))]
     conformance!(shared_datadir, SharedDatadir without Steal, #[tokio::test], SharedDatadirLockManager::new(datadir()).unwrap());
 }
 

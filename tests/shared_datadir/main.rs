@@ -2,7 +2,12 @@
 //!
 //! Two managers in one process have two open files, so for the kernel they are as foreign to each
 //! other as two processes. Where death, signals and forks do not matter, tests use that.
-#![cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+#![cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    windows
+))]
 
 #[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "it is shared with tests/datadir")]
@@ -10,6 +15,7 @@
 mod filter;
 #[path = "../support/folder.rs"]
 mod folder;
+#[cfg(unix)]
 mod process;
 
 mod between;
@@ -18,7 +24,13 @@ mod bytes;
 mod collisions;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(unix)]
 mod loss;
 mod refusal;
+#[cfg(unix)]
 mod signals;
+#[cfg(unix)]
 mod storm;
+#[cfg(windows)]
+mod windows;
+mod witness;

@@ -3,9 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
+#[cfg(unix)]
 use crosslock::pid_fcntl::FcntlPidLockManager;
 #[cfg(not(target_os = "ios"))]
 use crosslock::pid_flock::FlockPidLockManager;
+#[cfg(windows)]
+use crosslock::pid_flock::FlockPidLockManager as FcntlPidLockManager;
 use crosslock::shared_datadir::SharedDatadirLockManager;
 use crosslock::{DatadirOptions, LockManager, PidLockError, platform_default};
 use futures::executor::block_on;
@@ -19,6 +22,7 @@ fn opened<M: LockManager + 'static>(opened: Result<M, PidLockError>) -> Opened {
 }
 
 const ALONE: &[fn(DatadirOptions) -> Opened] = &[
+    #[cfg(unix)]
     |options| opened(FcntlPidLockManager::open(options)),
     #[cfg(not(target_os = "ios"))]
     |options| opened(FlockPidLockManager::open(options)),
@@ -78,7 +82,7 @@ fn who_shares_is_refused() {
             }
         ));
         let text = error.to_string();
-        let holder = match cfg!(target_os = "linux") {
+        let holder = match cfg!(any(target_os = "linux", windows)) {
             true => format!(" (holder PID: {})", std::process::id()),
             false => String::new(),
         };
@@ -133,6 +137,7 @@ fn nobody_who_shares_writes_to_the_lock_file() {
 
 /// Through another path it is the same datadir.
 #[test]
+#[cfg(unix)]
 fn one_datadir_is_one_datadir() {
     let folder = folder::new();
     let (datadir, link) = (folder.path().join("datadir"), folder.path().join("link"));

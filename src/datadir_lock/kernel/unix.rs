@@ -29,7 +29,7 @@ mod os;
 pub(in crate::datadir_lock) use classic::OpenPermit;
 pub(in crate::datadir_lock) use os::{holds, process_id};
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-pub(crate) use syscalls::answer;
+pub(crate) use syscalls::{answer, uninterrupted};
 
 use super::Taken;
 use syscalls::Request;
@@ -47,6 +47,11 @@ pub(crate) enum Primitive {
 impl Primitive {
     pub(in crate::datadir_lock) fn is_shared(self) -> bool {
         self == Self::Shared
+    }
+
+    /// What older kernels do not have, without which this primitive is not to be had.
+    pub(in crate::datadir_lock) fn needs_open_file_description_locks(self) -> bool {
+        self.is_shared()
     }
 
     fn request(self) -> Request {
@@ -274,10 +279,16 @@ fn is_absent(error: &io::Error) -> bool {
     is_unsupported(error) && error.raw_os_error() != Some(libc::ENOLCK)
 }
 
-/// Whether those who have `file`, which could not be locked, share it by key. `false` where
-/// that cannot be found out.
-pub(in crate::datadir_lock) fn is_shared_by_others(file: &File) -> bool {
-    os::OFD_GETLK.is_some_and(|command| syscalls::is_shared(file, command).unwrap_or(false))
+/// Whether those who have `file`, which could not be locked, share it by key.
+pub(in crate::datadir_lock) fn is_shared_by_others(file: &File) -> io::Result<bool> {
+    let Some(command) = os::OFD_GETLK else {
+        return Ok(false);
+    };
+    match syscalls::is_shared(file, command) {
+        // Nobody shares where there are no such locks.
+        Err(error) if is_unsupported(&error) => Ok(false),
+        found => found,
+    }
 }
 
 fn take_fcntl(

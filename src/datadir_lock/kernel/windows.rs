@@ -1,4 +1,4 @@
-//! Windows: [`LockFileEx`] on one byte of `LOCK`.
+//! Windows: [`LockFileEx`] on one byte of `LOCK`, exclusively or shared.
 //!
 //! Locks on Windows are mandatory: nobody else can read a locked byte. So the byte is far
 //! behind the end of the file, and the PID at its start stays readable. A program that locks
@@ -13,6 +13,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
@@ -33,17 +34,24 @@ use windows_sys::Win32::System::Threading::{
     OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
 };
 
-/// The upper half of the offset of the locked byte, which is 2^62. The lower half is zero.
-const BYTE_HIGH: u32 = 1 << 30;
+/// The locked byte.
+const BYTE: Range<u64> = (1 << 62)..(1 << 62) + 1;
 
-/// Which of the kernel's locks a manager uses. Windows has one.
+/// Which lock of the kernel a manager has on its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Primitive {
     Flock,
+    /// A shared lock, for those who exclude each other by key.
+    Shared,
 }
 
 impl Primitive {
     pub(in crate::datadir_lock) fn is_shared(self) -> bool {
+        self == Self::Shared
+    }
+
+    /// Windows has no others.
+    pub(in crate::datadir_lock) fn needs_open_file_description_locks(self) -> bool {
         false
     }
 }
@@ -54,8 +62,8 @@ impl fmt::Display for Primitive {
     }
 }
 
-/// The identity of a file, which is not needed on Windows.
-#[derive(Debug, Clone, Copy)]
+/// The identity of a file, which is not needed on Windows: what is open there stays where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId;
 
 impl From<&std::fs::Metadata> for FileId {
@@ -138,9 +146,14 @@ fn is_code(error: &io::Error, code: u32) -> bool {
     error.raw_os_error() == Some(code as i32)
 }
 
-/// There is no manager on Windows that shares a datadir by key.
-pub(in crate::datadir_lock) fn is_shared_by_others(_file: &File) -> bool {
-    false
+/// Whether those who have `file`, which could not be locked, share it by key. To find out, it is shared
+/// for a moment: that is refused where somebody has it exclusively.
+pub(in crate::datadir_lock) fn is_shared_by_others(file: &File) -> io::Result<bool> {
+    let is_shared = lock_bytes(file, LOCKFILE_FAIL_IMMEDIATELY, BYTE)?;
+    if is_shared {
+        unlock_bytes(file, BYTE)?;
+    }
+    Ok(is_shared)
 }
 
 /// The kernel lock that a manager holds on its file.
@@ -152,29 +165,19 @@ impl Locks {
     pub(in crate::datadir_lock) fn take(
         file: &File,
         _id: FileId,
-        _own: Primitive,
+        own: Primitive,
         _opening: &mut OpenPermit,
     ) -> io::Result<Taken<Self>> {
-        let mut range = OVERLAPPED {
-            Anonymous: OVERLAPPED_0 {
-                Anonymous: OVERLAPPED_0_0 {
-                    Offset: 0,
-                    OffsetHigh: BYTE_HIGH,
-                },
-            },
-            ..OVERLAPPED::default()
+        let mode = match own {
+            Primitive::Flock => LOCKFILE_EXCLUSIVE_LOCK,
+            Primitive::Shared => 0,
         };
-        let flags = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
-        // SAFETY: the handle is open, because `file` is borrowed for the call. `range`
-        // is read, and written to only while the call lasts: the file was not opened
-        // for overlapped operation, so the call does not return before it is done.
-        let locked = unsafe { LockFileEx(file.as_raw_handle(), flags, 0, 1, 0, &raw mut range) };
-        if locked != 0 {
-            return Ok(Taken::Locked(Self));
-        }
-        let error = io::Error::last_os_error();
-        let held = is_code(&error, ERROR_LOCK_VIOLATION) || is_code(&error, ERROR_IO_PENDING);
-        if held { Ok(Taken::Held) } else { Err(error) }
+        Ok(
+            match lock_bytes(file, mode | LOCKFILE_FAIL_IMMEDIATELY, BYTE)? {
+                true => Taken::Locked(Self),
+                false => Taken::Held,
+            },
+        )
     }
 
     /// Not examined here: how a server takes locks away was measured with the NFS client of
@@ -187,10 +190,76 @@ impl Locks {
     /// operating system to unlock" the file "depends upon available system resources", says
     /// the documentation of `LockFileEx`. An error is ignored: the close comes next.
     pub(in crate::datadir_lock) fn free(self, file: File) {
-        // SAFETY: the call takes a handle, which is open because `file` is borrowed,
-        // and numbers; it touches no memory of ours.
-        let _ = unsafe { UnlockFile(file.as_raw_handle(), 0, BYTE_HIGH, 1, 0) };
+        let _ = unlock_bytes(&file, BYTE);
     }
+}
+
+/// [`LockFileEx`], with its flags. `false` if a conflicting lock is held, which it says only with
+/// `LOCKFILE_FAIL_IMMEDIATELY`; without that it blocks the thread, and all other calls about the same
+/// open file.
+pub(crate) fn lock_bytes(file: &File, flags: u32, bytes: Range<u64>) -> io::Result<bool> {
+    let mut range = OVERLAPPED {
+        Anonymous: OVERLAPPED_0 {
+            Anonymous: OVERLAPPED_0_0 {
+                Offset: low(bytes.start),
+                OffsetHigh: high(bytes.start),
+            },
+        },
+        ..OVERLAPPED::default()
+    };
+    let length = length(&bytes);
+    // SAFETY: the handle is open, because `file` is borrowed for the call. `range` is read, and
+    // written to only while the call lasts: the file was not opened for overlapped operation,
+    // so the call does not return before it is done.
+    let locked = unsafe {
+        LockFileEx(
+            file.as_raw_handle(),
+            flags,
+            0,
+            low(length),
+            high(length),
+            &raw mut range,
+        )
+    };
+    if locked != 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    let held = is_code(&error, ERROR_LOCK_VIOLATION) || is_code(&error, ERROR_IO_PENDING);
+    if held { Ok(false) } else { Err(error) }
+}
+
+/// Unlocks the bytes of one lock of this open file.
+pub(crate) fn unlock_bytes(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    let length = length(&bytes);
+    // SAFETY: the call takes a handle, which is open because `file` is borrowed, and numbers; it
+    // touches no memory of ours.
+    let unlocked = unsafe {
+        UnlockFile(
+            file.as_raw_handle(),
+            low(bytes.start),
+            high(bytes.start),
+            low(length),
+            high(length),
+        )
+    };
+    match unlocked {
+        0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+fn length(bytes: &Range<u64>) -> u64 {
+    assert!(!bytes.is_empty(), "a lock on no bytes locks nothing");
+    bytes.end - bytes.start
+}
+
+fn low(number: u64) -> u32 {
+    number as u32
+}
+
+fn high(number: u64) -> u32 {
+    (number >> 32) as u32
 }
 
 /// Whether process `pid` can be the one that holds the file, that is whether it exists.

@@ -5,9 +5,9 @@
 //! of others for that moment. It never grants anything, and whoever meets with it takes it
 //! for a lock like any other: what it does then is longer, but right.
 //!
-//! - **Alone.** Lock byte 0 in the wanted mode. If all above it is free at some later moment, gate
-//!   included, nobody else had a ticket then, and byte 0 is the ticket. Otherwise free it, and queue.
-//!   Those who share the key share byte 0 in this way, as long as nobody queues.
+//! - **Alone.** Lock byte 0 in the wanted mode. If nothing above it conflicts at some later moment, the
+//!   gate included, byte 0 is the ticket. Otherwise free it, and queue. Those who share the key share
+//!   byte 0 in this way, as long as nobody queues for it exclusively.
 //! - **In the queue.** Lock the gate. Nobody else takes a ticket now. Find, by halving, the lowest
 //!   byte above 0 from which on all are free, and lock it in the wanted mode: the ticket. Free the gate.
 //!   Then wait until all bytes below can be locked in the wanted mode.
@@ -17,12 +17,12 @@
 //! - **Release, cancel, death.** The ticket is unlocked, and so is the gate.
 //!
 //! **Why nobody overtakes.** A ticket is above all that are locked at that time, as only one has the
-//! gate. Byte 0 is below all tickets, but it is granted only if there is none at a moment at which
-//! it is locked already: whoever takes a ticket later finds it locked. Who has locked byte 0 and
-//! finds a ticket frees byte 0 again, and waits for nothing before that.
+//! gate. Byte 0 is below all tickets, but it is granted only if none conflicts at a moment at which it
+//! is locked already: whoever takes such a ticket later finds it locked. Who has locked byte 0 and
+//! finds a ticket in the way frees byte 0 again, and waits for nothing before that.
 //!
 //! **Why a grant excludes.** At the moment of the grant no lower byte is locked in a mode that conflicts,
-//! and none will be: tickets are taken above, and byte 0 is not granted as long as there are any.
+//! and none will be: tickets are taken above, and byte 0 is not granted beside one that conflicts.
 
 use std::ops::Range;
 
@@ -43,7 +43,7 @@ pub(in super::super) struct Acquisition {
 enum Stage {
     /// Lock byte 0, in the hope that nobody is there.
     First,
-    /// Byte 0 is ours. It is granted if all else is free.
+    /// Byte 0 is ours. It is granted if nothing above is in the way.
     Alone,
     /// Byte 0 is ours, and somebody is there.
     LeaveFirst,
@@ -100,12 +100,12 @@ impl Acquisition {
         let gate = self.tickets..self.tickets + 1;
         Some(match self.stage {
             Stage::First => Call::TryLock(self.mode, 0..1),
-            // Every lock conflicts with an exclusive one.
-            Stage::Alone => Call::FindConflict(Exclusive, 1..self.tickets + 1),
+            Stage::Alone => Call::FindConflict(self.mode, 1..self.tickets + 1),
             Stage::LeaveFirst => Call::Unlock(0..1),
             Stage::Gate => Call::TryLock(Exclusive, gate),
             Stage::AwaitGate => Call::Wait(Exclusive, gate),
             Stage::Above { low, free } => {
+                // Every lock conflicts with an exclusive one.
                 Call::FindConflict(Exclusive, self.middle(low, free)..self.tickets)
             }
             Stage::Ticket(ticket) => Call::TryLock(self.mode, ticket..ticket + 1),
@@ -192,7 +192,6 @@ impl Acquisition {
 
 #[cfg(test)]
 impl Acquisition {
-    /// The ticket, from when it has a place in the queue.
     pub(super) fn ticket_for_tests(&self) -> Option<u64> {
         match self.stage {
             Stage::FreeGate(ticket)
@@ -201,6 +200,13 @@ impl Acquisition {
             | Stage::Granted(ticket) => Some(ticket),
             _ => None,
         }
+    }
+
+    pub(super) fn has_gate_for_tests(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Above { .. } | Stage::Ticket(_) | Stage::AwaitEmpty
+        )
     }
 
     pub(super) fn is_full_for_tests(&self) -> bool {

@@ -194,7 +194,6 @@ impl Acquisition {
 
 #[cfg(test)]
 impl Acquisition {
-    /// The ticket, from when it has a place in the queue.
     pub(super) fn ticket_for_tests(&self) -> Option<u64> {
         match self.stage {
             Stage::Weaken | Stage::FreeRest => Some(0),
@@ -204,6 +203,13 @@ impl Acquisition {
             | Stage::Granted(ticket) => Some(ticket),
             _ => None,
         }
+    }
+
+    pub(super) fn has_gate_for_tests(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Highest { .. } | Stage::Ticket(_) | Stage::Full | Stage::AwaitEmpty
+        )
     }
 
     pub(super) fn is_full_for_tests(&self) -> bool {

@@ -7,7 +7,7 @@
 //!
 //! - [exclusion](State::check): no two granted requests conflict;
 //! - [order](State::check): nobody is granted while an earlier request that conflicts has its
-//!   ticket;
+//!   ticket, or the gate;
 //! - [nothing is left](State::check) of whoever is idle, but for waits that hold nothing;
 //! - [nobody is stuck](Graph::assert_all_can_end): from every state, all can be granted and
 //!   released without anybody cancelling or dying.
@@ -33,8 +33,9 @@ trait Rules: Clone + Eq + std::hash::Hash + std::fmt::Debug {
     fn new(mode: LockMode) -> Self;
     fn mode(&self) -> LockMode;
     fn granted(&self) -> Option<u64>;
-    /// The ticket, from when it has a place in the queue.
     fn ticket(&self) -> Option<u64>;
+    /// Whether it is taking a ticket.
+    fn has_gate(&self) -> bool;
     fn is_alone_so_far(&self) -> bool;
     /// Whether it waits for the region to become empty.
     fn is_full(&self) -> bool;
@@ -65,6 +66,10 @@ macro_rules! rules {
 
             fn ticket(&self) -> Option<u64> {
                 self.ticket_for_tests()
+            }
+
+            fn has_gate(&self) -> bool {
+                self.has_gate_for_tests()
             }
 
             fn is_alone_so_far(&self) -> bool {

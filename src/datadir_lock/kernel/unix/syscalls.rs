@@ -60,7 +60,9 @@ pub(super) fn is_shared(file: &File, command: libc::c_int) -> io::Result<bool> {
     let mut lock: LockDescription = unsafe { std::mem::zeroed() };
     lock.l_type = libc::F_WRLCK as _;
     lock.l_whence = libc::SEEK_SET as _;
-    answer(|| {
+    // A conflict is no error of this command. So whatever error it gives is a failure, also one by which
+    // the other commands say that a conflicting lock is held.
+    uninterrupted(|| {
         // SAFETY: `F_OFD_GETLK` reads a lock structure and overwrites it with the lock that
         // conflicts. `lock` is of that kind and lives on this frame until the call is over, and
         // the descriptor is open, because `file` is borrowed for the call.
@@ -87,18 +89,27 @@ pub(super) fn file_size_limit() -> Option<u64> {
     limit
 }
 
-/// Repeats a call that a signal interrupted, and tells "held" from failure.
-pub(crate) fn answer(mut call: impl FnMut() -> libc::c_int) -> io::Result<bool> {
+/// Makes a call that sets a lock, and tells "held" from failure.
+pub(crate) fn answer(call: impl FnMut() -> libc::c_int) -> io::Result<bool> {
+    match uninterrupted(call) {
+        Ok(()) => Ok(true),
+        // POSIX allows `fcntl` either of the two. `flock` gives EWOULDBLOCK, which is EAGAIN.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Repeats a call that a signal interrupted.
+pub(crate) fn uninterrupted(mut call: impl FnMut() -> libc::c_int) -> io::Result<()> {
     loop {
         if call() != -1 {
-            return Ok(true);
+            return Ok(());
         }
         let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {}
-            // POSIX allows `fcntl` either of the two. `flock` gives EWOULDBLOCK, which is EAGAIN.
-            Some(libc::EAGAIN | libc::EACCES) => return Ok(false),
-            _ => return Err(error),
+        if error.raw_os_error() != Some(libc::EINTR) {
+            return Err(error);
         }
     }
 }

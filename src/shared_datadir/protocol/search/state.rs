@@ -72,8 +72,8 @@ pub(super) struct State<R: Rules> {
     faults: usize,
     /// Whether what was granted exclusively may be weakened.
     pub(super) weakens: bool,
-    /// Who has a ticket, in the order in which they got it. It is what the test knows, and no
-    /// contender looks at it.
+    /// Who has a ticket, or the gate and will have one, in the order in which they got it. It is what
+    /// the test knows, and no contender looks at it.
     pub(super) queue: Vec<usize>,
 }
 
@@ -192,7 +192,9 @@ impl<R: Rules> State<R> {
 
     /// Keeps the queue as the tickets are.
     fn note_places(&mut self, who: usize) {
-        let has_place = self.ticket(who).is_some();
+        let request = self.contenders[who].request.as_ref();
+        let has_place =
+            request.is_some_and(|request| request.ticket().is_some() || request.has_gate());
         match self.queue.iter().position(|&other| other == who) {
             None if has_place => self.queue.push(who),
             Some(place) if !has_place => drop(self.queue.remove(place)),

@@ -8,8 +8,11 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 use super::protocol::{Answer, Call};
-use crate::datadir_lock::kernel::answer;
+use crate::datadir_lock::kernel::{answer, uninterrupted};
 use crate::guard::LockMode;
+
+/// Whether one open file does for all waits. Locks that wait do not hold up its other locks.
+pub(super) const WAITS_SHARE_A_FILE: bool = true;
 
 /// The structure that describes a lock. On Linux these commands take the one with 64-bit
 /// offsets, on 32-bit systems too.
@@ -68,20 +71,12 @@ impl Region<'_> {
     /// A byte, of these, on which another open file has a lock that conflicts with `mode`.
     fn find(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<Option<u64>> {
         let mut lock = self.describe(lock_type(mode), bytes);
-        loop {
+        uninterrupted(|| {
             // SAFETY: `F_OFD_GETLK` reads a lock structure and writes to it. `lock` is of the
             // kind that the command takes, it lives on this frame until the call is over, and
             // the descriptor is open, because `file` is borrowed for the call.
-            let result =
-                unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
-            if result != -1 {
-                break;
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
+            unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) }
+        })?;
         if lock.l_type == libc::F_UNLCK as libc::c_short {
             return Ok(None);
         }
