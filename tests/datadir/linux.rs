@@ -10,7 +10,9 @@ use crate::child::{
     self, Answer, Process, command_under, holder, holder_by, must_pass, open_by, open_elsewhere,
     task,
 };
-use crate::filter::{refuse_creating_files, refuse_open_file_description_locks};
+use crate::filter::{
+    refuse_creating_files, refuse_open_file_description_locks, refuse_to_say_who_holds,
+};
 use crate::folder;
 use crate::managers::{Kind, with_each_manager};
 use crate::setup::setup_fails;
@@ -23,6 +25,7 @@ with_each_manager! {
     a_process_of_another_container_is_not_taken_for_one_of_ours
     between_containers_nobody_is_named
     what_is_there_is_opened_without_creating_it
+    who_holds_is_not_guessed
     a_lock_of_another_program_counts
     without_open_file_description_locks
 }
@@ -231,6 +234,24 @@ fn what_is_there_is_opened_without_creating_it(kind: Kind) {
         kind.open(datadir).map(drop)
     };
     std::thread::scope(|scope| scope.spawn(open).join().unwrap().unwrap());
+}
+
+/// Whether the others share the datadir decides what the error advises. It is asked of the kernel,
+/// and an error of that question is none about a holder: it is told as it is.
+fn who_holds_is_not_guessed(kind: Kind) {
+    let folder = folder::new();
+    let _held = kind.open(folder.path()).unwrap();
+    // In a thread of its own, for the filter stays.
+    let open = || {
+        refuse_to_say_who_holds();
+        kind.open(folder.path()).map(drop)
+    };
+    let opened = std::thread::scope(|scope| scope.spawn(open).join().unwrap());
+    let Err(crosslock::PidLockError::SetupFailed { source, .. }) = opened else {
+        panic!("{opened:?}");
+    };
+    assert_eq!(source.kind(), io::ErrorKind::PermissionDenied);
+    assert!(source.to_string().contains("LOCK"), "{source}");
 }
 
 /// A program that knows nothing of us, and locks `LOCK` by one of the primitives.

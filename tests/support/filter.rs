@@ -11,15 +11,24 @@ use seccompiler::{
 /// Has the kernel refuse the commands that came with 3.15, as a kernel before that
 /// does.
 pub(crate) fn refuse_open_file_description_locks() {
-    let is = |command: libc::c_int| {
+    let commands = [libc::F_OFD_GETLK, libc::F_OFD_SETLK, libc::F_OFD_SETLKW];
+    refuse_fcntl(&commands, libc::EINVAL);
+}
+
+/// Has it say who holds a lock to nobody, as a security module may.
+pub(crate) fn refuse_to_say_who_holds() {
+    refuse_fcntl(&[libc::F_OFD_GETLK], libc::EACCES);
+}
+
+fn refuse_fcntl(commands: &[libc::c_int], error: libc::c_int) {
+    let is = |&command: &libc::c_int| {
         let (argument, length) = (1, SeccompCmpArgLen::Dword);
         let condition =
             SeccompCondition::new(argument, length, SeccompCmpOp::Eq, command as u64).unwrap();
         SeccompRule::new(vec![condition]).unwrap()
     };
-    let commands = [libc::F_OFD_GETLK, libc::F_OFD_SETLK, libc::F_OFD_SETLKW];
-    let rules = commands.map(is).into();
-    apply_filter(vec![(libc::SYS_fcntl, rules)], libc::EINVAL);
+    let rules = commands.iter().map(is).collect();
+    apply_filter(vec![(libc::SYS_fcntl, rules)], error);
 }
 
 /// Has it refuse to open files with the flag that would create them.
