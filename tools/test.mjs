@@ -48,6 +48,7 @@ const byApt = {
   wasm: ['chromium'],
   tabs: ['chromium'],
   places: ['chromium'],
+  docs: ['chromium'],
   engines: ['firefox', 'webkit'],
   postgres: ['postgres'],
   windows: ['wine'],
@@ -109,9 +110,19 @@ const suites = {
     await run('cargo', [...cargo, 'check', '--package', 'crosslock-node'], { env });
   },
 
+  /** Also as docs.rs makes it for browsers, where `web_locks` is. */
   async doc() {
-    await rust();
-    await run('cargo', ['doc', '--no-deps', '--all-features'], { env: { RUSTDOCFLAGS: '-D warnings' } });
+    await rustTarget(browser);
+    const env = { RUSTDOCFLAGS: '-D warnings' };
+    for (const target of [[], ['--target', browser]]) await run('cargo', ['doc', '--no-deps', '--all-features', ...target], { env });
+  },
+
+  /** The site with the references of both languages, and the recipes, in Chromium. */
+  async docs() {
+    await chromium();
+    const { makeDocs } = await import('./docs.mjs');
+    const env = { CROSSLOCK_TEST_SITE: await makeDocs() };
+    await nodeTests('tests/docs', { env });
   },
 
   /** The public API, compared with what docs/api/ has of it. */
@@ -146,6 +157,8 @@ const suites = {
     await rust();
     await run('cargo', ['test']);
     await run('cargo', ['test', '--features', 'serde', '--test', 'serde']);
+    await run('cargo', ['test', '--features', 'tracing', '--test', 'traced']);
+    await run('cargo', ['test', '--features', 'tracing', '--test', 'conformance', 'traced']);
     // It fails if the locks do not hold.
     await run('cargo', ['run', '--quiet', '--example', 'race']);
     // Locks are the file system's: once more in memory, where the build is most likely on a disk.

@@ -243,6 +243,21 @@ impl Ticket {
         self.remove_user(numbers, kernel)
     }
 
+    /// The one holder goes on in shared mode. The kernel replaces the lock in one step, and wakes
+    /// the processes that wait for it in that mode.
+    ///
+    /// If there are more holders, they have other keys of the same region, exclusively for all
+    /// that is known here. Then nothing changes: other processes wait for longer than they would
+    /// have to, by a chance of one in 2^40 for each two keys.
+    pub(super) fn share(&mut self, kernel: &dyn Kernel) -> io::Result<()> {
+        match &mut self.state {
+            State::Granted(granted) if granted.holders == 1 => {
+                granted.weaken_to(LockMode::Shared, kernel)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A user is gone that does not hold the ticket.
     pub(super) fn remove_user(&mut self, numbers: &mut Numbers, kernel: &dyn Kernel) -> Effects {
         self.users -= 1;
