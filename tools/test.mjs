@@ -100,21 +100,20 @@ const suites = {
     await run('cargo', ['clippy', '--all-targets', ...targets, '--', '-D', 'warnings']);
   },
 
-  /** With the oldest Rust that Cargo.toml promises, as applications compile it: without its tests. */
+  /** With the oldest Rust that Cargo.toml promises, and the versions of Cargo.lock; `versions` has the oldest of those. */
   async msrv() {
     const cargo = await rustToolchain(minimumRust(), browser);
     // A directory of its own, or every change between this and the other suites rebuilds all.
     const env = { CARGO_TARGET_DIR: join(root, 'target/msrv') };
-    await run('cargo', [...cargo, 'check', '--all-features'], { env });
-    await run('cargo', [...cargo, 'check', '--all-features', '--target', browser], { env });
+    await run('cargo', [...cargo, 'check', '--features', 'conformance,serde,tracing'], { env });
+    await run('cargo', [...cargo, 'check', '--target', browser], { env });
     await run('cargo', [...cargo, 'check', '--package', 'crosslock-node'], { env });
   },
 
-  /** Also as docs.rs makes it for browsers, where `web_locks` is. */
+  /** The suite `docs` makes it for the web as well, where `web_locks` is. */
   async doc() {
-    await rustTarget(browser);
-    const env = { RUSTDOCFLAGS: '-D warnings' };
-    for (const target of [[], ['--target', browser]]) await run('cargo', ['doc', '--no-deps', '--all-features', ...target], { env });
+    await rust();
+    await run('cargo', ['doc', '--no-deps', '--all-features'], { env: { RUSTDOCFLAGS: '-D warnings' } });
   },
 
   /** The site with the references of both languages, and the recipes, in Chromium. */
