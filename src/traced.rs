@@ -154,7 +154,7 @@ impl Asked {
         self.is_over = true;
         let waited = self.since.elapsed();
         self.span.record("waited_us", micros(waited));
-        tracing::debug!(target: "crosslock", parent: &self.span, ?waited, "granted");
+        tracing::debug!(target: "crosslock", parent: &self.span, waited = ?waited, "granted");
         Box::new(TracedGuard::new(guard, self.span.clone()))
     }
 
@@ -175,7 +175,7 @@ impl Asked {
         };
         self.span.record("outcome", outcome);
         // A timeout names the holder where that is known.
-        tracing::debug!(target: "crosslock", parent: &self.span, %error, "{outcome}");
+        tracing::debug!(target: "crosslock", parent: &self.span, error = %error, "{outcome}");
     }
 
     fn answer(

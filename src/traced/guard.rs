@@ -41,7 +41,7 @@ impl TracedGuard {
         if !self.is_loss_told.swap(true, Ordering::Relaxed) {
             self.span.record("outcome", "lost");
             let held = self.since.elapsed();
-            tracing::warn!(target: "crosslock", parent: &self.span, %error, ?held, "lost");
+            tracing::warn!(target: "crosslock", parent: &self.span, error = %error, held = ?held, "lost");
         }
     }
 
@@ -65,7 +65,7 @@ impl Drop for TracedGuard {
         self.span.record("held_us", micros(held));
         if !self.is_loss_told.load(Ordering::Relaxed) {
             self.span.record("outcome", "released");
-            tracing::debug!(target: "crosslock", parent: &self.span, ?held, "released");
+            tracing::debug!(target: "crosslock", parent: &self.span, held = ?held, "released");
         }
     }
 }
