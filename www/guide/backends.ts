@@ -50,13 +50,22 @@ export const places: Place[] = [
     reaches: [
       {
         id: 'datadir',
-        label: 'Other processes on the same data directory',
+        label: 'A second process, which is to be refused',
         language: 'typescript',
         code: "const locks = await platformDefault({ datadir: '/home/me/.wallet' });",
         excludes:
           'Every other process on this directory, which is refused and told the PID; and, by key, all threads of this one.',
         note: 'Native programs that use the crate are excluded as well. The kernel frees the directory when the process ends.',
         page: './recipes/daemon-and-cli.html',
+      },
+      {
+        id: 'shared',
+        label: 'A second process, which is to work beside it: a CLI and its daemon',
+        language: 'typescript',
+        code: "const locks = await SharedDatadirLockManager.open('/home/me/.wallet');",
+        excludes: 'All processes on this directory, by key, native ones as well. None is refused.',
+        note: 'On Linux and macOS. State is read anew under each lock.',
+        page: './api/js/classes/SharedDatadirLockManager.html',
       },
       {
         id: 'threads',
