@@ -9,12 +9,14 @@ use crate::guard::{LockGuard, LockMode};
 use crate::manager::{AcquireOptions, LockManager};
 use crate::snapshot::{LockInfo, LockSnapshot};
 
+mod downgrade;
 mod exclusion;
 mod many_keys;
 mod release;
 mod steal_and_query;
 mod waiting;
 
+pub use downgrade::*;
 pub use exclusion::*;
 pub use many_keys::*;
 pub use release::*;
@@ -98,6 +100,8 @@ macro_rules! conformance {
             many_keys_all_or_none
             many_keys_in_opposite_orders
             many_keys_time_out_as_one
+            a_downgrade_lets_readers_in_and_no_writer
+            a_downgrade_of_what_is_shared_or_lost
             stealing_loses_the_victims
             a_loss_may_be_asked_for_again
             query_shows_held_and_pending
@@ -124,6 +128,8 @@ pub enum Optional {
     Query,
     /// [`LockManager::steal`]. Without it, the answer must be [`LockError::Unsupported`].
     Steal,
+    /// [`LockGuard::downgrade`]. Without it, the answer must be [`LockError::Unsupported`].
+    Downgrade,
     /// [`LockMode::Shared`]. Without it, a request for a shared lock must fail with
     /// [`LockError::Unsupported`].
     Shared,
@@ -157,6 +163,10 @@ impl ManagerUnderTest {
         let error = match what {
             Optional::Query => self.query().await.err(),
             Optional::Steal => self.steal(&key("absent")).await.err(),
+            Optional::Downgrade => {
+                let guard = self.try_lock(&key("absent")).await;
+                guard.expect("it is free").downgrade().await.err()
+            }
             Optional::Shared => {
                 let answer = self.try_acquire(&key("absent"), LockMode::Shared).await;
                 answer.err()

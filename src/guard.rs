@@ -19,8 +19,8 @@ use crate::fencing::FencingToken;
 /// `web_locks::WebLockManager`.)
 ///
 /// Every method has a default body, so a third party's guard may be as plain as
-/// `impl LockGuard for MyGuard {}`. (A guard that overrides [`lost`](Self::lost) or
-/// [`release`](Self::release) needs `#[async_trait]`, and on browser wasm
+/// `impl LockGuard for MyGuard {}`. (A guard that overrides [`lost`](Self::lost),
+/// [`downgrade`](Self::downgrade) or [`release`](Self::release) needs `#[async_trait]`, and on browser wasm
 /// `#[async_trait(?Send)]`.)
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
 #[cfg_attr(not(all(target_family = "wasm", target_os = "unknown")), async_trait)]
@@ -73,6 +73,38 @@ pub trait LockGuard: Send + Sync + Debug {
     /// the backend has no such number. Of the backends of this crate `postgres` has one.
     fn fencing_token(&self) -> Option<FencingToken> {
         None
+    }
+
+    /// Turns the exclusive lock into a shared one, without letting go of it in between: no
+    /// exclusive request is granted meanwhile. So what was just written can be read on in peace,
+    /// by this holder and by others. Requests that fit are granted at once, in order: the shared
+    /// ones at the head of the queue. [`mode`](Self::mode) then says `Shared`. Nothing happens to
+    /// a lock that is shared already.
+    ///
+    /// There is no way back: two shared holders that both wanted to become exclusive would wait
+    /// for each other for ever.
+    ///
+    /// The Web Locks API has no such operation, and a tab cannot have it by itself: the readers
+    /// of other tabs would go on waiting, and those of its own would overtake them. So guards
+    /// of `WebLockManager` do not have it.
+    ///
+    /// # Errors
+    ///
+    /// The lock is as it was before if it fails. [`LockError::Unsupported`] if the backend
+    /// cannot do it, as the default body cannot. [`LockError::Lost`] if the lock is not held any
+    /// more. [`LockError::Io`] from a datadir that processes share. [`LockError::Backend`] from
+    /// PostgreSQL, also while a transaction is open that has checked this lock.
+    ///
+    /// # Cancel safety
+    ///
+    /// In PostgreSQL the lock may have become shared although the future was dropped, and
+    /// [`mode`](Self::mode) still say `Exclusive`; to call it again is harmless. Elsewhere the
+    /// future is ready at once.
+    async fn downgrade(&mut self) -> Result<(), LockError> {
+        match self.mode() {
+            LockMode::Shared => self.ensure_held(),
+            LockMode::Exclusive => Err(LockError::unsupported("downgrade")),
+        }
     }
 
     /// Frees the lock and returns when it *is* free.

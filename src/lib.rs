@@ -55,6 +55,8 @@
 //!   [`LockInfo`], [`LockMode`], [`LockScope`] and [`Contention`]. Modes and scopes are
 //!   written as the npm package writes them (`"exclusive"`, `"origin"`), times in
 //!   milliseconds. `examples/snapshot.rs` in the repository hands a snapshot to JavaScript.
+//! - `tracing` (off by default): the module `traced`, which wraps any manager so that each lock has a span:
+//!   asked, granted after, held for, by whom, lost. It also warns of deadlocks.
 //!
 //! # Where to read on
 //!
@@ -118,6 +120,8 @@ mod table;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 mod tasks;
 mod time;
+#[cfg(feature = "tracing")]
+pub mod traced;
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 pub mod web_locks;
 
@@ -130,7 +134,7 @@ pub use key::{InvalidKey, KeyRule, LockKey};
 pub use manager::{AcquireOptions, LockManager};
 pub use platform::{PlatformError, PlatformOptions, platform_default, platform_default_with};
 pub use scope::LockScope;
-pub use snapshot::{LockInfo, LockSnapshot};
+pub use snapshot::{LockInfo, LockSnapshot, Wait};
 
 /// Compiles and runs the Rust examples of the README.
 #[cfg(doctest)]
@@ -141,3 +145,15 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/migrating.md")]
 struct Migrating;
+
+/// Runs the recipes that are in Rust. Both are about several processes on one datadir.
+#[cfg(all(
+    doctest,
+    any(target_os = "linux", target_os = "android", target_vendor = "apple")
+))]
+mod recipes {
+    #[doc = include_str!("../docs/recipes/daemon-and-cli.md")]
+    struct DaemonAndCli;
+    #[doc = include_str!("../docs/recipes/run-once.md")]
+    struct RunOnce;
+}

@@ -130,6 +130,10 @@ impl LockGuard for MemoryLockGuard {
         self.0.ensure_held()
     }
 
+    async fn downgrade(&mut self) -> Result<(), LockError> {
+        self.0.downgrade_now()
+    }
+
     async fn lost(&self) {
         self.0.lost().await;
     }

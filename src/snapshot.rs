@@ -3,9 +3,12 @@
 //!
 //! [Web Locks specification]: https://w3c.github.io/web-locks/#api-lock-manager-query
 
+mod waits;
+
 use std::time::Duration;
 
 use crate::guard::LockMode;
+pub use waits::Wait;
 
 /// The requests that a manager knew of at one time. A snapshot is out of date as soon as it
 /// is made. Use it to show or to debug, and never to decide what to lock.

@@ -13,8 +13,8 @@
 //! - all holders of a key have one mode, and more than one holder means shared;
 //! - the first pending request conflicts with the holders, so a newcomer is
 //!   granted at once only if nobody is pending;
-//! - only a removal can make the first pending request grantable, so
-//!   [`Table::remove`] is the one place that grants to waiters.
+//! - only a removal can make the first pending request grantable, or a holder that goes on in
+//!   shared mode, so [`Table::remove`] and [`Table::downgrade`] are the places that grant to waiters.
 //!
 //! Nearly always a key has one holder and nobody waits, and it is taken again soon. So the
 //! first holder stands in the entry itself, which [stays](entries) for a while when its key
@@ -314,6 +314,27 @@ impl<W, M> Table<W, M> {
         }
         give_slots_back(&mut self.others);
         (waker, wakes)
+    }
+
+    /// Has a request that is held exclusively go on in shared mode, and grants the readers at the
+    /// head of the queue. Does nothing to one that is shared already. `None` if it is not held.
+    #[inline(never)]
+    pub(crate) fn downgrade(&mut self, words: &Words, id: RequestId) -> Option<Wakes<W>> {
+        let mut wakes = Wakes::new();
+        if self.status(words, id) != Status::Held {
+            return None;
+        }
+        let (at, others) = (id.entry, &mut self.others);
+        let entry = self.entries.get_mut(at)?;
+        if entry.mode == LockMode::Shared {
+            return Some(wakes);
+        }
+        // An exclusive holder is the first, and the only one. It is the one who asks, so it does
+        // not free its word meanwhile; a thief would need the mutex.
+        entry.mode = LockMode::Shared;
+        entry.grant(others, &mut wakes);
+        entry.name(words, at, id.serial);
+        Some(wakes)
     }
 
     /// Takes every lock away and grants nothing from now on.

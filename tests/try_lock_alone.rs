@@ -47,7 +47,7 @@ crosslock::conformance! {
     test: #[tokio::test],
     manager: SetLockManager::default(),
     scope: Unspecified,
-    absent: [Query, Steal, Shared, Order, Contention],
+    absent: [Query, Steal, Downgrade, Shared, Order, Contention],
 }
 
 /// What the documentation shows is what was tested.

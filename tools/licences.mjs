@@ -18,7 +18,7 @@ const withNode = ['ISC'];
 
 /** Fails if a dependency cannot be had under an allowed licence. */
 export function checkLicences() {
-  check(['--features', 'conformance,serde'], allowed);
+  check(['--features', 'conformance,serde,tracing'], allowed);
   check(['--all-features'], [...allowed, ...withPostgres]);
   check([], [...allowed, ...withNode], 'crosslock-node');
 }

@@ -40,7 +40,7 @@ function manifest() {
 function checkFiles() {
   const files = output('cargo', 'package', '--list', '--allow-dirty', '--package', 'crosslock').split('\n');
   const expected =
-    /^(\.cargo_vcs_info\.json|Cargo\.(toml|toml\.orig|lock)|src\/.*\.(rs|md|sql)|docs\/(migrating|postgres|writing-a-backend)\.md|README\.md|LICENSE-(APACHE|MIT))$/;
+    /^(\.cargo_vcs_info\.json|Cargo\.(toml|toml\.orig|lock)|src\/.*\.(rs|md|sql)|docs\/(migrating|postgres|writing-a-backend|recipes\/[\w-]+)\.md|README\.md|LICENSE-(APACHE|MIT))$/;
   const strange = files.filter((file) => !expected.test(file));
   if (strange.length) throw new Problem(`the crate would be published with ${strange.join(', ')}`);
 }

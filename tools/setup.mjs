@@ -14,6 +14,7 @@ const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
 const GECKODRIVER = { minimum: [0, 34], version: '0.37.1' };
 const PUBLIC_API = { version: '0.52.0', rust: '1.95.0' }; // what rustdoc writes for it changes from one Rust to the next
 const DENY = { version: '0.20.2' };
+const TYPEDOC = { version: '0.28.20', typescript: '5.9.3' };
 const ZIGBUILD = { cargo: '0.24.1', zig: '0.17.1' };
 const NODE = {
   withWebLocks: [24, 5],
@@ -129,6 +130,22 @@ export async function nightly(...components) {
   }
   return 'nightly';
 }
+
+/**
+ * typedoc, with a TypeScript that it can use: npm does not put it beside the one of this repository, which is newer.
+ * Returns the path of its program.
+ */
+export const typedoc = once(async () => {
+  const dir = join(cache, `typedoc-${TYPEDOC.version}`);
+  const program = join(dir, 'node_modules/typedoc/bin/typedoc');
+  if (!existsSync(program)) {
+    mkdirSync(dir, { recursive: true });
+    const options = ['--prefix', dir, '--ignore-scripts', '--no-audit', '--no-fund'];
+    const packages = [`typedoc@${TYPEDOC.version}`, `typescript@${TYPEDOC.typescript}`];
+    await install(`typedoc ${TYPEDOC.version}`, ['npm', 'install', ...options, ...packages]);
+  }
+  return program;
+});
 
 /** A Chromium and a chromedriver. */
 export const chromium = once(async () => {

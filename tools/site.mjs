@@ -1,5 +1,5 @@
-// The demo's site: what is in www/, with its TypeScript compiled and its code shown, and the built
-// package under crosslock/. Served by `npm start` and to the tab tests; written to a folder by
+// The site: what is in www/, with its TypeScript compiled and its code shown, the repository's papers as pages,
+// and the built package under crosslock/. Served by `npm start` and to the tab tests; written to a folder by
 // `npm run site -- FOLDER`, to be published at whatever address.
 
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { transform } from 'esbuild';
 import sirv from 'sirv';
 import { showCode } from './code.mjs';
+import { paperPage, paperPages, showPapers } from './papers.mjs';
 import { root } from './run.mjs';
 import { pkg } from './size.mjs';
 
@@ -21,15 +22,25 @@ export async function writeSite(folder) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), (await made(name))?.text ?? readFileSync(join(www, source)));
   }
+  for (const name of paperPages) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), paperPage(name));
+  }
 }
 
-/** A request listener for an HTTP server. It reads the disk every time: a change is there after a reload. */
-export function site() {
+/**
+ * A request listener for an HTTP server. It reads the disk every time: a change is there after a reload. With
+ * `processes` the demo shows what `npm start -- --with-node` runs beside it.
+ */
+export function site({ processes } = {}) {
   const uncached = { dev: true, setHeaders: (response) => response.setHeader('Cache-Control', 'no-store') };
   const asIs = sirv(www, uncached);
   const built = sirv(pkg, uncached);
+  // By `npm run docs`, if that was run.
+  const references = sirv(join(root, 'target/docs/api'), uncached);
 
   return async (request, response) => {
+    if (processes?.serve(request, response)) return undefined;
     const notFound = () => response.writeHead(404).end('Not found\n');
     const [path] = request.url.split('?');
     const inPackage = path.match(/^\/crosslock(\/.*)$/);
@@ -37,10 +48,16 @@ export function site() {
       request.url = inPackage[1];
       return built(request, response, notFound);
     }
+    const inReferences = path.match(/^\/api(\/.*)$/);
+    if (inReferences) {
+      request.url = inReferences[1];
+      return references(request, response, () => response.writeHead(404).end('Not made yet: npm run docs\n'));
+    }
     try {
       const page = await made(path.slice(1) || 'index.html');
       if (!page) return asIs(request, response, notFound);
-      response.writeHead(200, { 'Content-Type': page.type, 'Cache-Control': 'no-store' }).end(page.text);
+      const text = page.text.replace('<!-- processes -->', () => processes?.section ?? '');
+      response.writeHead(200, { 'Content-Type': page.type, 'Cache-Control': 'no-store' }).end(text);
     } catch (error) {
       console.error(error);
       response.writeHead(500).end('Could not be made; the server has said why\n');
@@ -50,11 +67,12 @@ export function site() {
 
 /** A file of the site that is not in www/ as it is: a compiled script, or a page with code in it. */
 async function made(name) {
+  if (paperPages.includes(name)) return { type: 'text/html; charset=utf-8', text: paperPage(name) };
   const [, path, extension] = name.match(/^([\w/-]+)\.(js|html)$/) ?? [];
   const source = path && join(www, `${path}.${extension === 'js' ? 'ts' : 'html'}`);
   if (!source || !existsSync(source)) return undefined;
   const text = readFileSync(source, 'utf8');
-  if (extension === 'html') return { type: 'text/html; charset=utf-8', text: showCode(text) };
+  if (extension === 'html') return { type: 'text/html; charset=utf-8', text: showPapers(showCode(text)) };
   const { code } = await transform(text, {
     loader: 'ts',
     target: 'es2022',

@@ -48,6 +48,7 @@ const byApt = {
   wasm: ['chromium'],
   tabs: ['chromium'],
   places: ['chromium'],
+  docs: ['chromium'],
   engines: ['firefox', 'webkit'],
   postgres: ['postgres'],
   windows: ['wine'],
@@ -99,19 +100,28 @@ const suites = {
     await run('cargo', ['clippy', '--all-targets', ...targets, '--', '-D', 'warnings']);
   },
 
-  /** With the oldest Rust that Cargo.toml promises, as applications compile it: without its tests. */
+  /** With the oldest Rust that Cargo.toml promises, and the versions of Cargo.lock; `versions` has the oldest of those. */
   async msrv() {
     const cargo = await rustToolchain(minimumRust(), browser);
     // A directory of its own, or every change between this and the other suites rebuilds all.
     const env = { CARGO_TARGET_DIR: join(root, 'target/msrv') };
-    await run('cargo', [...cargo, 'check', '--all-features'], { env });
-    await run('cargo', [...cargo, 'check', '--all-features', '--target', browser], { env });
+    await run('cargo', [...cargo, 'check', '--features', 'conformance,serde,tracing'], { env });
+    await run('cargo', [...cargo, 'check', '--target', browser], { env });
     await run('cargo', [...cargo, 'check', '--package', 'crosslock-node'], { env });
   },
 
+  /** The suite `docs` makes it for the web as well, where `web_locks` is. */
   async doc() {
     await rust();
     await run('cargo', ['doc', '--no-deps', '--all-features'], { env: { RUSTDOCFLAGS: '-D warnings' } });
+  },
+
+  /** The site with the references of both languages, and the recipes, in Chromium. */
+  async docs() {
+    await chromium();
+    const { makeDocs } = await import('./docs.mjs');
+    const env = { CROSSLOCK_TEST_SITE: await makeDocs() };
+    await nodeTests('tests/docs', { env });
   },
 
   /** The public API, compared with what docs/api/ has of it. */
@@ -146,6 +156,8 @@ const suites = {
     await rust();
     await run('cargo', ['test']);
     await run('cargo', ['test', '--features', 'serde', '--test', 'serde']);
+    await run('cargo', ['test', '--features', 'tracing', '--test', 'traced']);
+    await run('cargo', ['test', '--features', 'tracing', '--test', 'conformance', 'traced']);
     // It fails if the locks do not hold.
     await run('cargo', ['run', '--quiet', '--example', 'race']);
     // Locks are the file system's: once more in memory, where the build is most likely on a disk.

@@ -7,6 +7,7 @@ import { listen, publish } from './channel.js';
 import { startCode } from './code.js';
 import { Controls } from './controls.js';
 import { byId, sats, title } from './dom.js';
+import { startFencing } from './fencing.js';
 import { addFrames } from './frames.js';
 import { History } from './history.js';
 import { addToLog } from './log.js';
@@ -24,6 +25,7 @@ const REFRESH = 500;
 const FRAMES = 3;
 
 startCode();
+startFencing();
 try {
   await start(await join(sessionStorage.getItem('tab')));
 } catch (error) {

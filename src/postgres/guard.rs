@@ -53,6 +53,14 @@ impl LockGuard for PostgresGuard {
         }
     }
 
+    async fn downgrade(&mut self) -> Result<(), LockError> {
+        self.ensure_held()?;
+        match self.mode() {
+            LockMode::Exclusive => self.request.downgrade().await,
+            LockMode::Shared => Ok(()),
+        }
+    }
+
     async fn lost(&self) {
         self.request.lost().await;
     }

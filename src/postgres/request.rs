@@ -167,6 +167,22 @@ impl Request {
         }
     }
 
+    /// Shares what is held.
+    pub(super) async fn downgrade(&mut self) -> Result<(), LockError> {
+        let session = self.session.clone();
+        let arguments: [&(dyn ToSql + Sync); 3] = [&session.id(), &self.number, &self.key.as_str()];
+        let row = session
+            .one(&session.statements.downgrade, &arguments)
+            .await?;
+        if !row.get::<_, bool>(0) {
+            let reason = self.why_lost();
+            let reason = reason.unwrap_or_else(|| String::from("the server does not have it"));
+            return Err(LockError::lost(self.key.as_str(), reason));
+        }
+        self.mode = LockMode::Shared;
+        Ok(())
+    }
+
     /// The server does not know of it any more.
     fn forget(&mut self) {
         self.session.ledger.strike(self.number);

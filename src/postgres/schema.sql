@@ -38,7 +38,7 @@ create unlogged table {schema}.session (
 ) with (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 -- One row for each request. token is null while it is pending. A row is deleted at the end of a
--- hold, and never changes from held to anything else but ended: see check().
+-- hold, and never changes from held to anything else but shared or ended: see check().
 create unlogged table {schema}.request (
   sid integer not null,
   request bigint not null,
@@ -266,6 +266,31 @@ begin
   else
     select * into holder, age, ahead from {schema}.contention(k, place);
   end if;
+end $$;
+
+-- Has a held request go on in shared mode, and grants what that makes grantable. False if it is not
+-- held. Fails while a transaction is open that has checked it: nobody else is to be granted the lock
+-- before that has ended.
+create function {schema}.downgrade(me integer, r bigint, k text) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  t bigint;
+begin
+  perform {schema}.assert_mine(me);
+  perform {schema}.mutex(k);
+  select q.token into t from {schema}.request q
+    where q.sid = me and q.request = r and q.token is not null and not q.ended;
+  if not found then
+    return false;
+  end if;
+  if not pg_try_advisory_xact_lock('{schema}.server'::regclass::oid::integer, (t & 2147483647)::integer) then
+    raise exception 'a transaction that has checked lock "%" is still open: end it before the lock is shared', k
+      using errcode = 'CL004';
+  end if;
+  -- It changes no column of a key: see discard().
+  update {schema}.request set shared = true where sid = me and request = r;
+  perform {schema}.grant_next(k);
+  return true;
 end $$;
 
 -- Asks for several exclusive locks, and queues for those that are not free. All places in the

@@ -14,7 +14,7 @@ use crate::table::guard::TableGuard;
 /// ticket is kept for it.
 #[must_use = "dropping a guard frees its lock at once: keep it in a variable for as long as the lock is needed"]
 pub(super) struct SharedDatadirGuard {
-    #[expect(dead_code, reason = "it is there to be dropped, and first")]
+    /// Before the other, so that it is dropped first.
     request: Request,
     in_table: TableGuard<Arc<SharedDatadir>>,
 }
@@ -47,6 +47,15 @@ impl LockGuard for SharedDatadirGuard {
 
     fn ensure_held(&self) -> Result<(), LockError> {
         self.in_table.ensure_held()
+    }
+
+    /// First towards other processes, which may fail and then has changed nothing.
+    async fn downgrade(&mut self) -> Result<(), LockError> {
+        self.in_table.ensure_held()?;
+        if self.mode() == LockMode::Exclusive {
+            self.request.downgrade(self.in_table.key())?;
+        }
+        self.in_table.downgrade_now()
     }
 
     async fn lost(&self) {

@@ -167,6 +167,18 @@ impl Request {
         }
     }
 
+    /// Shares the key, which is held exclusively, with other processes.
+    pub(super) fn downgrade(&self, key: &str) -> Result<(), LockError> {
+        let file = self.datadir.files().at(self.place);
+        let shared = file.with(self.place, |ticket, numbers, kernel| {
+            ticket.share(numbers, kernel)
+        });
+        let (shared, effects) =
+            shared.map_err(|unusable| self.datadir.cannot_use(key, unusable))?;
+        self.datadir.carry_out(effects);
+        shared.map_err(|error| self.datadir.failed(key, error))
+    }
+
     /// What is known of the process that is in the way.
     pub(super) fn contention(&self) -> Option<Contention> {
         contention(&self.datadir, self.place)

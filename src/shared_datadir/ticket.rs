@@ -64,6 +64,8 @@ struct Granted {
     since: Instant,
     /// Names the wait of one who would join the holders, until nobody of another process waits.
     join: Option<u64>,
+    /// So many may join without a look at others: see [`share`](Ticket::share).
+    passes: usize,
 }
 
 #[derive(Debug)]
@@ -258,6 +260,32 @@ impl Ticket {
         self.remove_user(numbers, kernel)
     }
 
+    /// The one holder goes on in shared mode. The kernel replaces the lock in one step, and wakes
+    /// the processes that wait for it in that mode.
+    ///
+    /// If there are more holders, they have other keys of the same region, exclusively for all
+    /// that is known here. Then nothing changes: other processes wait for longer than they would
+    /// have to, by a chance of one in 2^40 for each two keys.
+    pub(super) fn share(
+        &mut self,
+        numbers: &mut Numbers,
+        kernel: &dyn Kernel,
+    ) -> (io::Result<()>, Effects) {
+        if let State::Granted(granted) = &mut self.state
+            && granted.holders == 1
+        {
+            if let Err(error) = granted.weaken_to(LockMode::Shared, kernel) {
+                return (Err(error), Effects::default());
+            }
+            // Whoever waits to join waited for more than conflicts with it now.
+            granted.join = None;
+            // Those of this process that have queued behind it are to read with it, however long it
+            // was held and whoever waits elsewhere. They are so many and no more.
+            granted.passes = self.users - granted.holders;
+        }
+        (Ok(()), self.advance(numbers, kernel))
+    }
+
     /// A user is gone that does not hold the ticket.
     pub(super) fn remove_user(&mut self, numbers: &mut Numbers, kernel: &dyn Kernel) -> Effects {
         self.users -= 1;
@@ -373,7 +401,9 @@ impl Ticket {
                     }
                     // To join those who hold would otherwise keep others out for ever. The others
                     // may go before the holders do, in whichever way: then it joins.
-                    if granted.is_due(kernel) {
+                    if granted.passes > 0 {
+                        granted.passes -= 1;
+                    } else if granted.is_due(kernel) {
                         let call = protocol::await_nobody_behind(granted.mode, granted.byte);
                         let join = *granted.join.get_or_insert_with(|| numbers.next());
                         effects.wait = Some((join, call));
@@ -475,6 +505,7 @@ impl Granted {
             turns: 0,
             since: Instant::now(),
             join: None,
+            passes: 0,
         }
     }
 

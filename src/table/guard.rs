@@ -70,6 +70,19 @@ impl<H: TableHandle> TableGuard<H> {
         self.handle.table().shard_of(&self.id)
     }
 
+    /// [`downgrade`](LockGuard::downgrade), for which nothing here has to wait.
+    pub(crate) fn downgrade_now(&mut self) -> Result<(), LockError> {
+        // In a forked process this fails before the table is touched.
+        self.handle
+            .check(Staleness::Now)
+            .map_err(|error| self.with_key(error))?;
+        if !self.shard().downgrade(self.id) {
+            return Err(self.shard().lost(Some(&self.key)));
+        }
+        self.mode = WideMode::Shared;
+        Ok(())
+    }
+
     /// What happened to the whole manager happened to this lock.
     fn with_key(&self, error: LockError) -> LockError {
         match error {
@@ -122,6 +135,10 @@ impl<H: TableHandle> LockGuard for TableGuard<H> {
             Status::Held => Ok(()),
             _ => Err(self.shard().lost(Some(&self.key))),
         }
+    }
+
+    async fn downgrade(&mut self) -> Result<(), LockError> {
+        self.downgrade_now()
     }
 
     async fn lost(&self) {

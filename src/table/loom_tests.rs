@@ -145,6 +145,53 @@ fn a_steal_wakes_who_watches_for_the_loss() {
     });
 }
 
+/// A writer goes on as a reader while another reader asks: it is let in, whichever comes first,
+/// and a writer is not.
+#[test]
+fn a_downgrade_lets_a_reader_in_once() {
+    loom::model(|| {
+        let table = Arc::new(SharedTable::new());
+        let mut writer = lock(&table).expect("the table is open");
+        let reading = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || {
+                let mut wait = Acquire::new(&table, KEY, LockMode::Shared, None);
+                block_on(&mut wait).expect("the table is open");
+                drop(wait.take_guard());
+            })
+        };
+        writer.downgrade_now().expect("it is held");
+        assert!(try_lock(KEY, &table).is_none());
+        // The reader is granted while the writer still holds it, or this never ends.
+        reading.join().expect("the reader");
+        assert_eq!(writer.mode(), LockMode::Shared);
+        assert!(!writer.is_lost());
+        drop(writer);
+        assert!(is_free(&table));
+    });
+}
+
+/// A thief comes at the same moment: the lock was shared before it was stolen, or is lost.
+#[test]
+fn a_downgrade_that_races_with_a_steal_frees_nothing() {
+    loom::model(|| {
+        let table = Arc::new(SharedTable::new());
+        let mut victim = lock(&table).expect("the table is open");
+        let thief = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || operations::steal(&table, KEY, None).expect("open"))
+        };
+        let _shared_or_lost = victim.downgrade_now();
+        let stolen = thief.join().expect("the thief");
+        assert!(victim.is_lost());
+        assert!(victim.downgrade_now().is_err());
+        assert_eq!(stolen.mode(), LockMode::Exclusive);
+        assert!(try_in(LockMode::Shared, KEY, &table).is_none());
+        drop(victim);
+        assert!(!stolen.is_lost());
+    });
+}
+
 #[test]
 fn closing_ends_every_wait() {
     loom::model(|| {

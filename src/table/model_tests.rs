@@ -24,6 +24,8 @@ enum Step {
     /// As if all were shown.
     HoldStill,
     Steal(usize),
+    /// Has the nth request that was ever made go on in shared mode.
+    Downgrade(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -34,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..40usize).prop_map(Step::Remove),
         4 => (0..40usize).prop_map(Step::Free),
         1 => (0..KEYS).prop_map(Step::Steal),
+        2 => (0..40usize).prop_map(Step::Downgrade),
         1 => (0..10u64).prop_map(Step::PassBy),
         1 => Just(Step::HoldStill),
     ]
@@ -86,6 +89,17 @@ impl Model {
             granted.extend(self.settle(key));
         }
         granted
+    }
+
+    /// Whose turn came by it; `None` if it is not held.
+    fn downgrade(&mut self, name: usize) -> Option<Vec<usize>> {
+        let held = |request: &&mut Modelled| request.name == name && request.held;
+        let mut queues = self.queues.iter_mut();
+        let key = queues.find_map(|(key, queue)| {
+            queue.iter_mut().find(held)?.mode = LockMode::Shared;
+            Some(*key)
+        })?;
+        Some(self.settle(key))
     }
 
     /// How many wait for `key` before `name`, or in all if it is not among them.
@@ -172,6 +186,12 @@ proptest! {
                     let id = id.expect("open").expect("nobody holds it");
                     if !words.free(id.entry, id.serial) {
                         table.remove(&words, id);
+                    }
+                }
+                Step::Downgrade(nth) => {
+                    if let Some(&Some((_, id))) = made.get(nth) {
+                        let wakes = table.downgrade(&words, id).map(|wakes| wakes.to_vec());
+                        prop_assert_eq!(wakes, model.downgrade(nth));
                     }
                 }
                 Step::HoldStill => table.hold_all_still(&words),

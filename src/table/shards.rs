@@ -178,6 +178,12 @@ impl Shard {
         self.lock().unwatch(watcher)
     }
 
+    /// Has `id` go on in shared mode; `false` if it is not held.
+    pub(super) fn downgrade(&self, id: RequestId) -> bool {
+        let wakes = self.lock().downgrade(&self.words, id);
+        wakes.map(wake).is_some()
+    }
+
     /// `id` is a reference because a copy would read together what was just written in pieces.
     #[inline]
     pub(super) fn remove(&self, id: &RequestId) {

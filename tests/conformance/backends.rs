@@ -122,6 +122,11 @@ mod native {
 
     #[cfg(all(feature = "postgres", unix))]
     conformance!(postgres, Database, #[tokio::test], PostgresLockManager::connect(crate::cluster::shared().await.options()).await.unwrap());
+    #[cfg(feature = "tracing")]
+    use crosslock::traced::TracedLockManager;
+
+    #[cfg(feature = "tracing")]
+    conformance!(traced, Process, #[tokio::test], TracedLockManager::new(MemoryLockManager::new()).warn_of_deadlocks());
     #[cfg(unix)]
     conformance!(fcntl, Datadir, #[tokio::test], FcntlPidLockManager::new(datadir()).unwrap());
     #[cfg(any(
@@ -157,8 +162,8 @@ mod browser {
     }
 
     conformance!(memory, Process, #[wasm_bindgen_test], MemoryLockManager::new());
-    conformance!(web_locks, Origin, #[wasm_bindgen_test], WebLockManager::new());
-    conformance!(web_locks_in_a_namespace, Origin, #[wasm_bindgen_test], WebLockManager::with_namespace("wallet.1"));
+    conformance!(web_locks, Origin without Downgrade, #[wasm_bindgen_test], WebLockManager::new());
+    conformance!(web_locks_in_a_namespace, Origin without Downgrade, #[wasm_bindgen_test], WebLockManager::with_namespace("wallet.1"));
 }
 
 /// Reads the sources, not the compiled crate, so that a backend for another

@@ -1,6 +1,6 @@
 //! Fencing tokens, and `check` in the transactions of a caller.
 
-use crosslock::{LockError, LockManager, LockMode};
+use crosslock::{AcquireOptions, LockError, LockManager, LockMode};
 use futures::poll;
 
 use crate::cluster::shared;
@@ -35,6 +35,41 @@ async fn tokens_of_a_key_grow() {
         .expect("free");
     assert!(token(&*guards[0]) > token(&*third));
     assert_ne!(token(&*guards[0]), token(&*guards[1]));
+}
+
+/// Readers of other machines would see the writer's data change under a transaction that it has checked.
+#[tokio::test]
+async fn nothing_is_shared_while_a_checked_transaction_is_open() {
+    let cluster = shared().await;
+    let (a, b) = (
+        manager(cluster, "writer").await,
+        manager(cluster, "reader").await,
+    );
+    let mut client = cluster.client().await;
+    let mut guard = lock(&a, "weakened").await;
+    let before = token(&*guard);
+    let read = AcquireOptions::shared(crate::support::LONG);
+    let mut reading = b.acquire("weakened", read);
+    assert!(poll!(&mut reading).is_pending());
+
+    let transaction = client.transaction().await.expect("a transaction");
+    a.check(&transaction, &*guard).await.expect("it is held");
+    let refused = guard.downgrade().await.expect_err("it is open");
+    assert!(matches!(refused, LockError::Backend { .. }), "{refused:?}");
+    assert!(format!("{refused:?}").contains("still open"), "{refused:?}");
+    assert_eq!(guard.mode(), LockMode::Exclusive);
+    assert!(poll!(&mut reading).is_pending());
+    transaction.commit().await.expect("it is held");
+
+    guard.downgrade().await.expect("it is held");
+    let reader = reading.await.expect("it fits");
+    assert_eq!(guard.mode(), LockMode::Shared);
+    // The same hold goes on, with its token.
+    assert_eq!(token(&*guard), before);
+    assert!(token(&*reader) > before);
+    let transaction = client.transaction().await.expect("a transaction");
+    a.check(&transaction, &*guard).await.expect("it is held");
+    transaction.commit().await.expect("it is held");
 }
 
 #[tokio::test]

@@ -43,6 +43,51 @@ async fn one_exclusive_holder_or_many_shared_ones() {
     assert!(one.try_lock("key").await.is_some());
 }
 
+/// A writer that goes on as a reader lets in the readers of other processes that stand behind it,
+/// and no writer; neither is the key free in between.
+#[tokio::test]
+async fn a_downgrade_lets_in_the_readers_of_others() {
+    let (_folder, [one, other, third]) = managers();
+    let mut guard = one.lock("key", LONG).await.unwrap();
+    let read = AcquireOptions::shared(LONG);
+    let mut far = other.acquire("key", read);
+    assert!(poll!(&mut far).is_pending());
+    let mut near = one.acquire("key", read);
+    assert!(poll!(&mut near).is_pending());
+    let mut writer = third.lock("key", LONG);
+    assert!(poll!(&mut writer).is_pending());
+    // Longer than a process hands its ticket on among its tasks while others wait.
+    tokio::time::sleep(Duration::from_millis(15)).await;
+
+    guard.downgrade().await.unwrap();
+    assert_eq!(guard.mode(), LockMode::Shared);
+    let (far, near) = (far.await.unwrap(), near.await.unwrap());
+    assert!(poll!(&mut writer).is_pending());
+    drop(guard);
+    drop(near);
+    assert!(poll!(&mut writer).is_pending());
+    drop(far);
+    drop(writer.await.unwrap());
+
+    // The next exclusive request of the process takes a ticket that excludes again.
+    let mut guard = one.lock("key", LONG).await.unwrap();
+    guard.downgrade().await.unwrap();
+    let beside = other.try_acquire("key", LockMode::Shared).await.unwrap();
+    assert!(beside.is_some());
+    let mut next = one.lock("key", LONG);
+    assert!(poll!(&mut next).is_pending());
+    drop((guard, beside));
+    let next = next.await.unwrap();
+    assert!(
+        other
+            .try_acquire("key", LockMode::Shared)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    drop(next);
+}
+
 /// First come, first served. What is granted to each is what its ticket says.
 #[tokio::test]
 async fn the_order_is_that_of_coming() {
