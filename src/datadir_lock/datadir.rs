@@ -21,6 +21,11 @@ use crate::time::Since;
 /// noticed within a second of use, and this is well below.
 const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 
+/// How long what a check has found counts, from when it began. A check that is under way longer is stuck: a
+/// file server does not answer, which meanwhile may give the lock to another machine. Then nobody may rely
+/// on the check before, and whoever asks makes one of their own.
+const CHECK_COUNTS: Duration = Duration::from_millis(800);
+
 /// A datadir that this process has locked. The manager shares it with all guards, so it
 /// stays locked until the last of them is gone.
 pub(crate) struct LockedDatadir {
@@ -33,6 +38,8 @@ pub(crate) struct LockedDatadir {
     opened: Since,
     /// When the next check is due, in milliseconds since `opened`.
     next_check: AtomicU64,
+    /// When the last check began that found all well, likewise.
+    confirmed: AtomicU64,
 }
 
 /// Locks a datadir, for the keyed locks of a manager.
@@ -63,6 +70,7 @@ pub(crate) fn lock(
         lost: OnceLock::new(),
         opened: Since::now(),
         next_check: AtomicU64::new(CHECK_INTERVAL.as_millis() as u64),
+        confirmed: AtomicU64::new(0),
     };
     Ok((datadir, label.map(Arc::from)))
 }
@@ -86,14 +94,15 @@ impl LockedDatadir {
         self.file.path()
     }
 
-    /// Whether a check is due. If so, the caller makes it, and the next one is put off.
+    /// Whether a check is due at `now`. If so, the caller makes it, and the next one is put off.
     ///
     /// Two threads may both be told to check. That does no harm, so the loads and stores
     /// need no order.
-    fn check_is_due(&self) -> bool {
-        let now = self.opened.elapsed().as_millis() as u64;
+    fn check_is_due(&self, now: u64) -> bool {
         if now < self.next_check.load(Ordering::Relaxed) {
-            return false;
+            // Whoever makes it may be stuck in it.
+            let confirmed = self.confirmed.load(Ordering::Relaxed);
+            return now >= confirmed + CHECK_COUNTS.as_millis() as u64;
         }
         let next = now + CHECK_INTERVAL.as_millis() as u64;
         self.next_check.store(next, Ordering::Relaxed);
@@ -119,8 +128,12 @@ impl LockedDatadir {
                 "the server of {path} no longer knows our lock ({error}), so another \
                  machine may have opened the datadir"
             ))),
-            // Any other error, such as a full disk, says nothing about the lock.
-            _ => Ok(None),
+            // It has looked at our lock before it refused for another reason.
+            Err(error) if is_refusal(&error) => Ok(None),
+            // Such as ETIMEDOUT, on a mount whose client gives up (`softerr` in nfs(5)): the lock may be
+            // gone or not.
+            Err(error) => Err(error),
+            Ok(()) => Ok(None),
         }
     }
 
@@ -147,6 +160,17 @@ impl LockedDatadir {
 fn is_io_failure(error: &io::Error) -> bool {
     const EIO: i32 = 5;
     error.raw_os_error() == Some(EIO) || error.kind() == io::ErrorKind::StaleNetworkFileHandle
+}
+
+/// Whether a server that has answered so may still know our lock.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 fn lost(reason: String) -> LockError {
@@ -202,7 +226,8 @@ impl LockedDatadir {
         if let Some(reason) = self.lost.get() {
             return Err(lost(reason.clone()));
         }
-        let due = self.check_is_due();
+        let now = self.opened.elapsed().as_millis() as u64;
+        let due = self.check_is_due(now);
         if !due && staleness == Staleness::Recent {
             return Ok(());
         }
@@ -211,7 +236,13 @@ impl LockedDatadir {
             found => found,
         };
         match found {
-            Ok(None) => Ok(()),
+            Ok(None) => {
+                // A look at the path alone says nothing of a lock that a server keeps.
+                if due || !self.file.is_remote() {
+                    self.confirmed.fetch_max(now, Ordering::Relaxed);
+                }
+                Ok(())
+            }
             Ok(Some(reason)) => Err(self.mark_lost(reason)),
             Err(source) => {
                 // A check that failed does not count: the next request checks again.

@@ -2,12 +2,13 @@
 //! calls are real, but the test says what comes of some of them.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crosslock::{LockError, LockGuard};
+use crosslock::{LockError, LockGuard, LockMode};
+use futures::executor::block_on;
 
 use crate::folder;
 use crate::intercept::{Call, Reply, intercept};
@@ -17,6 +18,8 @@ use crate::managers::{Kind, LONG, Manager, with_each_manager};
 with_each_manager! {
     a_server_that_refuses_a_write_has_forgotten_the_lock
     a_full_server_has_not
+    what_a_server_cannot_be_asked_is_no_loss_and_no_lock
+    while_a_check_hangs_nobody_is_told_that_it_is_held
     a_server_that_hangs_holds_up_nobody_else
 }
 
@@ -130,6 +133,83 @@ fn a_full_server_has_not(kind: Kind) {
         }
         guard.ensure_held().unwrap();
     });
+}
+
+/// As over a mount with `softerr`, where the client gives up: see nfs(5).
+fn what_a_server_cannot_be_asked_is_no_loss_and_no_lock(kind: Kind) {
+    on_a_server(kind, &[libc::ETIMEDOUT], |manager, guard, datadir| {
+        let start = Instant::now();
+        let error = loop {
+            match block_on(manager.0.try_acquire("used", LockMode::Exclusive)) {
+                Ok(_) => assert!(start.elapsed() < NOTICED, "it grants locks all the same"),
+                Err(error) => break error,
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert!(matches!(error, LockError::Io { .. }), "{error:?}");
+        let lock = datadir.join("LOCK");
+        let expected = format!("cannot check whether {} is still ours", lock.display());
+        assert!(error.to_string().contains(&expected), "{error}");
+        // The next one who asks is told the same, at once.
+        let error = guard.ensure_held().unwrap_err();
+        assert!(matches!(error, LockError::Io { .. }), "{error:?}");
+        assert!(!guard.is_lost());
+    });
+}
+
+/// On a mount that waits for its server for ever, each check is stuck until the server is back. Meanwhile
+/// the lock may be another machine's.
+fn while_a_check_hangs_nobody_is_told_that_it_is_held(kind: Kind) {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let (stuck, is_stuck) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let calls = [libc::SYS_fstatfs, libc::SYS_pwrite64];
+    let server = Arc::clone(&hangs);
+    // It answers one call after the other, so all hang that come after the first.
+    let intercepted = intercept(&calls, move |call| {
+        if libc::c_long::from(call.nr) == libc::SYS_fstatfs {
+            return is_nfs(call);
+        }
+        if server.load(SeqCst) {
+            let _ = stuck.send(());
+            let _ = released.recv();
+        }
+        Reply::Continue
+    });
+    if !intercepted {
+        return;
+    }
+    let folder = folder::new();
+    let manager = kind.open(folder.path()).unwrap();
+    let guard: Arc<dyn LockGuard> = manager.try_lock("held").unwrap().into();
+    guard.ensure_held().unwrap();
+    hangs.store(true, SeqCst);
+    let last = Arc::new(Mutex::new(Instant::now()));
+    let threads: Vec<_> = (0..40)
+        .map(|_| {
+            let (guard, last, hangs) = (Arc::clone(&guard), Arc::clone(&last), Arc::clone(&hangs));
+            thread::spawn(move || {
+                while hangs.load(SeqCst) && guard.ensure_held().is_ok() {
+                    if hangs.load(SeqCst) {
+                        *last.lock().unwrap() = Instant::now();
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                }
+            })
+        })
+        .collect();
+    is_stuck.recv_timeout(LONG).unwrap();
+    let since = Instant::now();
+    thread::sleep(3 * NOTICED);
+    let claimed = *last.lock().unwrap();
+    hangs.store(false, SeqCst);
+    drop(release);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let for_so_long = claimed.saturating_duration_since(since);
+    assert!(for_so_long < NOTICED, "it was told so for {for_so_long:?}");
+    guard.ensure_held().unwrap();
 }
 
 /// One thread opens a datadir on a server that does not answer, or gives one back; others
