@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ with_each_manager! {
     a_full_server_has_not
     what_a_server_cannot_be_asked_is_no_loss_and_no_lock
     while_a_check_hangs_nobody_is_told_that_it_is_held
+    the_server_is_asked_by_one_thread_at_a_time
     a_server_that_hangs_holds_up_nobody_else
 }
 
@@ -210,6 +211,43 @@ fn while_a_check_hangs_nobody_is_told_that_it_is_held(kind: Kind) {
     let for_so_long = claimed.saturating_duration_since(since);
     assert!(for_so_long < NOTICED, "it was told so for {for_so_long:?}");
     guard.ensure_held().unwrap();
+}
+
+/// Of those who flush a file at a time, the kernel tells one of an error: see fsync(2). The others would go on.
+fn the_server_is_asked_by_one_thread_at_a_time(kind: Kind) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let calls = Arc::clone(&asked);
+    let intercepted = intercept(&[libc::SYS_fstatfs, CALLS[0], CALLS[1]], move |call| {
+        let number = libc::c_long::from(call.nr);
+        if number == libc::SYS_fstatfs {
+            return is_nfs(call);
+        }
+        calls.lock().unwrap().push(number);
+        // So that others would come in between.
+        thread::sleep(Duration::from_millis(5));
+        Reply::Continue
+    });
+    if !intercepted {
+        return;
+    }
+    let folder = folder::new();
+    let manager = kind.open(folder.path()).unwrap();
+    let guard = manager.try_lock("held").unwrap();
+    // Until all who ask have to ask the server.
+    thread::sleep(NOTICED);
+    asked.lock().unwrap().clear();
+    let all_at_once = Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                all_at_once.wait();
+                guard.ensure_held().unwrap();
+            });
+        }
+    });
+    let asked = asked.lock().unwrap();
+    assert!(!asked.is_empty());
+    assert!(asked.chunks(2).all(|calls| calls == CALLS), "{asked:?}");
 }
 
 /// One thread opens a datadir on a server that does not answer, or gives one back; others
