@@ -26,6 +26,9 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 /// on the check before, and whoever asks makes one of their own.
 const CHECK_COUNTS: Duration = Duration::from_millis(800);
 
+/// How often a file server is asked that answers too late.
+const TRIES: usize = 3;
+
 /// A datadir that this process has locked. The manager shares it with all guards, so it
 /// stays locked until the last of them is gone.
 pub(crate) struct LockedDatadir {
@@ -163,30 +166,38 @@ impl LockedDatadir {
         if let Some(reason) = &*server {
             return Ok(Some(reason.clone()));
         }
-        let begun = self.now();
         // Another thread has asked all of it while this one waited.
         if self.confirmed.load(Ordering::Relaxed) > since {
             return Ok(None);
         }
-        match self.file.write_through() {
-            // The server let our lease expire, and the lock with it; or it removed the file.
-            Err(error) if is_io_failure(&error) => {
-                let path = self.file.path().display();
-                *server = Some(format!(
-                    "the server of {path} no longer knows our lock ({error}), so another \
-                     machine may have opened the datadir"
-                ));
-                return Ok(server.clone());
+        for _ in 0..TRIES {
+            let begun = self.now();
+            match self.file.write_through() {
+                // The server let our lease expire, and the lock with it; or it removed the file.
+                Err(error) if is_io_failure(&error) => {
+                    let path = self.file.path().display();
+                    *server = Some(format!(
+                        "the server of {path} no longer knows our lock ({error}), so another \
+                         machine may have opened the datadir"
+                    ));
+                    return Ok(server.clone());
+                }
+                // It has looked at our lock before it refused for another reason.
+                Err(error) if is_refusal(&error) => {}
+                // Such as ETIMEDOUT, on a mount whose client gives up (`softerr` in nfs(5)): the lock may be
+                // gone or not.
+                Err(error) => return Err(error),
+                Ok(()) => {}
             }
-            // It has looked at our lock before it refused for another reason.
-            Err(error) if is_refusal(&error) => {}
-            // Such as ETIMEDOUT, on a mount whose client gives up (`softerr` in nfs(5)): the lock may be
-            // gone or not.
-            Err(error) => return Err(error),
-            Ok(()) => {}
+            self.confirm(begun);
+            // A late answer may be an old one: a server of NFS 4.0 keeps it for those who ask once more,
+            // because the network lost it, and does not look whether the lease is over by then.
+            if self.is_confirmed(self.now()) {
+                return Ok(None);
+            }
         }
-        self.confirm(begun);
-        Ok(None)
+        let why = "the file server takes so long to answer that the lock may be lost by then";
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
     }
 
     pub(crate) fn mark_lost(&self, reason: String) -> LockError {

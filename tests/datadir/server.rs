@@ -21,6 +21,7 @@ with_each_manager! {
     what_a_server_cannot_be_asked_is_no_loss_and_no_lock
     while_a_check_hangs_nobody_is_told_that_it_is_held
     the_server_is_asked_by_one_thread_at_a_time
+    a_late_answer_does_not_count
     a_server_that_hangs_holds_up_nobody_else
 }
 
@@ -248,6 +249,42 @@ fn the_server_is_asked_by_one_thread_at_a_time(kind: Kind) {
     let asked = asked.lock().unwrap();
     assert!(!asked.is_empty());
     assert!(asked.chunks(2).all(|calls| calls == CALLS), "{asked:?}");
+}
+
+/// It may be an old one: what the server said before the network was cut, and said again when it was back.
+fn a_late_answer_does_not_count(kind: Kind) {
+    let late = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&late);
+    let calls = [libc::SYS_fstatfs, libc::SYS_fdatasync];
+    let intercepted = intercept(&calls, move |call| {
+        if libc::c_long::from(call.nr) == libc::SYS_fstatfs {
+            return is_nfs(call);
+        }
+        match left.load(SeqCst) {
+            0 => Reply::Continue,
+            // What it says to the next question.
+            1 => Reply::Fail(libc::EIO),
+            left_over => {
+                thread::sleep(NOTICED);
+                left.store(left_over - 1, SeqCst);
+                Reply::Continue
+            }
+        }
+    });
+    if !intercepted {
+        return;
+    }
+    let folder = folder::new();
+    let manager = kind.open(folder.path()).unwrap();
+    let guard = manager.try_lock("held").unwrap();
+    thread::sleep(NOTICED);
+    // A server that is always late is no loss, but nothing that one can rely on.
+    late.store(4, SeqCst);
+    let error = guard.ensure_held().unwrap_err();
+    assert!(matches!(error, LockError::Io { .. }), "{error:?}");
+    late.store(2, SeqCst);
+    let error = guard.ensure_held().unwrap_err();
+    assert!(matches!(error, LockError::Lost { .. }), "{error:?}");
 }
 
 /// One thread opens a datadir on a server that does not answer, or gives one back; others
