@@ -33,6 +33,8 @@ use super::LockMode;
 use super::list::{Linked, Links, List};
 
 mod answers;
+#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+mod edge_tests;
 mod grant;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod local_tests;

@@ -29,3 +29,14 @@ impl fmt::Display for LockMode {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LockMode;
+
+    #[test]
+    fn a_mode_is_shown_as_the_web_locks_api_names_it() {
+        assert_eq!(LockMode::Exclusive.to_string(), "exclusive");
+        assert_eq!(LockMode::Shared.to_string(), "shared");
+    }
+}

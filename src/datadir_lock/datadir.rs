@@ -6,7 +6,7 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::file::LockedFile;
@@ -21,6 +21,14 @@ use crate::time::Since;
 /// noticed within a second of use, and this is well below.
 const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 
+/// How long what a check has found counts, from when it began. A check that is under way longer is stuck: a
+/// file server does not answer, which meanwhile may give the lock to another machine. Then nobody may rely
+/// on the check before, and whoever asks makes one of their own.
+const CHECK_COUNTS: Duration = Duration::from_millis(800);
+
+/// How often a file server is asked that answers too late.
+const TRIES: usize = 3;
+
 /// A datadir that this process has locked. The manager shares it with all guards, so it
 /// stays locked until the last of them is gone.
 pub(crate) struct LockedDatadir {
@@ -33,6 +41,10 @@ pub(crate) struct LockedDatadir {
     opened: Since,
     /// When the next check is due, in milliseconds since `opened`.
     next_check: AtomicU64,
+    /// When the last check began that found all well, likewise.
+    confirmed: AtomicU64,
+    /// Locked by the thread that asks a file server: what the server said that is for ever, if it did.
+    server: Mutex<Option<String>>,
 }
 
 /// Locks a datadir, for the keyed locks of a manager.
@@ -63,6 +75,8 @@ pub(crate) fn lock(
         lost: OnceLock::new(),
         opened: Since::now(),
         next_check: AtomicU64::new(CHECK_INTERVAL.as_millis() as u64),
+        confirmed: AtomicU64::new(0),
+        server: Mutex::default(),
     };
     Ok((datadir, label.map(Arc::from)))
 }
@@ -86,23 +100,42 @@ impl LockedDatadir {
         self.file.path()
     }
 
-    /// Whether a check is due. If so, the caller makes it, and the next one is put off.
+    /// Milliseconds since the datadir was opened.
+    fn now(&self) -> u64 {
+        self.opened.elapsed().as_millis() as u64
+    }
+
+    /// Whether a check is due at `now`. If so, the caller makes it, and the next one is put off.
     ///
     /// Two threads may both be told to check. That does no harm, so the loads and stores
     /// need no order.
-    fn check_is_due(&self) -> bool {
-        let now = self.opened.elapsed().as_millis() as u64;
+    fn check_is_due(&self, now: u64) -> bool {
         if now < self.next_check.load(Ordering::Relaxed) {
-            return false;
+            // Whoever makes it may be stuck in it.
+            return !self.is_confirmed(now);
         }
         let next = now + CHECK_INTERVAL.as_millis() as u64;
         self.next_check.store(next, Ordering::Relaxed);
         true
     }
 
-    /// Checks the file, and returns why the datadir is lost, if it is. `Err` if that cannot
+    fn is_confirmed(&self, now: u64) -> bool {
+        let confirmed = self.confirmed.load(Ordering::Relaxed);
+        now < confirmed + CHECK_COUNTS.as_millis() as u64
+    }
+
+    fn confirm(&self, begun: u64) {
+        self.confirmed.fetch_max(begun, Ordering::Relaxed);
+    }
+
+    /// Checks what is locked, and returns why the datadir is lost, if it is. `Err` if that cannot
     /// be found out.
-    fn find_loss(&self, ask_the_server: bool) -> io::Result<Option<String>> {
+    fn find_loss(
+        &self,
+        due: bool,
+        further: impl FnOnce() -> io::Result<Option<String>>,
+    ) -> io::Result<Option<String>> {
+        let begun = self.now();
         let path = self.file.path().display();
         if !self.file.is_in_place()? {
             return Ok(Some(format!(
@@ -110,18 +143,61 @@ impl LockedDatadir {
                  may have opened the datadir; stop, and find out which program did it"
             )));
         }
-        if !ask_the_server {
+        if let Some(reason) = further()? {
+            return Ok(Some(reason));
+        }
+        if !self.file.is_remote() {
+            self.confirm(begun);
             return Ok(None);
         }
-        match self.file.write_through() {
-            // The server let our lease expire, and the lock with it; or it removed the file.
-            Err(error) if is_io_failure(&error) => Ok(Some(format!(
-                "the server of {path} no longer knows our lock ({error}), so another \
-                 machine may have opened the datadir"
-            ))),
-            // Any other error, such as a full disk, says nothing about the lock.
-            _ => Ok(None),
+        // Last, because what is done before may take as long as the server likes.
+        match due || !self.is_confirmed(self.now()) {
+            true => self.ask_server(),
+            false => Ok(None),
         }
+    }
+
+    /// One after the other: if two threads wrote at a time, the kernel would tell one of them of an
+    /// error, and the other one of success. (See fsync(2): an error is reported once for an open file.)
+    fn ask_server(&self) -> io::Result<Option<String>> {
+        let since = self.now();
+        // Nothing panics while it is locked.
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reason) = &*server {
+            return Ok(Some(reason.clone()));
+        }
+        // Another thread has asked all of it while this one waited.
+        if self.confirmed.load(Ordering::Relaxed) > since {
+            return Ok(None);
+        }
+        for _ in 0..TRIES {
+            let begun = self.now();
+            match self.file.write_through() {
+                // The server let our lease expire, and the lock with it; or it removed the file.
+                Err(error) if is_io_failure(&error) => {
+                    let path = self.file.path().display();
+                    *server = Some(format!(
+                        "the server of {path} no longer knows our lock ({error}), so another \
+                         machine may have opened the datadir"
+                    ));
+                    return Ok(server.clone());
+                }
+                // It has looked at our lock before it refused for another reason.
+                Err(error) if is_refusal(&error) => {}
+                // Such as ETIMEDOUT, on a mount whose client gives up (`softerr` in nfs(5)): the lock may be
+                // gone or not.
+                Err(error) => return Err(error),
+                Ok(()) => {}
+            }
+            self.confirm(begun);
+            // A late answer may be an old one: a server of NFS 4.0 keeps it for those who ask once more,
+            // because the network lost it, and does not look whether the lease is over by then.
+            if self.is_confirmed(self.now()) {
+                return Ok(None);
+            }
+        }
+        let why = "the file server takes so long to answer that the lock may be lost by then";
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
     }
 
     pub(crate) fn mark_lost(&self, reason: String) -> LockError {
@@ -147,6 +223,17 @@ impl LockedDatadir {
 fn is_io_failure(error: &io::Error) -> bool {
     const EIO: i32 = 5;
     error.raw_os_error() == Some(EIO) || error.kind() == io::ErrorKind::StaleNetworkFileHandle
+}
+
+/// Whether a server that has answered so may still know our lock.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 fn lost(reason: String) -> LockError {
@@ -202,15 +289,11 @@ impl LockedDatadir {
         if let Some(reason) = self.lost.get() {
             return Err(lost(reason.clone()));
         }
-        let due = self.check_is_due();
+        let due = self.check_is_due(self.now());
         if !due && staleness == Staleness::Recent {
             return Ok(());
         }
-        let found = match self.find_loss(due && self.file.is_remote()) {
-            Ok(None) => further(),
-            found => found,
-        };
-        match found {
+        match self.find_loss(due, further) {
             Ok(None) => Ok(()),
             Ok(Some(reason)) => Err(self.mark_lost(reason)),
             Err(source) => {

@@ -211,7 +211,7 @@ impl LockedFile {
     pub(super) fn write_through(&self) -> io::Result<()> {
         match self.is_shared {
             // Blanks are no PID, whoever else writes them.
-            true => kernel::write_at_start(self.file(), b" ")?,
+            true => holder_pid::overwrite(self.file(), b" ")?,
             false => holder_pid::write(self.file(), self.owner)?,
         }
         self.file().sync_data()

@@ -42,7 +42,7 @@ fn replace(file: &File, text: &str) -> io::Result<()> {
     file.set_len(text.len() as u64)
 }
 
-fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
     if !kernel::may_write(bytes.len() as u64) {
         return Err(io::ErrorKind::FileTooLarge.into());
     }

@@ -2,12 +2,13 @@
 //! calls are real, but the test says what comes of some of them.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crosslock::{LockError, LockGuard};
+use crosslock::{LockError, LockGuard, LockMode};
+use futures::executor::block_on;
 
 use crate::folder;
 use crate::intercept::{Call, Reply, intercept};
@@ -17,6 +18,10 @@ use crate::managers::{Kind, LONG, Manager, with_each_manager};
 with_each_manager! {
     a_server_that_refuses_a_write_has_forgotten_the_lock
     a_full_server_has_not
+    what_a_server_cannot_be_asked_is_no_loss_and_no_lock
+    while_a_check_hangs_nobody_is_told_that_it_is_held
+    the_server_is_asked_by_one_thread_at_a_time
+    a_late_answer_does_not_count
     a_server_that_hangs_holds_up_nobody_else
 }
 
@@ -130,6 +135,156 @@ fn a_full_server_has_not(kind: Kind) {
         }
         guard.ensure_held().unwrap();
     });
+}
+
+/// As over a mount with `softerr`, where the client gives up: see nfs(5).
+fn what_a_server_cannot_be_asked_is_no_loss_and_no_lock(kind: Kind) {
+    on_a_server(kind, &[libc::ETIMEDOUT], |manager, guard, datadir| {
+        let start = Instant::now();
+        let error = loop {
+            match block_on(manager.0.try_acquire("used", LockMode::Exclusive)) {
+                Ok(_) => assert!(start.elapsed() < NOTICED, "it grants locks all the same"),
+                Err(error) => break error,
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert!(matches!(error, LockError::Io { .. }), "{error:?}");
+        let lock = datadir.join("LOCK");
+        let expected = format!("cannot check whether {} is still ours", lock.display());
+        assert!(error.to_string().contains(&expected), "{error}");
+        // The next one who asks is told the same, at once.
+        let error = guard.ensure_held().unwrap_err();
+        assert!(matches!(error, LockError::Io { .. }), "{error:?}");
+        assert!(!guard.is_lost());
+    });
+}
+
+/// On a mount that waits for its server for ever, each check is stuck until the server is back. Meanwhile
+/// the lock may be another machine's.
+fn while_a_check_hangs_nobody_is_told_that_it_is_held(kind: Kind) {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let (stuck, is_stuck) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let calls = [libc::SYS_fstatfs, libc::SYS_pwrite64];
+    let server = Arc::clone(&hangs);
+    // It answers one call after the other, so all hang that come after the first.
+    let intercepted = intercept(&calls, move |call| {
+        if libc::c_long::from(call.nr) == libc::SYS_fstatfs {
+            return is_nfs(call);
+        }
+        if server.load(SeqCst) {
+            let _ = stuck.send(());
+            let _ = released.recv();
+        }
+        Reply::Continue
+    });
+    if !intercepted {
+        return;
+    }
+    let folder = folder::new();
+    let manager = kind.open(folder.path()).unwrap();
+    let guard: Arc<dyn LockGuard> = manager.try_lock("held").unwrap().into();
+    guard.ensure_held().unwrap();
+    hangs.store(true, SeqCst);
+    let last = Arc::new(Mutex::new(Instant::now()));
+    let threads: Vec<_> = (0..40)
+        .map(|_| {
+            let (guard, last, hangs) = (Arc::clone(&guard), Arc::clone(&last), Arc::clone(&hangs));
+            thread::spawn(move || {
+                while hangs.load(SeqCst) && guard.ensure_held().is_ok() {
+                    if hangs.load(SeqCst) {
+                        *last.lock().unwrap() = Instant::now();
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                }
+            })
+        })
+        .collect();
+    is_stuck.recv_timeout(LONG).unwrap();
+    let since = Instant::now();
+    thread::sleep(3 * NOTICED);
+    let claimed = *last.lock().unwrap();
+    hangs.store(false, SeqCst);
+    drop(release);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let for_so_long = claimed.saturating_duration_since(since);
+    assert!(for_so_long < NOTICED, "it was told so for {for_so_long:?}");
+    guard.ensure_held().unwrap();
+}
+
+/// Of those who flush a file at a time, the kernel tells one of an error: see fsync(2). The others would go on.
+fn the_server_is_asked_by_one_thread_at_a_time(kind: Kind) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let calls = Arc::clone(&asked);
+    let intercepted = intercept(&[libc::SYS_fstatfs, CALLS[0], CALLS[1]], move |call| {
+        let number = libc::c_long::from(call.nr);
+        if number == libc::SYS_fstatfs {
+            return is_nfs(call);
+        }
+        calls.lock().unwrap().push(number);
+        // So that others would come in between.
+        thread::sleep(Duration::from_millis(5));
+        Reply::Continue
+    });
+    if !intercepted {
+        return;
+    }
+    let folder = folder::new();
+    let manager = kind.open(folder.path()).unwrap();
+    let guard = manager.try_lock("held").unwrap();
+    // Until all who ask have to ask the server.
+    thread::sleep(NOTICED);
+    asked.lock().unwrap().clear();
+    let all_at_once = Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                all_at_once.wait();
+                guard.ensure_held().unwrap();
+            });
+        }
+    });
+    let asked = asked.lock().unwrap();
+    assert!(!asked.is_empty());
+    assert!(asked.chunks(2).all(|calls| calls == CALLS), "{asked:?}");
+}
+
+/// It may be an old one: what the server said before the network was cut, and said again when it was back.
+fn a_late_answer_does_not_count(kind: Kind) {
+    let late = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&late);
+    let calls = [libc::SYS_fstatfs, libc::SYS_fdatasync];
+    let intercepted = intercept(&calls, move |call| {
+        if libc::c_long::from(call.nr) == libc::SYS_fstatfs {
+            return is_nfs(call);
+        }
+        match left.load(SeqCst) {
+            0 => Reply::Continue,
+            // What it says to the next question.
+            1 => Reply::Fail(libc::EIO),
+            left_over => {
+                thread::sleep(NOTICED);
+                left.store(left_over - 1, SeqCst);
+                Reply::Continue
+            }
+        }
+    });
+    if !intercepted {
+        return;
+    }
+    let folder = folder::new();
+    let manager = kind.open(folder.path()).unwrap();
+    let guard = manager.try_lock("held").unwrap();
+    thread::sleep(NOTICED);
+    // A server that is always late is no loss, but nothing that one can rely on.
+    late.store(4, SeqCst);
+    let error = guard.ensure_held().unwrap_err();
+    assert!(matches!(error, LockError::Io { .. }), "{error:?}");
+    late.store(2, SeqCst);
+    let error = guard.ensure_held().unwrap_err();
+    assert!(matches!(error, LockError::Lost { .. }), "{error:?}");
 }
 
 /// One thread opens a datadir on a server that does not answer, or gives one back; others

@@ -102,6 +102,11 @@ impl Grants {
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
+
+    #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+    pub(super) fn capacity(&self) -> usize {
+        self.places.capacity()
+    }
 }
 
 /// For grants that the rules refer to, and so have not removed.

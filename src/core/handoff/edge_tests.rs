@@ -1,0 +1,119 @@
+//! What the edges ask of the rules beside what becomes of a request: what is next, and what is kept when all is over.
+
+use super::IfHeld::Queue;
+use super::{Command, HandOff, KEPT, Passing, QueueSlot, Quirks, RequestSlot, Settled, State};
+use crate::guard::LockMode::Exclusive;
+
+type Rules = HandOff<&'static str, ()>;
+
+fn request(rules: &mut Rules, queue: QueueSlot) -> RequestSlot {
+    rules.request(queue, Exclusive, Queue, Passing::On, 0.0)
+}
+
+#[test]
+fn something_is_next_until_the_last_command_is_taken() {
+    let mut rules = Rules::new(Quirks::default());
+    assert!(!rules.is_anything_next());
+    for _ in 0..3 {
+        let queue = rules.open(false);
+        request(&mut rules, queue);
+    }
+    for _ in 0..3 {
+        assert!(rules.is_anything_next());
+        assert!(matches!(
+            rules.next_command(),
+            Some(Command::Request { .. })
+        ));
+    }
+    assert!(!rules.is_anything_next());
+    assert_eq!(rules.next_command(), None);
+    assert!(!rules.is_anything_next());
+}
+
+#[test]
+fn something_is_next_until_the_last_wake_is_taken() {
+    let mut rules = Rules::new(Quirks::default());
+    let queue = rules.open(true);
+    let [holder, waiter] = [(); 2].map(|()| request(&mut rules, queue));
+    *rules.waker(waiter) = Some("waiter");
+    assert!(!rules.is_anything_next());
+    rules.remove(holder, 1.0);
+    assert!(rules.is_anything_next());
+    assert_eq!(rules.next_wake(), Some("waiter"));
+    assert!(!rules.is_anything_next());
+}
+
+/// Whether a release has to be confirmed, where a request was withdrawn before.
+fn is_to_be_confirmed(mut rules: Rules) -> bool {
+    let queue = rules.open(false);
+    let requested = |rules: &mut Rules| match rules.next_command() {
+        Some(Command::Request { grant, .. }) => grant,
+        other => panic!("{other:?}"),
+    };
+    let withdrawn = request(&mut rules, queue);
+    let first = requested(&mut rules);
+    rules.remove(withdrawn, 0.0);
+    assert_eq!(rules.next_command(), Some(Command::Release(first)));
+    let held = request(&mut rules, queue);
+    let second = requested(&mut rules);
+    rules.settled(first, Settled::Aborted, 0.0);
+    // That the platform has heard of the first one has always to be confirmed.
+    let confirm = rules.next_command();
+    assert!(matches!(confirm, Some(Command::Confirm { grant, .. }) if grant == first));
+    rules.called_back(second, true, 0.0);
+    assert!(matches!(rules.state(held), State::Held(_)));
+    rules.remove(held, 0.0);
+    assert_eq!(rules.next_command(), Some(Command::Release(second)));
+    rules.settled(second, Settled::Resolved, 0.0);
+    let confirm = rules.next_command();
+    matches!(confirm, Some(Command::Confirm { grant, .. }) if grant == second)
+}
+
+#[test]
+fn quirks_may_be_set_later() {
+    let mut rules = Rules::new(Quirks::default());
+    rules.set_quirks(Quirks {
+        queues_withdrawn: true,
+    });
+    assert!(is_to_be_confirmed(rules));
+    assert!(!is_to_be_confirmed(Rules::new(Quirks::default())));
+}
+
+/// Opens so many queues, of which each has a holder, and removes all but the last.
+fn all_but_one(count: usize) -> (Rules, QueueSlot, RequestSlot) {
+    let mut rules = Rules::new(Quirks::default());
+    let all: Vec<_> = (0..count)
+        .map(|_| {
+            let queue = rules.open(true);
+            (queue, request(&mut rules, queue))
+        })
+        .collect();
+    let (&(queue, last), others) = all.split_last().expect("there are some");
+    for &(queue, slot) in others {
+        assert_eq!(rules.remove(slot, 0.0), (None, Some(queue)));
+        assert!(rules.close(queue));
+    }
+    (rules, queue, last)
+}
+
+#[test]
+fn memory_for_a_few_requests_is_kept() {
+    let (mut rules, queue, last) = all_but_one(KEPT);
+    rules.remove(last, 0.0);
+    rules.close(queue);
+    assert_eq!(rules.requests.capacity(), KEPT);
+    assert_eq!(rules.queues.capacity(), KEPT);
+    assert_eq!(rules.grants.capacity(), KEPT);
+}
+
+#[test]
+fn memory_for_many_requests_is_freed_after_the_last_one() {
+    let (mut rules, queue, last) = all_but_one(2 * KEPT + 1);
+    assert!(matches!(rules.state(last), State::Held(_)), "it is there");
+    assert!(rules.holds(queue));
+    rules.remove(last, 0.0);
+    assert!(rules.close(queue));
+    assert_eq!(rules.requests.capacity(), 0);
+    assert_eq!(rules.queues.capacity(), 0);
+    assert_eq!(rules.grants.capacity(), 0);
+}
