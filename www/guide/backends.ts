@@ -64,7 +64,7 @@ export const places: Place[] = [
         language: 'typescript',
         code: "const locks = await SharedDatadirLockManager.open('/home/me/.wallet');",
         excludes: 'All processes on this directory, by key, native ones as well. None is refused.',
-        note: 'On Linux and macOS. State is read anew under each lock.',
+        note: 'State is read anew under each lock: the other process may have changed it.',
         page: './api/js/classes/SharedDatadirLockManager.html',
       },
       {
@@ -97,7 +97,7 @@ export const places: Place[] = [
         language: 'rust',
         code: 'let locks = crosslock::shared_datadir::SharedDatadirLockManager::new("/home/me/.wallet")?;',
         excludes: 'All processes on this directory, by key. None is refused.',
-        note: 'On Linux, macOS, iOS and Android. State is read anew under each lock.',
+        note: 'On Linux, macOS, iOS, Android and Windows. State is read anew under each lock.',
         page: './recipes/daemon-and-cli.html',
       },
       {
