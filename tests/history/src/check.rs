@@ -9,6 +9,7 @@ mod exclusion;
 mod loss;
 mod order;
 mod progress;
+mod tokens;
 
 /// What the backend promises, as far as backends differ.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,8 @@ pub enum Violation {
     LossNotTold { operation: usize, thief: usize },
     /// It was told of a loss that nothing had caused.
     LossWithoutCause { operation: usize },
+    /// It was granted after the other, and its fencing token is no larger.
+    StaleToken { earlier: usize, later: usize },
 }
 
 /// What is wrong with a history; nothing, if the contract was kept.
@@ -78,6 +81,7 @@ pub fn check(history: &History, contract: &Contract) -> Vec<Violation> {
         answers::check(&queue, &in_the_way, contract, &mut found);
         progress::check(&queue, &in_the_way, contract, &mut found);
         loss::check(&queue, contract, &mut found);
+        tokens::check(&queue, &mut found);
     }
     found
 }
@@ -243,6 +247,9 @@ impl Violation {
             Self::LossWithoutCause { operation } => {
                 format!("{} was told of a loss, and nobody stole", name(operation))
             }
+            Self::StaleToken { earlier, later } => {
+                format!("{} has no larger token than {}", name(later), name(earlier))
+            }
         }
     }
 }
@@ -284,6 +291,12 @@ impl fmt::Display for Named<'_> {
             if let Some(at) = at {
                 write!(f, ", {what} at {at}")?;
             }
+        }
+        if let Some(token) = operation.token {
+            write!(f, ", token {token}")?;
+        }
+        if let Some((killing, dead)) = operation.killed {
+            write!(f, ", killed from {killing} to {dead}")?;
         }
         if let Some((at, why)) = operation.ended {
             write!(f, ", {why:?} at {at}")?;
