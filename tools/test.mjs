@@ -166,10 +166,12 @@ const suites = {
     if (existsSync(memory)) await run('cargo', ['test', ...files], { env: { CROSSLOCK_TEST_FOLDER: memory } });
   },
 
-  /** What clients of memory and of datadirs saw, checked afterwards against the contract. `npm run soak` does more of it. */
+  /** What clients of memory and of datadirs saw, in Rust and in Node, checked afterwards against the contract. */
   async history() {
     await rust();
     await run('cargo', ['test', '--package', 'crosslock-history']);
+    await makePackage();
+    await nodeTests('tests/history/clients');
   },
 
   /** Locks in PostgreSQL, in clusters that the tests make in temporary folders, as an ordinary user. */
