@@ -128,7 +128,7 @@ impl<'a> Queue<'a> {
             end = end.min(invalidated);
         }
         // Who was robbed may have been so before it heard of its grant.
-        let since = match operation.lost.is_some() || self.losses_come_late {
+        let since = match operation.lost.is_some() || self.may_be_untold(operation) {
             true => operation.asked,
             false => start,
         };
@@ -146,10 +146,17 @@ impl<'a> Queue<'a> {
 
     /// Whether it may have been granted and stolen before it heard of the grant at `granted`.
     fn may_be_stolen(&self, place: usize, granted: u64) -> bool {
-        let asked = self.operation(place).asked;
+        let operation = self.operation(place);
+        let asked = operation.asked;
         let mut steals = self.steals.iter().map(|&thief| self.operation(thief));
-        self.losses_come_late
+        self.may_be_untold(operation)
             && steals.any(|steal| steal.asked < granted && steal.took_by() > asked)
+    }
+
+    /// Whether it may have been stolen before it heard of its grant, and not have logged that: the
+    /// client looks when it is done.
+    fn may_be_untold(&self, operation: &Operation) -> bool {
+        self.losses_come_late || operation.killed.is_some() && operation.releasing.is_none()
     }
 }
 

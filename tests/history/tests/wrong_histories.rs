@@ -135,6 +135,19 @@ fn a_token_that_does_not_grow_is_found() {
     assert_eq!(at_once.found(), []);
 }
 
+/// Its guard was lost when it got it, and it was killed before it looked.
+#[test]
+fn who_is_robbed_on_the_way_and_killed_before_it_looks_is_right() {
+    let right = script()
+        .lock(1, 1, "a", EXCLUSIVE)
+        .asked(5, 2, "a", EXCLUSIVE, How::Steal)
+        .granted(2, "a", 10, 20)
+        .add(11, "a", What::Granted { request: 1 })
+        .add(30, "a", What::Killing)
+        .add(31, "a", What::Dead);
+    assert_eq!(right.found(), []);
+}
+
 /// A session that is ended by others loses its locks, and lives on until it is told.
 #[test]
 fn a_loss_has_a_cause_if_its_context_was_killed() {
