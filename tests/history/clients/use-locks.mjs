@@ -5,7 +5,7 @@
  * (tests/history/src/event.rs); `settle` resolves when the platform has heard of all releases and aborts; `rest` is
  * what a holder does.
  */
-export async function useLocks({ manager, tell, settle, rest, seed, operations, keys, shortest, tasks = 4 }) {
+export async function useLocks({ manager, tell, settle, rest, seed, operations, keys, shortest, steals = true, tasks = 4 }) {
   let state = seed >>> 0;
   /** Below `bound`, by a linear congruence (Numerical Recipes). */
   const random = (bound) => {
@@ -85,7 +85,7 @@ export async function useLocks({ manager, tell, settle, rest, seed, operations, 
       const key = keys[random(keys.length)];
       const mode = random(2) === 0 ? 'exclusive' : 'shared';
       const what = random(100);
-      if (what === 0) await steal(request, key);
+      if (what === 0 && steals) await steal(request, key);
       else if (what < 20) await tryLock(request, key, mode);
       else await lock(request, key, mode);
     }

@@ -153,10 +153,12 @@ impl<'a> Queue<'a> {
             && steals.any(|steal| steal.asked < granted && steal.took_by() > asked)
     }
 
-    /// Whether it may have been stolen before it heard of its grant, and not have logged that: the
-    /// client looks when it is done.
+    /// Whether it may have been stolen before it heard of its grant, and not have logged that: a
+    /// client looks when it is done, and may give up, or be killed, before it hears of either.
     fn may_be_untold(&self, operation: &Operation) -> bool {
-        self.losses_come_late || operation.killed.is_some() && operation.releasing.is_none()
+        let has_given_up = operation.ended.is_some();
+        let is_killed = operation.killed.is_some() && operation.releasing.is_none();
+        self.losses_come_late || has_given_up || is_killed
     }
 }
 

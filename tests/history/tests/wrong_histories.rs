@@ -148,6 +148,23 @@ fn who_is_robbed_on_the_way_and_killed_before_it_looks_is_right() {
     assert_eq!(right.found(), []);
 }
 
+/// It was granted the lock, and robbed, while it did not run: so it gave up what it had lost.
+#[test]
+fn who_is_robbed_and_gives_up_before_it_knows_is_not_overtaken() {
+    let history = |how| {
+        script()
+            .lock(1, 1, "a", SHARED)
+            .queued(2, 1, "a")
+            .asked(10, 2, "b", EXCLUSIVE, how)
+            .granted(2, "b", 12, 14)
+            .held(3, "b", EXCLUSIVE, 20, 30)
+            .add(40, "a", What::GivingUp { request: 1 })
+            .ended(41, 1, "a", Ended::Withdrawn)
+    };
+    assert_eq!(history(How::Steal).found(), []);
+    assert!(!history(How::Lock).found().is_empty());
+}
+
 /// A session that is ended by others loses its locks, and lives on until it is told.
 #[test]
 fn a_loss_has_a_cause_if_its_context_was_killed() {
