@@ -85,7 +85,7 @@ const suites = {
     // The crates that are no part of the published one.
     await run('cargo', ['clippy', '--package', 'crosslock-node', ...strict]);
     await run('cargo', ['clippy', '--package', 'size-crate', '--features', 'size-crate/locks', '--target', browser, ...strict]);
-    await run('cargo', ['clippy', '--package', 'crosslock-history', '--all-targets', ...strict]);
+    await run('cargo', ['clippy', '--package', 'crosslock-history', '--all-targets', '--all-features', ...strict]);
     // By itself: it has no standard library, and what it shares with the others would have one for their sake.
     await run('cargo', ['clippy', '--package', 'crosslock-js', '--target', browser, ...strict]);
     // A wasm without a browser has the memory backend alone.
@@ -166,10 +166,12 @@ const suites = {
     if (existsSync(memory)) await run('cargo', ['test', ...files], { env: { CROSSLOCK_TEST_FOLDER: memory } });
   },
 
-  /** What clients of memory and of datadirs saw, checked afterwards against the contract. `npm run soak` does more of it. */
+  /** What clients of memory and of datadirs saw, in Rust and in Node, checked afterwards against the contract. */
   async history() {
     await rust();
     await run('cargo', ['test', '--package', 'crosslock-history']);
+    await makePackage();
+    await nodeTests('tests/history/clients');
   },
 
   /** Locks in PostgreSQL, in clusters that the tests make in temporary folders, as an ordinary user. */
@@ -179,6 +181,7 @@ const suites = {
     await run('cargo', ['test', '--features', 'postgres', '--lib', '--test', 'postgres'], { env });
     await run('cargo', ['test', '--features', 'postgres', '--test', 'conformance', 'postgres'], { env });
     await run('cargo', ['test', '--features', 'postgres', '--doc', 'postgres'], { env });
+    await run('cargo', ['test', '--package', 'crosslock-history', '--features', 'postgres', '--test', 'postgres'], { env });
   },
 
   /** Linux with the other C library. Its programs are static: they run, and link, without it. */

@@ -4,6 +4,9 @@
 #[path = "../support/cluster.rs"]
 #[allow(unreachable_pub, reason = "one file for several tests")]
 mod cluster;
+#[path = "../support/proxy.rs"]
+#[allow(unreachable_pub, reason = "one file for several tests")]
+mod proxy;
 
 mod chaos;
 mod drops;

@@ -1,92 +1,19 @@
 //! A holder that is cut off: its connection stays, and nothing goes through it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crosslock::postgres::PostgresOptions;
 use crosslock::{LockError, LockManager};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
 
-use crate::cluster::{Cluster, shared};
+use crate::cluster::shared;
+use crate::proxy::Proxy;
 use crate::support::{connect, lock, soon, terminate, token};
-
-/// Between a client and the server. Cut, it swallows what either says, and closes nothing: as
-/// neither kernel knows, only we can notice.
-struct Proxy {
-    folder: tempfile::TempDir,
-    to_server: Arc<watch::Sender<bool>>,
-    to_client: Arc<watch::Sender<bool>>,
-}
-
-impl Proxy {
-    fn start(cluster: &Cluster) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).expect("a socket");
-        let server = cluster.folder().join(".s.PGSQL.5432");
-        let to_server = Arc::new(watch::Sender::new(false));
-        let to_client = Arc::new(watch::Sender::new(false));
-        let (up, down) = (to_server.clone(), to_client.clone());
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = UnixStream::connect(&server).await.expect("a server");
-                let (client_reads, client_writes) = client.into_split();
-                let (server_reads, server_writes) = server.into_split();
-                tokio::spawn(copy(client_reads, server_writes, up.subscribe()));
-                tokio::spawn(copy(server_reads, client_writes, down.subscribe()));
-            }
-        });
-        Self {
-            folder,
-            to_server,
-            to_client,
-        }
-    }
-
-    fn options(&self) -> PostgresOptions {
-        let text = format!(
-            "host={} user=owner dbname=postgres",
-            self.folder.path().display()
-        );
-        text.parse().expect("well-formed")
-    }
-
-    fn cut(&self, is_cut: bool) {
-        self.to_server.send_replace(is_cut);
-        self.to_client.send_replace(is_cut);
-    }
-
-    /// What the server says is swallowed; it hears all.
-    fn mute(&self) {
-        self.to_client.send_replace(true);
-    }
-}
-
-/// What is read while the proxy is cut waits, as TCP sends it again once the network is back.
-async fn copy(
-    mut from: tokio::net::unix::OwnedReadHalf,
-    mut to: tokio::net::unix::OwnedWriteHalf,
-    mut is_cut: watch::Receiver<bool>,
-) {
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = from.read(&mut buffer).await.unwrap_or(0);
-        if is_cut.wait_for(|is_cut| !is_cut).await.is_err() || read == 0 {
-            return;
-        }
-        if to.write_all(&buffer[..read]).await.is_err() {
-            return;
-        }
-    }
-}
 
 const TAKEOVER: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_holder_is_lost_before_the_next_is_granted() {
     let cluster = shared().await;
-    let proxy = Proxy::start(cluster);
+    let proxy = Proxy::start(cluster.folder());
     let far = connect(proxy.options().with_label("far").with_takeover(TAKEOVER)).await;
     let near = connect(cluster.options().with_label("near").with_takeover(TAKEOVER)).await;
     let mut payer = cluster.client().await;
@@ -161,7 +88,7 @@ async fn a_silent_holder_is_lost_before_the_next_is_granted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_silence_loses_nothing() {
     let cluster = shared().await;
-    let proxy = Proxy::start(cluster);
+    let proxy = Proxy::start(cluster.folder());
     let far = connect(proxy.options().with_label("short").with_takeover(TAKEOVER)).await;
     let near = connect(cluster.options().with_takeover(TAKEOVER)).await;
     let guard = lock(&far, "short").await;
@@ -179,7 +106,7 @@ async fn a_short_silence_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_killed_between_grant_and_answer_leaves_nothing() {
     let cluster = shared().await;
-    let proxy = Proxy::start(cluster);
+    let proxy = Proxy::start(cluster.folder());
     let admin = cluster.client().await;
     let near = connect(cluster.options()).await;
     for round in 0..5 {

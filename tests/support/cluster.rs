@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
 
-use crosslock::postgres::{PostgresOptions, migrate};
+use crosslock::postgres::{PostgresOptions, migrate, tokio_postgres};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 

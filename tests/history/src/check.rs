@@ -9,6 +9,7 @@ mod exclusion;
 mod loss;
 mod order;
 mod progress;
+mod tokens;
 
 /// What the backend promises, as far as backends differ.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,8 @@ pub enum Violation {
     LossNotTold { operation: usize, thief: usize },
     /// It was told of a loss that nothing had caused.
     LossWithoutCause { operation: usize },
+    /// It was granted after the other, and its fencing token is no larger.
+    StaleToken { earlier: usize, later: usize },
 }
 
 /// What is wrong with a history; nothing, if the contract was kept.
@@ -78,6 +81,7 @@ pub fn check(history: &History, contract: &Contract) -> Vec<Violation> {
         answers::check(&queue, &in_the_way, contract, &mut found);
         progress::check(&queue, &in_the_way, contract, &mut found);
         loss::check(&queue, contract, &mut found);
+        tokens::check(&queue, &mut found);
     }
     found
 }
@@ -124,7 +128,7 @@ impl<'a> Queue<'a> {
             end = end.min(invalidated);
         }
         // Who was robbed may have been so before it heard of its grant.
-        let since = match operation.lost.is_some() || self.losses_come_late {
+        let since = match operation.lost.is_some() || self.may_be_untold(operation) {
             true => operation.asked,
             false => start,
         };
@@ -142,10 +146,19 @@ impl<'a> Queue<'a> {
 
     /// Whether it may have been granted and stolen before it heard of the grant at `granted`.
     fn may_be_stolen(&self, place: usize, granted: u64) -> bool {
-        let asked = self.operation(place).asked;
+        let operation = self.operation(place);
+        let asked = operation.asked;
         let mut steals = self.steals.iter().map(|&thief| self.operation(thief));
-        self.losses_come_late
+        self.may_be_untold(operation)
             && steals.any(|steal| steal.asked < granted && steal.took_by() > asked)
+    }
+
+    /// Whether it may have been stolen before it heard of its grant, and not have logged that: a
+    /// client looks when it is done, and may give up, or be killed, before it hears of either.
+    fn may_be_untold(&self, operation: &Operation) -> bool {
+        let has_given_up = operation.ended.is_some();
+        let is_killed = operation.killed.is_some() && operation.releasing.is_none();
+        self.losses_come_late || has_given_up || is_killed
     }
 }
 
@@ -243,6 +256,9 @@ impl Violation {
             Self::LossWithoutCause { operation } => {
                 format!("{} was told of a loss, and nobody stole", name(operation))
             }
+            Self::StaleToken { earlier, later } => {
+                format!("{} has no larger token than {}", name(later), name(earlier))
+            }
         }
     }
 }
@@ -284,6 +300,12 @@ impl fmt::Display for Named<'_> {
             if let Some(at) = at {
                 write!(f, ", {what} at {at}")?;
             }
+        }
+        if let Some(token) = operation.token {
+            write!(f, ", token {token}")?;
+        }
+        if let Some((killing, dead)) = operation.killed {
+            write!(f, ", killed from {killing} to {dead}")?;
         }
         if let Some((at, why)) = operation.ended {
             write!(f, ", {why:?} at {at}")?;

@@ -33,6 +33,8 @@ pub enum What {
     Queued { request: u64 },
     /// It has the lock.
     Granted { request: u64 },
+    /// The fencing token that came with the lock.
+    Token { request: u64, token: u64 },
     /// It is about to release the lock.
     Releasing { request: u64 },
     /// The release has returned.

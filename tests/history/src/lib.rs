@@ -21,6 +21,8 @@ pub mod operation;
 #[cfg(target_os = "linux")]
 pub mod recorder;
 #[cfg(target_os = "linux")]
+pub mod requests;
+#[cfg(target_os = "linux")]
 pub mod workload;
 
 pub use check::{Contract, Order, Violation, check};

@@ -1,5 +1,5 @@
-//! `crosslock-history [--handed-on MILLIS,TURNS] [--late-losses] [FILE]`: reads events as lines of JSON, from a file
-//! or from its input, and says whether they keep the contract.
+//! `crosslock-history [--handed-on MILLIS,TURNS] [--within-contexts] [--late-losses] [FILE]`: reads
+//! events as lines of JSON, from a file or from its input, and says whether they keep the contract.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use crosslock_history::event::read;
 use crosslock_history::{Contract, History, Order, check};
 
-const USAGE: &str = "crosslock-history [--handed-on MILLIS,TURNS] [--late-losses] [FILE]";
+const USAGE: &str =
+    "crosslock-history [--handed-on MILLIS,TURNS] [--within-contexts] [--late-losses] [FILE]";
 
 fn main() -> ExitCode {
     match run() {
@@ -29,6 +30,8 @@ fn run() -> Result<bool, String> {
         if argument == "--handed-on" {
             let bounds = arguments.next().unwrap_or_default();
             contract.order = handed_on(&bounds).ok_or(format!("usage: {USAGE}"))?;
+        } else if argument == "--within-contexts" {
+            contract.order = Order::WithinContexts;
         } else if argument == "--late-losses" {
             contract.losses_come_late = true;
         } else {

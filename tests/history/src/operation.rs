@@ -17,6 +17,7 @@ pub struct Operation {
     pub asked: u64,
     pub queued: Option<u64>,
     pub granted: Option<u64>,
+    pub token: Option<u64>,
     pub releasing: Option<u64>,
     pub released: Option<u64>,
     pub lost: Option<u64>,
@@ -111,6 +112,7 @@ impl History {
                 What::Asked { request, .. }
                 | What::Queued { request }
                 | What::Granted { request }
+                | What::Token { request, .. }
                 | What::Releasing { request }
                 | What::Released { request }
                 | What::Lost { request }
@@ -162,6 +164,7 @@ impl History {
                     asked: at,
                     queued: None,
                     granted: None,
+                    token: None,
                     releasing: None,
                     released: None,
                     lost: None,
@@ -182,6 +185,10 @@ impl History {
                 What::Queued { .. } if !is_held => &mut operation.queued,
                 What::GivingUp { .. } if !is_held => &mut operation.giving_up,
                 What::Granted { .. } if !is_held => &mut operation.granted,
+                What::Token { token, .. } if is_held && operation.token.is_none() => {
+                    operation.token = Some(token);
+                    continue;
+                }
                 What::Lost { .. } if is_held => &mut operation.lost,
                 What::Releasing { .. } if is_held => &mut operation.releasing,
                 What::Released { .. } if operation.releasing.is_some() => &mut operation.released,

@@ -4,7 +4,6 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::event::{Ended, How, Mode, What};
 use crate::recorder::{Log, Recorder};
+use crate::requests::Requests;
 
 /// What the tasks do.
 #[derive(Debug, Clone)]
@@ -27,28 +27,37 @@ pub struct Workload {
     pub steals: bool,
     /// For how long a lock is held at most.
     pub hold: Duration,
+    /// Whether the locks are a server's, which hears of a release or a dropped wait later than
+    /// the call returns, and answers in the order in which it was asked.
+    pub is_remote: bool,
 }
 
 /// The runtime of a context: two threads, so that its tasks do meet.
 pub fn runtime() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(2)
-        .enable_time()
+        .enable_all()
         .build()
         .expect("a runtime")
 }
 
-/// Numbers the requests of one context.
-pub type Requests = Arc<AtomicU64>;
+/// The manager has lost its session, and all that it had: whoever ended it logs what follows.
+struct Gone;
 
 impl Workload {
-    /// Runs it, each task on the runtime's threads.
+    /// Runs it, each task on the runtime's threads, until all requests are made or, of a remote
+    /// backend, the manager is lost.
     ///
     /// # Panics
     ///
     /// If the backend answers with an error that no client should see.
-    pub async fn run(&self, locks: Arc<dyn LockManager>, recorder: &Recorder, requests: Requests) {
-        let end = requests.load(Relaxed) + self.operations;
+    pub async fn run(
+        &self,
+        locks: Arc<dyn LockManager>,
+        recorder: &Recorder,
+        requests: Arc<Requests>,
+    ) {
+        let end = requests.so_far().saturating_add(self.operations);
         let tasks = (0..self.tasks).map(|task| {
             let seed = self.seed.wrapping_mul(31).wrapping_add(task as u64);
             let mut client = Client {
@@ -60,11 +69,10 @@ impl Workload {
             };
             tokio::spawn(async move {
                 loop {
-                    let request = client.requests.fetch_add(1, Relaxed);
-                    if request >= end {
+                    let request = client.requests.next();
+                    if request >= end || client.request(request).await.is_err() {
                         break;
                     }
-                    client.request(request).await;
                 }
             })
         });
@@ -78,12 +86,12 @@ struct Client {
     random: Rng,
     log: Log,
     locks: Arc<dyn LockManager>,
-    requests: Requests,
+    requests: Arc<Requests>,
     workload: Workload,
 }
 
 impl Client {
-    async fn request(&mut self, request: u64) {
+    async fn request(&mut self, request: u64) -> Result<(), Gone> {
         let mode = match self.random.bool() {
             true => Mode::Exclusive,
             false => Mode::Shared,
@@ -108,11 +116,25 @@ impl Client {
         });
     }
 
-    fn ended(&mut self, request: u64, why: Ended) {
-        self.log.add(What::Ended { request, why });
+    /// Returns when the backend has done all that it was asked before.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`], if it answers no more.
+    async fn settle(&self) -> Result<(), Gone> {
+        if !self.workload.is_remote {
+            return Ok(());
+        }
+        self.locks.query().await.map(drop).map_err(|_| Gone)
     }
 
-    async fn lock(&mut self, request: u64, key: String, mode: Mode) {
+    async fn ended(&mut self, request: u64, why: Ended) -> Result<(), Gone> {
+        self.settle().await?;
+        self.log.add(What::Ended { request, why });
+        Ok(())
+    }
+
+    async fn lock(&mut self, request: u64, key: String, mode: Mode) -> Result<(), Gone> {
         // One in four is short enough to run out of time now and then.
         let timeout = match self.random.u32(..4) {
             0 => Duration::from_micros(self.random.u64(..3_000)),
@@ -129,73 +151,97 @@ impl Client {
         let mut polls = 0;
         let result = {
             let mut wait = pin!(locks.acquire(&key, options));
+            let is_remote = self.workload.is_remote;
+            // A server has the request once it has answered what it was asked after it.
+            let mut queued = pin!(async { !is_remote || locks.query().await.is_ok() });
+            let mut is_queued = None;
             poll_fn(|cx| {
                 let polled = wait.as_mut().poll(cx);
                 polls += 1;
-                match polled {
-                    Poll::Ready(result) => Poll::Ready(Some(result)),
-                    Poll::Pending if polls >= patience => {
-                        // Dropped when this block ends, which is when the log says that it is.
-                        self.log.add(What::GivingUp { request });
-                        Poll::Ready(None)
-                    }
-                    Poll::Pending => {
-                        if polls == 1 {
-                            self.log.add(What::Queued { request });
-                        }
-                        if patience < u32::MAX {
-                            cx.waker().wake_by_ref();
-                        }
-                        Poll::Pending
+                if let Poll::Ready(result) = polled {
+                    return Poll::Ready(Some(result));
+                }
+                if is_queued.is_none()
+                    && let Poll::Ready(queued) = queued.as_mut().poll(cx)
+                {
+                    is_queued = Some(queued);
+                    if queued {
+                        self.log.add(What::Queued { request });
                     }
                 }
+                if polls >= patience {
+                    // Dropped when this block ends, which is when the log says that it is.
+                    self.log.add(What::GivingUp { request });
+                    return Poll::Ready(None);
+                }
+                if patience < u32::MAX {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
             })
             .await
         };
         match result {
             Some(Ok(guard)) => self.hold(request, guard).await,
-            Some(Err(LockError::TimedOut { .. })) => self.ended(request, Ended::TimedOut),
-            Some(Err(error)) => self.failed(request, &error),
-            None => self.ended(request, Ended::Withdrawn),
+            Some(Err(LockError::TimedOut { .. })) => self.ended(request, Ended::TimedOut).await,
+            Some(Err(error)) => self.failed(request, &error).await,
+            None => self.ended(request, Ended::Withdrawn).await,
         }
     }
 
-    async fn try_lock(&mut self, request: u64, key: String, mode: Mode) {
+    async fn try_lock(&mut self, request: u64, key: String, mode: Mode) -> Result<(), Gone> {
         self.asks(request, &key, mode, How::TryLock, None);
         match self.locks.try_acquire(&key, mode_of(mode)).await {
             Ok(Some(guard)) => self.hold(request, guard).await,
-            Ok(None) => self.ended(request, Ended::Busy),
-            Err(error) => self.failed(request, &error),
+            Ok(None) => self.ended(request, Ended::Busy).await,
+            Err(error) => self.failed(request, &error).await,
         }
     }
 
-    async fn steal(&mut self, request: u64, key: String) {
+    async fn steal(&mut self, request: u64, key: String) -> Result<(), Gone> {
         self.asks(request, &key, Mode::Exclusive, How::Steal, None);
         match self.locks.steal(&key).await {
             Ok(guard) => self.hold(request, guard).await,
-            Err(error) => self.failed(request, &error),
+            Err(error) => self.failed(request, &error).await,
         }
     }
 
-    async fn hold(&mut self, request: u64, guard: Box<dyn LockGuard>) {
+    async fn hold(&mut self, request: u64, guard: Box<dyn LockGuard>) -> Result<(), Gone> {
         self.log.add(What::Granted { request });
+        if let Some(token) = guard.fencing_token() {
+            let token = token.get();
+            self.log.add(What::Token { request, token });
+        }
         let hold = self.workload.hold;
+        // An answer of a server takes longer than a short hold: two that held at once would not
+        // meet.
+        let sleeps = match self.workload.is_remote {
+            true => 4,
+            false => 1,
+        };
         match self.random.u32(..8) {
-            0 => tokio::time::sleep(hold.mul_f64(self.random.f64())).await,
-            1..4 => tokio::task::yield_now().await,
+            draw if draw < sleeps => tokio::time::sleep(hold.mul_f64(self.random.f64())).await,
+            ..4 => tokio::task::yield_now().await,
             _ => {}
         }
         if guard.is_lost() {
             self.log.add(What::Lost { request });
         }
         self.log.add(What::Releasing { request });
-        drop(guard);
+        match self.random.bool() {
+            true => drop(guard),
+            false => guard.release().await,
+        }
+        self.settle().await?;
         self.log.add(What::Released { request });
+        Ok(())
     }
 
-    fn failed(&mut self, request: u64, error: &LockError) {
+    async fn failed(&mut self, request: u64, error: &LockError) -> Result<(), Gone> {
+        // First whether all is lost: then any error may say so.
+        self.settle().await?;
         assert!(matches!(error, LockError::Lost { .. }), "{error}");
-        self.ended(request, Ended::Lost);
+        self.ended(request, Ended::Lost).await
     }
 }
 

@@ -24,6 +24,7 @@ fn workload(seed: u64, operations: u64) -> Workload {
         operations,
         steals: true,
         hold: Duration::from_micros(1500),
+        is_remote: false,
     }
 }
 

@@ -111,6 +111,79 @@ fn two_exclusive_holders_are_found() {
 }
 
 #[test]
+fn a_token_that_does_not_grow_is_found() {
+    let token = |request, token| What::Token { request, token };
+    let with_tokens = |first, second| {
+        script()
+            .held(1, "a", EXCLUSIVE, 10, 20)
+            .add(11, "a", token(1, first))
+            .held(2, "b", EXCLUSIVE, 30, 40)
+            .add(31, "b", token(2, second))
+    };
+    assert_eq!(with_tokens(7, 8).found(), []);
+    for second in [6, 7] {
+        let (earlier, later) = (0, 1);
+        let stale = Violation::StaleToken { earlier, later };
+        assert_eq!(with_tokens(7, second).found(), [stale]);
+    }
+    // The second was asked for while the first was granted, so it may have been granted before.
+    let at_once = script()
+        .held(1, "a", SHARED, 10, 20)
+        .add(11, "a", token(1, 8))
+        .held(2, "b", SHARED, 11, 20)
+        .add(12, "b", token(2, 7));
+    assert_eq!(at_once.found(), []);
+}
+
+/// Its guard was lost when it got it, and it was killed before it looked.
+#[test]
+fn who_is_robbed_on_the_way_and_killed_before_it_looks_is_right() {
+    let right = script()
+        .lock(1, 1, "a", EXCLUSIVE)
+        .asked(5, 2, "a", EXCLUSIVE, How::Steal)
+        .granted(2, "a", 10, 20)
+        .add(11, "a", What::Granted { request: 1 })
+        .add(30, "a", What::Killing)
+        .add(31, "a", What::Dead);
+    assert_eq!(right.found(), []);
+}
+
+/// It was granted the lock, and robbed, while it did not run: so it gave up what it had lost.
+#[test]
+fn who_is_robbed_and_gives_up_before_it_knows_is_not_overtaken() {
+    let history = |how| {
+        script()
+            .lock(1, 1, "a", SHARED)
+            .queued(2, 1, "a")
+            .asked(10, 2, "b", EXCLUSIVE, how)
+            .granted(2, "b", 12, 14)
+            .held(3, "b", EXCLUSIVE, 20, 30)
+            .add(40, "a", What::GivingUp { request: 1 })
+            .ended(41, 1, "a", Ended::Withdrawn)
+    };
+    assert_eq!(history(How::Steal).found(), []);
+    assert!(!history(How::Lock).found().is_empty());
+}
+
+/// A session that is ended by others loses its locks, and lives on until it is told.
+#[test]
+fn a_loss_has_a_cause_if_its_context_was_killed() {
+    let lost = |killing| {
+        script()
+            .lock(9, 1, "a", EXCLUSIVE)
+            .add(10, "a", What::Granted { request: 1 })
+            .add(killing, "a", What::Killing)
+            .add(30, "a", What::Lost { request: 1 })
+            .add(50, "a", What::Dead)
+    };
+    assert_eq!(lost(20).found(), []);
+    assert_eq!(
+        lost(40).found(),
+        [Violation::LossWithoutCause { operation: 0 }]
+    );
+}
+
+#[test]
 fn a_reader_beside_a_writer_is_found() {
     let wrong = script()
         .held(1, "a", SHARED, 10, 20)

@@ -48,6 +48,7 @@ mod worker {
             operations,
             steals: backend != "shared",
             hold: Duration::from_micros(1500),
+            is_remote: false,
         };
         runtime.block_on(workload.run(locks, &recorder, Arc::default()));
     }

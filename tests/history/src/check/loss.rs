@@ -17,7 +17,8 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
                     // It may have been stolen before its owner knew that it had it.
                     thief != place && steal.asked < told && steal.took_by() > operation.asked
                 };
-                let is_known = invalidated.is_some_and(|&at| at <= told);
+                let killed = operation.killed.is_some_and(|(killing, _)| killing <= told);
+                let is_known = killed || invalidated.is_some_and(|&at| at <= told);
                 if !is_known && !queue.steals.iter().any(may_be_stolen) {
                     found.push(Violation::LossWithoutCause { operation: place });
                 }

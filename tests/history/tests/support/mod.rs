@@ -11,11 +11,6 @@ use crosslock::{
 };
 use crosslock_history::{Contract, Event, History, check};
 
-/// As many operations as `npm test` has time for; `CROSSLOCK_OPERATIONS` for a soak.
-pub fn operations() -> u64 {
-    from_environment("CROSSLOCK_OPERATIONS").unwrap_or(20_000)
-}
-
 /// `CROSSLOCK_SEED`, or another one each time.
 pub fn seed() -> u64 {
     from_environment("CROSSLOCK_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32))
@@ -30,10 +25,19 @@ fn from_environment(name: &str) -> Option<u64> {
     )
 }
 
+/// As many operations as `npm test` has time for; `CROSSLOCK_OPERATIONS` for a soak.
+const OPERATIONS: u64 = 20_000;
+
 /// Runs `run` with a seed of its own for so many operations at a time, and says which.
 pub fn in_chunks(name: &str, run: impl Fn(u64, u64) -> usize) {
+    in_chunks_of(name, OPERATIONS, run);
+}
+
+/// As [`in_chunks`], with another number of operations for `npm test`.
+pub fn in_chunks_of(name: &str, operations: u64, run: impl Fn(u64, u64) -> usize) {
     const CHUNK: u64 = 100_000;
-    let (all, seed) = (operations(), seed());
+    let all = from_environment("CROSSLOCK_OPERATIONS").unwrap_or(operations);
+    let seed = seed();
     println!("{name}: {all} operations, CROSSLOCK_SEED={seed}");
     let mut left = all;
     let mut checked = 0;

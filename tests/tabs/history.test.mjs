@@ -1,0 +1,198 @@
+// What tabs saw of their locks keeps the contract, with tabs that are closed, navigated, reloaded and, in Chromium,
+// crashed and frozen in the middle, thefts, timeouts and waits that are aborted. tests/history has the checker.
+//
+// The clocks of tabs differ, and are coarse. So the server has the one clock: a tab tells it what it is about to
+// do, and waits for the answer, and tells it what has happened when it has. What the server knows of each lock is
+// a time in which it was certainly held, and one in which it was possibly held.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { lineOf, operations, seed, verdict } from '../history/clients/verdict.mjs';
+import { crash } from './chromium/crash.mjs';
+import { browserTests, engine } from './support.mjs';
+
+/** Half of them with passing, and half without. */
+const each = Math.ceil(operations(3_000) / 2);
+const tabs = 3;
+/** A tab ends, and another is opened, after about so many requests of it. */
+const life = Math.min(1_000, Math.ceil(each / 8));
+/** As many as are looked at together, so that no history outgrows the memory. */
+const chunk = 50_000;
+
+/** How a tab ends that has not come to its end. */
+const ends = {
+  closed: (page) => page.close(),
+  navigated: (page) => page.goto(page.url().replace('/blank', '/other')),
+  reloaded: (page) => page.reload(),
+  ...(engine === 'chromium' ? { crashed: crash } : {}),
+};
+
+describe('histories of tabs', { timeout: 10_800_000 }, () => {
+  const { tab, answer } = browserTests();
+
+  for (const passing of [true, false]) {
+    test(`with passing: ${passing}`, async (t) => {
+      t.diagnostic(`CROSSLOCK_OPERATIONS=${2 * each} CROSSLOCK_SEED=${seed}`);
+      const count = {};
+      answer('/use-locks.js', (_, response) => {
+        response.writeHead(200, { 'Content-Type': 'text/javascript' });
+        response.end(readFileSync(new URL('../history/clients/use-locks.mjs', import.meta.url)));
+      });
+      // 10 ms, and what the coarsest clock of a browser adds.
+      const contract = ['--late-losses', ...(passing ? ['--handed-on', '12,1000'] : [])];
+      for (let done = 0; done < each; done += chunk) {
+        const lines = await history(passing, Math.min(chunk, each - done), count);
+        assert.equal(await verdict(lines, contract), 0);
+      }
+      t.diagnostic(`tabs: ${JSON.stringify(count)}`);
+    });
+  }
+
+  let last = 0;
+
+  /** What so many requests were like. */
+  async function history(passing, requests, count) {
+    const history = new History();
+    answer('/history', (request, response) => history.listen(request, response));
+    // It stays, to look what the browser knows of the others.
+    const observer = await tab();
+    let left = requests;
+    const lives = Array.from({ length: tabs }, async () => {
+      while (left > 0) {
+        const number = ++last;
+        const context = `tab ${number}`;
+        const share = Math.min(left, life);
+        left -= share;
+        const page = await tab();
+        const clientId = await page.evaluate(nameItself, [context]);
+        // One of them comes to its end.
+        const names = ['ended', ...Object.keys(ends)];
+        const end = names[number % names.length];
+        count[end] = (count[end] ?? 0) + 1;
+        const work = page.evaluate(useLocksHere, [{ context, passing, seed: seed + number, operations: end === 'ended' ? share : 1e9 }]);
+        if (end === 'ended') {
+          const frozen = engine === 'chromium' ? freeze(page, context, history, share) : undefined;
+          await work;
+          count.freezes = (count.freezes ?? 0) + ((await frozen) ?? 0);
+        } else {
+          work.catch(() => {});
+          await history.until(context, share);
+          history.killing(context);
+          await ends[end](page);
+          await observer.evaluate(untilForgotten, [clientId]);
+          history.dead(context);
+        }
+        if (end !== 'closed') await page.close();
+      }
+    });
+    await Promise.all(lives);
+    await observer.close();
+    return history.lines;
+  }
+});
+
+/** Freezes the tab several times, as a browser does with tabs that are out of sight. Resolves to how often. */
+async function freeze(page, context, history, share) {
+  const session = await page.context().newCDPSession(page);
+  const state = (state) => session.send('Page.setWebLifecycleState', { state });
+  const times = 3;
+  for (let n = 1; n <= times; n++) {
+    await history.until(context, Math.floor((share * n) / (times + 2)));
+    await state('frozen');
+    await setTimeout(20 * n ** 2);
+    await state('active');
+  }
+  return times;
+}
+
+/** What the tabs have told. */
+class History {
+  lines = [];
+  #killed = new Set();
+  #asked = new Map();
+  #watchers = new Map();
+
+  async listen(request, response) {
+    const { context, events } = JSON.parse(await text(request));
+    // It does nothing without an answer.
+    if (this.#killed.has(context)) return;
+    for (const event of events) this.lines.push(lineOf({ context, ...event }));
+    response.end();
+    const asked = (this.#asked.get(context) ?? 0) + events.filter(({ event }) => event === 'asked').length;
+    this.#asked.set(context, asked);
+    const { count, resolve } = this.#watchers.get(context) ?? {};
+    if (asked >= count) resolve();
+  }
+
+  /** Resolves when the tab has asked so many times. */
+  until(context, count) {
+    return new Promise((resolve) => {
+      if ((this.#asked.get(context) ?? 0) >= count) return resolve();
+      this.#watchers.set(context, { count, resolve });
+    });
+  }
+
+  killing(context) {
+    this.lines.push(lineOf({ context, event: 'killing' }));
+    this.#killed.add(context);
+  }
+
+  dead(context) {
+    this.lines.push(lineOf({ context, event: 'dead' }));
+  }
+}
+
+// What runs in the tabs.
+
+/** What the browser calls this tab in `query()`. */
+async function nameItself([context]) {
+  const own = (held) => held.find(({ name }) => name === context).clientId;
+  return navigator.locks.request(context, async () => own((await navigator.locks.query()).held));
+}
+
+async function untilForgotten([clientId]) {
+  for (;;) {
+    const { held, pending } = await navigator.locks.query();
+    if (![...held, ...pending].some((lock) => lock.clientId === clientId)) return;
+  }
+}
+
+async function useLocksHere([{ context, passing, seed, operations }]) {
+  const { useLocks } = await import('/use-locks.js');
+  let untold = [];
+  let isTelling = false;
+  /** Tells what there is. What comes meanwhile is told together, after it. */
+  async function tellAll() {
+    isTelling = true;
+    while (untold.length > 0) {
+      const telling = untold;
+      untold = [];
+      const body = JSON.stringify({ context, events: telling.map(({ event }) => event) });
+      // It fails when the page is about to go: then nobody is to go on.
+      await fetch('/history', { method: 'POST', body }).catch(() => new Promise(() => {}));
+      for (const { resolve } of telling) resolve();
+    }
+    isTelling = false;
+  }
+  await useLocks({
+    manager: new WebLockManager({ namespace: 'history', passing }),
+    tell: (event, rest) =>
+      new Promise((resolve) => {
+        untold.push({ event: { event, ...rest }, resolve });
+        if (!isTelling) tellAll();
+      }),
+    // The browser hears of a release and an abort in another process, and they do not wait for that. What it says to
+    // a query comes behind them.
+    settle: () => navigator.locks.query(),
+    rest: async (random) => {
+      if (random(4) === 0) await new Promise((resolve) => setTimeout(resolve, random(10)));
+    },
+    seed,
+    operations,
+    keys: [0, 1, 2].map((key) => `history.${key}`),
+    shortest: 30,
+  });
+}
