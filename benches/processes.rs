@@ -295,15 +295,99 @@ mod linux {
         took.as_nanos() as f64 / (2 * turns) as f64
     }
 
+    /// How long those sleep whom the next two measures wake, and the one who wakes them. The
+    /// processors have nothing else to do meanwhile.
+    const ASLEEP: Duration = Duration::from_micros(300);
+
+    /// A process that waits in the kernel for a byte that another one has locked: nanoseconds from
+    /// the unlock until it is back from the call.
+    fn wake_by_the_kernel(file: &Path, times: usize) -> f64 {
+        let [released, rounds, result] = shared_memory();
+        let start = Instant::now();
+        let now = || start.elapsed().as_nanos() as u64;
+        let open = || {
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(file);
+            file.unwrap()
+        };
+        let holder = open();
+        assert!(lock(&holder, libc::F_OFD_SETLK, libc::F_WRLCK, 0, 1));
+        let child = fork(|| {
+            let file = open();
+            let mut took = Vec::new();
+            for round in 1..=times as u64 {
+                assert!(lock(&file, libc::F_OFD_SETLKW, libc::F_WRLCK, 0, 1));
+                took.push((now() - released.load(SeqCst)) as f64);
+                lock(&file, libc::F_OFD_SETLK, libc::F_UNLCK, 0, 1);
+                rounds.store(round, SeqCst);
+                while released.load(SeqCst) != 0 {
+                    std::thread::yield_now();
+                }
+            }
+            result.store(median(took) as u64, SeqCst);
+        });
+        for round in 1..=times as u64 {
+            std::thread::sleep(ASLEEP);
+            released.store(now(), SeqCst);
+            lock(&holder, libc::F_OFD_SETLK, libc::F_UNLCK, 0, 1);
+            while rounds.load(SeqCst) < round {
+                std::thread::yield_now();
+            }
+            assert!(lock(&holder, libc::F_OFD_SETLKW, libc::F_WRLCK, 0, 1));
+            released.store(0, SeqCst);
+        }
+        finish(child);
+        result.load(SeqCst) as f64
+    }
+
+    /// A thread that wakes a task of a runtime with nothing to do: nanoseconds until it runs.
+    fn wake_of_a_task(times: usize) -> f64 {
+        let [result] = shared_memory();
+        let child = fork(|| {
+            let start = Instant::now();
+            let took = block_on(async {
+                let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+                std::thread::spawn(move || {
+                    for _ in 0..times {
+                        std::thread::sleep(ASLEEP);
+                        sender.send(start.elapsed()).unwrap();
+                    }
+                });
+                let mut took = Vec::new();
+                while let Some(sent) = receiver.recv().await {
+                    took.push((start.elapsed() - sent).as_nanos() as f64);
+                }
+                median(took)
+            });
+            result.store(took as u64, SeqCst);
+        });
+        finish(child);
+        result.load(SeqCst) as f64
+    }
+
     fn hand_off(folder: &Path) {
         const TURNS: u64 = 5_000;
+        const WAKES: usize = 20;
         let datadir = folder.join("hand-off");
+        let byte = folder.join("byte");
         let contestants: Contestants<'_> = vec![
             (
                 "SharedDatadir, from process to process",
                 Box::new(|| take_turns(&datadir, TURNS)),
             ),
             ("a byte through a pipe", Box::new(|| ping_pong(TURNS))),
+            (
+                "its parts: the kernel wakes who waits",
+                Box::new(|| wake_by_the_kernel(&byte, WAKES)),
+            ),
+            (
+                "its parts: a thread wakes a task",
+                Box::new(|| wake_of_a_task(WAKES)),
+            ),
         ];
         compare("hand-off", contestants);
     }

@@ -149,36 +149,54 @@ impl SharedDatadirLockManager {
         key: &str,
         options: AcquireOptions,
     ) -> Result<Box<dyn LockGuard>, LockError> {
-        let datadir = self.locks.handle();
-        let timed_out = |contention| LockError::timed_out(key, options.timeout, contention);
         if options.timeout.is_zero() {
             let tried = self.try_guard(key, options.mode)?;
-            return tried.ok_or_else(|| timed_out(self.contention(key)));
+            let timed_out = || LockError::timed_out(key, Duration::ZERO, self.contention(key));
+            return tried.ok_or_else(timed_out);
         }
         // Nearly always it is free, and nothing that waiting takes is needed.
         let in_table = self.locks.try_acquire(key, options.mode, |guard| guard)?;
-        let (deadline, mut request, in_table) = match in_table {
+        let begun = match in_table {
             Some(in_table) => {
-                let request = Request::asked(datadir, key, options.mode)?;
+                let request = Request::asked(self.locks.handle(), key, options.mode)?;
                 if request.is_granted() {
                     return Ok(boxed(request, in_table));
                 }
-                (Deadline::after(options.timeout), request, in_table)
+                Some((request, in_table))
             }
+            None => None,
+        };
+        // In a box of its own, so that the future is small which a lock needs that is free.
+        Box::pin(self.wait_in_turn(key, options, begun)).await
+    }
+
+    /// Waits in this process, unless the lock table has `begun` with a grant, and then for others.
+    async fn wait_in_turn(
+        &self,
+        key: &str,
+        options: AcquireOptions,
+        begun: Option<(Request, TableGuard<Arc<SharedDatadir>>)>,
+    ) -> Result<Box<dyn LockGuard>, LockError> {
+        let datadir = self.locks.handle();
+        let deadline = Deadline::after(options.timeout);
+        let (mut request, in_table) = match begun {
+            Some(begun) => begun,
             None => {
-                let deadline = Deadline::after(options.timeout);
                 let mut request = Request::queued(datadir, key)?;
                 let acquired = self.locks.acquire(key, options, |guard| guard).await;
                 let in_table = acquired.map_err(|error| self.explain(key, error))?;
                 request.ask(key, options.mode)?;
-                (deadline, request, in_table)
+                (request, in_table)
             }
         };
         if !request.is_granted() {
             let granted = request.granted(key);
             match time::timeout(deadline.remaining(), granted).await? {
                 Some(granted) => granted?,
-                None => return Err(timed_out(request.contention())),
+                None => {
+                    let contention = request.contention();
+                    return Err(LockError::timed_out(key, options.timeout, contention));
+                }
             }
             // Much may have happened while it waited.
             datadir.check(Staleness::Recent)?;

@@ -81,8 +81,14 @@ impl SharedDatadir {
     }
 
     /// Starts the thread and wakes those that `outcome` names, with nothing locked.
+    #[inline]
     pub(super) fn carry_out(self: &Arc<Self>, outcome: Outcome) {
-        let mut outcome = outcome;
+        if outcome.wait.is_some() || !outcome.wakes.is_empty() {
+            self.start_and_wake(outcome);
+        }
+    }
+
+    fn start_and_wake(self: &Arc<Self>, mut outcome: Outcome) {
         loop {
             outcome.wakes.into_iter().for_each(Waker::wake);
             let Some(wait) = outcome.wait else { return };

@@ -287,7 +287,25 @@ impl LockFile {
     }
 
     /// What is left to be done after `effects`.
+    #[inline]
     fn outcome(
+        &self,
+        opened: &Opened,
+        tickets: &mut Tickets,
+        place: Place,
+        effects: Effects,
+    ) -> Outcome {
+        match effects.wait {
+            // Nearly always.
+            None => Outcome {
+                wakes: effects.wakes,
+                wait: None,
+            },
+            Some(_) => self.begin_to_wait(opened, tickets, place, effects),
+        }
+    }
+
+    fn begin_to_wait(
         &self,
         opened: &Opened,
         tickets: &mut Tickets,

@@ -211,8 +211,8 @@ export class FlockPidLockManager extends DatadirLockManager {
  * await using guard = await locks.lock('lightning.send.42', { timeout: 10_000 }); // also against the daemon, in Rust
  * ```
  *
- * - **The kernel is the only authority**, by open-file-description locks of `fcntl(2)` on the files in
- *   `<datadir>/LOCKS`, to which nothing is written. When a process ends, in whichever way, its locks and its
+ * - **The kernel is the only authority**, by open-file-description locks of `fcntl(2)`, or on Windows by `LockFileEx`,
+ *   on the files in `<datadir>/LOCKS`, to which nothing is written. When a process ends, in whichever way, its locks and its
  *   places in queues are gone at once.
  * - **Who has a place in the queue** is the manager: it asks for a key when its first task does, and its tasks hand
  *   the key on in their order, at most 1,000 times and for 10 ms while others wait. Each thread that opens the

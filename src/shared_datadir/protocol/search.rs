@@ -182,6 +182,27 @@ fn a_ticket_that_is_weakened_excludes_until_then<R: Rules>() {
     }
 }
 
+/// A process that lets others go before more of its tasks join its holders waits until nobody is
+/// behind. That is in nobody's way, whatever it has locked for a moment, and whoever comes meanwhile.
+fn a_wait_to_join_does_no_harm<R: Rules>() {
+    for others in [
+        [Exclusive, Shared],
+        [Shared, Shared],
+        [Exclusive, Exclusive],
+    ] {
+        let [second, third] = others;
+        let mut start = State::<R>::new([&[Shared], &[second], &[third]], 1);
+        start.joins = true;
+        let graph = Graph::search(start, None);
+        let meets = |state: &State<R>| {
+            let is_locked = |contender: &Contender<R>| contender.waits.iter().any(|w| w.locked);
+            is_locked(&state.contenders[0]) && state.contenders[1].request.is_some()
+        };
+        assert!(graph.states.iter().any(meets), "it never happens");
+        graph.assert_all_can_end();
+    }
+}
+
 /// The queue stands still while somebody keeps the key. (That it goes on when the holder dies is
 /// part of what the others show.)
 fn a_holder_that_stands_still_is_waited_for<R: Rules>() {
@@ -256,6 +277,7 @@ macro_rules! searches {
                 a_wait_for_a_cancelled_request_does_no_harm
                 readers_hold_together
                 a_ticket_that_is_weakened_excludes_until_then
+                a_wait_to_join_does_no_harm
                 a_holder_that_stands_still_is_waited_for
                 tickets_run_out
                 a_cancelled_request_is_gone_at_once

@@ -60,6 +60,8 @@ pub(super) enum Step {
     Wait(usize),
     /// Begin to share what was granted exclusively.
     Weaken,
+    /// Begin to wait, for one who would join the holders, until nobody is behind.
+    Join,
     Cancel,
     Die,
 }
@@ -72,6 +74,8 @@ pub(super) struct State<R: Rules> {
     faults: usize,
     /// Whether what was granted exclusively may be weakened.
     pub(super) weakens: bool,
+    /// Whether a process that holds may have one who would join.
+    pub(super) joins: bool,
     /// Who has a ticket, or the gate and will have one, in the order in which they got it. It is what
     /// the test knows, and no contender looks at it.
     pub(super) queue: Vec<usize>,
@@ -93,6 +97,7 @@ impl<R: Rules> State<R> {
             contenders: modes.map(contender),
             faults,
             weakens: false,
+            joins: false,
             queue: Vec::new(),
         }
     }
@@ -114,6 +119,9 @@ impl<R: Rules> State<R> {
                 let can_weaken = request.granted().is_some() && request.mode() == Exclusive;
                 if self.weakens && can_weaken && !contender.is_weakened {
                     steps.push(Step::Weaken);
+                }
+                if self.joins && request.granted().is_some() && contender.waits.is_empty() {
+                    steps.push(Step::Join);
                 }
                 // A request is cancelled between two calls of its own thread.
                 let is_calling = contender.probes.is_some() || !contender.weakens.is_empty();
@@ -151,6 +159,12 @@ impl<R: Rules> State<R> {
                 assert_eq!(self.call(who, call), Some(Answer::Done));
                 let contender = &mut self.contenders[who];
                 contender.is_weakened = contender.weakens.is_empty();
+            }
+            Step::Join => {
+                let ticket = self.ticket(who).expect("it is granted");
+                // As `await_nobody_behind`, of a region with so few tickets. Nothing of the protocol
+                // waits for it.
+                self.begin_wait(who, self.mode(who), ticket + 1..R::TICKETS + 1, false);
             }
             Step::Cancel => {
                 // By another thread than those that wait.
@@ -202,6 +216,29 @@ impl<R: Rules> State<R> {
         }
     }
 
+    fn begin_wait(&mut self, who: usize, mode: LockMode, bytes: Range<u64>, wanted: bool) {
+        let contender = &mut self.contenders[who];
+        let numbers = || (0..).map(|number| for_waits(who, number));
+        let is_new = |file: &OpenFile| contender.waits.iter().all(|w| w.file != *file);
+        let file = match R::Kernel::WAITS_SHARE_A_FILE {
+            true => numbers().next(),
+            false => numbers().find(is_new),
+        };
+        let wait = Wait {
+            mode,
+            bytes,
+            file: file.expect("there are many"),
+            locked: false,
+            wanted,
+        };
+        // One that is under way for a cancelled request does as well.
+        let serves = |other: &&mut Wait| R::serves(other, &wait);
+        match contender.waits.iter_mut().find(serves) {
+            Some(other) => other.wanted |= wanted,
+            None => contender.waits.push(wait),
+        }
+    }
+
     fn go(&mut self, who: usize) {
         let contender = &mut self.contenders[who];
         if let Some(undo) = contender.undoes.pop_front() {
@@ -225,25 +262,7 @@ impl<R: Rules> State<R> {
         }
         match request.next().expect("it is not granted") {
             Call::Wait(mode, bytes) => {
-                let numbers = || (0..).map(|number| for_waits(who, number));
-                let is_new = |file: &OpenFile| contender.waits.iter().all(|w| w.file != *file);
-                let file = match R::Kernel::WAITS_SHARE_A_FILE {
-                    true => numbers().next(),
-                    false => numbers().find(is_new),
-                };
-                let wait = Wait {
-                    mode,
-                    bytes,
-                    file: file.expect("there are many"),
-                    locked: false,
-                    wanted: true,
-                };
-                // One that is under way for a cancelled request does as well.
-                let serves = |other: &&mut Wait| R::serves(other, &wait);
-                match contender.waits.iter_mut().find(serves) {
-                    Some(wait) => wait.wanted = true,
-                    None => contender.waits.push(wait),
-                }
+                self.begin_wait(who, mode, bytes, true);
             }
             call => {
                 if let Some(answer) = self.call(who, call) {
