@@ -46,6 +46,14 @@ const parts = {
     what: 'the PostgreSQL server, and a pooler for it',
     missing: () => [...(locatePostgres() ? [] : ['postgresql']), ...(which('pgbouncer', '/usr/sbin/pgbouncer') ? [] : ['pgbouncer'])],
   },
+  machines: {
+    what: 'virtual machines, and what is in them',
+    missing: () => [
+      ...(which('qemu-system-x86_64') ? [] : ['qemu-system-x86']),
+      ...(existsSync('/bin/busybox') ? [] : ['busybox-static']),
+      ...(which('cpio') ? [] : ['cpio']),
+    ],
+  },
   wine: {
     what: 'Wine with the linker for Windows programs',
     missing() {

@@ -86,6 +86,7 @@ const suites = {
     await run('cargo', ['clippy', '--package', 'crosslock-node', ...strict]);
     await run('cargo', ['clippy', '--package', 'size-crate', '--features', 'size-crate/locks', '--target', browser, ...strict]);
     await run('cargo', ['clippy', '--package', 'crosslock-history', '--all-targets', '--all-features', ...strict]);
+    await run('cargo', ['clippy', '--package', 'crosslock-nfs', ...strict]);
     // By itself: it has no standard library, and what it shares with the others would have one for their sake.
     await run('cargo', ['clippy', '--package', 'crosslock-js', '--target', browser, ...strict]);
     // A wasm without a browser has the memory backend alone.
