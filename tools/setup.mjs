@@ -15,6 +15,7 @@ const GECKODRIVER = { minimum: [0, 34], version: '0.37.1' };
 const PUBLIC_API = { version: '0.52.0', rust: '1.95.0' }; // what rustdoc writes for it changes from one Rust to the next
 const DENY = { version: '0.20.2' };
 const TYPEDOC = { version: '0.28.20', typescript: '5.9.3' };
+const MUTANTS = { version: '27.1.0' };
 const ZIGBUILD = { cargo: '0.24.1', zig: '0.17.1' };
 const NODE = {
   withWebLocks: [24, 5],
@@ -145,6 +146,13 @@ export const typedoc = once(async () => {
     await install(`typedoc ${TYPEDOC.version}`, ['npm', 'install', ...options, ...packages]);
   }
   return program;
+});
+
+/** cargo-mutants. Returns the environment in which to run it. */
+export const mutants = once(async () => {
+  await rust();
+  const dir = await cargoTool('cargo-mutants', MUTANTS.version, 'cargo-mutants', (found) => found === MUTANTS.version, ['--locked']);
+  return { PATH: [dir, process.env.PATH].join(delimiter) };
 });
 
 /** A Chromium and a chromedriver. */
