@@ -4,7 +4,17 @@
 mod datadir;
 mod files;
 mod guard;
+mod others;
 mod place;
+#[cfg_attr(
+    any(target_os = "linux", target_os = "android"),
+    path = "shared_datadir/processes/linux.rs"
+)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    path = "shared_datadir/processes/unknown.rs"
+)]
+mod processes;
 mod protocol;
 #[cfg(unix)]
 #[path = "shared_datadir/ranges/unix.rs"]
@@ -15,6 +25,7 @@ mod ranges;
 mod request;
 #[cfg(feature = "__edge")]
 pub(crate) mod requests;
+mod snapshot;
 mod threads;
 mod ticket;
 mod wait_files;
@@ -132,6 +143,31 @@ impl SharedDatadirLockManager {
         self.locks.handle().path()
     }
 
+    /// What this process and others hold and wait for of these `keys`. For processes that only look,
+    /// such as one that shows what a wallet is doing: [`query`](LockManager::query) knows no keys but those
+    /// that this process uses, as the kernel knows none by its name.
+    ///
+    /// A request of another process has no [age](crate::LockInfo::age). Its
+    /// [client](crate::LockInfo::client) is `process 4242` where the kernel names the process, as on Linux
+    /// for processes of the same user, and otherwise `another process`. Each process is shown once a key, however
+    /// many of its tasks want it, and no more than 128 of them. Another manager in this process is as
+    /// foreign as one in another process. Requests that are just being made may be missing. On Windows
+    /// processes that share a key together may be shown as one, or not beside this one.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::InvalidKey`], [`LockError::Lost`] and [`LockError::Io`].
+    pub async fn query_keys(
+        &self,
+        keys: impl IntoIterator<Item: AsRef<str>>,
+    ) -> Result<LockSnapshot, LockError> {
+        let keys: Vec<String> = keys.into_iter().map(|key| key.as_ref().into()).collect();
+        for key in &keys {
+            LockKey::new(key)?;
+        }
+        self.snapshot(Some(keys))
+    }
+
     fn try_guard(
         &self,
         key: &str,
@@ -204,29 +240,9 @@ impl SharedDatadirLockManager {
         Ok(boxed(request, in_table))
     }
 
-    /// What [`query`](LockManager::query) shows.
-    fn snapshot(&self) -> Result<LockSnapshot, LockError> {
-        let mut snapshot = self.locks.query()?;
-        let files = self.locks.handle().files();
-        // What is held in the lock table may wait for another process.
-        let mut waiting = Vec::new();
-        snapshot.held.retain(|info| {
-            let place = Place::of(&info.key);
-            let holds = files.at(place).look(place, |ticket| ticket.holders() > 0);
-            let waits = holds == Some(false);
-            if waits {
-                waiting.push(info.clone());
-            }
-            !waits
-        });
-        waiting.append(&mut snapshot.pending);
-        snapshot.pending = waiting;
-        Ok(snapshot)
-    }
-
     /// Who is in the way of `key` at this moment.
     fn contention(&self, key: &str) -> Option<crate::Contention> {
-        request::contention(self.locks.handle(), Place::of(key))
+        others::contention(self.locks.handle(), Place::of(key))
     }
 
     /// One who holds the key in this process may wait for another process. Then that one is to
@@ -288,8 +304,10 @@ impl LockManager for SharedDatadirLockManager {
         Err(cannot_steal())
     }
 
+    /// Of the keys that this process holds or waits for, also what others do: see
+    /// [`query_keys`](SharedDatadirLockManager::query_keys).
     async fn query(&self) -> Result<LockSnapshot, LockError> {
-        self.snapshot()
+        self.snapshot(None)
     }
 
     fn scope(&self) -> LockScope {

@@ -95,7 +95,7 @@ pub struct Contention {
     pub holder: Option<String>,
     /// In milliseconds.
     pub held_for: f64,
-    /// How many wait in front. It is not known of other processes, and `holder` is in words then.
+    /// How many wait in front. Where it is not known, `holder` is in words.
     pub waiting: Option<u32>,
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::file::LockedFile;
+use super::kernel::FileId;
 use super::{DatadirOptions, Primitive};
 use crate::error::{LockError, PidLockError};
 use crate::table::handle::{Staleness, TableHandle};
@@ -98,6 +99,20 @@ impl LockedDatadir {
     )]
     pub(crate) fn file_path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// The identity of that file.
+    #[cfg_attr(
+        not(any(
+            target_os = "linux",
+            target_os = "android",
+            target_vendor = "apple",
+            windows
+        )),
+        expect(dead_code, reason = "for datadirs that are shared by key")
+    )]
+    pub(crate) fn file_id(&self) -> FileId {
+        self.file.id()
     }
 
     /// Milliseconds since the datadir was opened.

@@ -183,6 +183,10 @@ impl LockedFile {
         &self.path
     }
 
+    pub(super) fn id(&self) -> FileId {
+        self.id
+    }
+
     /// The PID of the process that opened the file: in a forked child, that of its parent.
     pub(super) fn owner(&self) -> u32 {
         self.owner

@@ -20,6 +20,8 @@ pub(super) use family::{
 pub(crate) use family::{answer, uninterrupted};
 #[cfg(windows)]
 pub(crate) use family::{lock_bytes, unlock_bytes};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use family::{lockers, shows_our_processes};
 
 /// The result of taking a lock.
 pub(super) enum Taken<T> {

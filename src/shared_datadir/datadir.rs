@@ -5,11 +5,12 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::files::{LockFiles, NewWait, Outcome, Unusable};
+use super::processes::Processes;
 use super::ranges::Region;
 use super::threads::Threads;
 use crate::datadir_lock::datadir::{self, LockedDatadir};
@@ -19,14 +20,27 @@ use crate::table::handle::{Staleness, TableHandle};
 use crate::table::locks::TableLocks;
 use crate::table::shards::SharedTable;
 
+/// How often it is looked for [who shares the datadir](SharedDatadir::processes).
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// A datadir that this process shares with others.
 pub(super) struct SharedDatadir {
     files: ManuallyDrop<LockFiles>,
     threads: ManuallyDrop<Threads>,
+    /// What was found of them last.
+    processes: Mutex<Option<Look>>,
     /// Whether those were told of a loss that wait for other processes.
     told: AtomicBool,
     /// Dropped last: others may have the datadir for themselves from then on.
     base: LockedDatadir,
+}
+
+/// A look at the processes that share the datadir.
+#[derive(Debug)]
+struct Look {
+    found: Arc<Processes>,
+    was_complete: bool,
+    at: Instant,
 }
 
 pub(super) fn open(
@@ -44,6 +58,7 @@ pub(super) fn open(
     let datadir = SharedDatadir {
         files: ManuallyDrop::new(files),
         threads: ManuallyDrop::default(),
+        processes: Mutex::default(),
         told: AtomicBool::new(false),
         base,
     };
@@ -57,6 +72,34 @@ impl SharedDatadir {
 
     pub(super) fn files(&self) -> &LockFiles {
         &self.files
+    }
+
+    /// Which processes have locked something. To look costs a millisecond where many share the datadir, and
+    /// of a thousand requests that time out together each is told who was in the way. So they are looked for
+    /// every few milliseconds at most.
+    pub(super) fn processes(&self, is_complete: impl Fn(&Processes) -> bool) -> Arc<Processes> {
+        let nobody = Processes::default();
+        if is_complete(&nobody) {
+            return Arc::new(nobody);
+        }
+        let mut last = self
+            .processes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = &*last
+            && last.at.elapsed() < LOOK_EVERY
+            // One that lacks somebody although all were looked for would lack it again.
+            && (!last.was_complete || is_complete(&last.found))
+        {
+            return Arc::clone(&last.found);
+        }
+        let found = Arc::new(Processes::find(self.base.file_id(), &is_complete));
+        *last = Some(Look {
+            was_complete: is_complete(&found),
+            found: Arc::clone(&found),
+            at: Instant::now(),
+        });
+        found
     }
 
     /// Whether the datadir is known to be lost.

@@ -392,6 +392,23 @@ impl LockFile {
         self.tickets().by_region.get(&place.start).map(read)
     }
 
+    /// What `read` finds of the region at `place`: the ticket of this process, if it has one or wants one,
+    /// and what the kernel says. No call of the protocol is made meanwhile.
+    pub(super) fn inspect<T>(
+        &self,
+        place: Place,
+        read: impl FnOnce(Option<&Ticket>, &Region<'_>) -> io::Result<T>,
+    ) -> Result<(FileId, T), Unusable> {
+        let opened = self.opened()?;
+        let region = Region {
+            file: &opened.for_tickets,
+            start: place.start,
+        };
+        let tickets = self.tickets();
+        let found = read(tickets.by_region.get(&place.start), &region);
+        Ok((opened.id, found.map_err(Unusable::Failed)?))
+    }
+
     /// What came of a request. If nothing has yet, `waker` is to be woken.
     pub(super) fn poll(&self, place: Place, number: RequestNumber, waker: &Waker) -> Polled {
         let waker = waker.clone();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use super::datadir::SharedDatadir;
+use super::others;
 use super::place::Place;
 use super::ticket::{Effects, RequestNumber};
 use crate::error::{Contention, LockError};
@@ -181,7 +182,7 @@ impl Request {
 
     /// What is known of the process that is in the way.
     pub(super) fn contention(&self) -> Option<Contention> {
-        contention(&self.datadir, self.place)
+        others::contention(&self.datadir, self.place)
     }
 }
 
@@ -208,17 +209,6 @@ impl Request {
     pub(super) fn is_queued(&self) -> bool {
         self.stage == Stage::Queued
     }
-}
-
-/// What is known of another process that has the key at `place` while this one waits for it.
-pub(super) fn contention(datadir: &SharedDatadir, place: Place) -> Option<Contention> {
-    let file = datadir.files().at(place);
-    let since = file.look(place, |ticket| ticket.pending_since())??;
-    Some(Contention {
-        holder: Some(String::from("another process")),
-        held_for: Some(since.elapsed()),
-        ..Contention::default()
-    })
 }
 
 impl Drop for Request {

@@ -154,6 +154,13 @@ impl SharedDatadirLockManager {
         // One who holds the key in this process may wait for another process. Then that one is
         // in the way.
         let elsewhere = request.of_kernel.as_ref().and_then(Request::contention);
+        // In the form of the names that the edge gives: a client, which here is none, and a label.
+        let elsewhere = elsewhere.map(|mut elsewhere| {
+            if elsewhere.ahead.is_some() {
+                elsewhere.holder = elsewhere.holder.map(|words| format!("\0{words}"));
+            }
+            elsewhere
+        });
         elsewhere.or_else(|| in_table::contention(datadir, &request.key, request.id, most))
     }
 
@@ -171,7 +178,7 @@ impl SharedDatadirLockManager {
     }
 
     pub(crate) fn requests(&self) -> Result<LockSnapshot, LockError> {
-        self.snapshot()
+        self.snapshot(None)
     }
 }
 

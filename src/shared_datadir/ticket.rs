@@ -158,6 +158,15 @@ impl Ticket {
         self.users == 0
     }
 
+    /// The byte that is locked for this process, and how.
+    pub(super) fn locked(&self) -> Option<(u64, LockMode)> {
+        match &self.state {
+            State::None => None,
+            State::Pending { acquisition, .. } => Some((acquisition.ticket()?, acquisition.mode())),
+            State::Granted(granted) => Some((granted.byte, granted.mode)),
+        }
+    }
+
     /// For how long the process has waited for the ticket, if it has not got it yet.
     pub(super) fn pending_since(&self) -> Option<Since> {
         match self.state {

@@ -26,6 +26,7 @@ mod collisions;
 mod linux;
 #[cfg(unix)]
 mod loss;
+mod query;
 mod refusal;
 #[cfg(unix)]
 mod signals;

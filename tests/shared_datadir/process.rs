@@ -82,6 +82,10 @@ impl Forked {
         }
     }
 
+    pub(crate) fn id(&self) -> libc::pid_t {
+        self.0
+    }
+
     pub(crate) fn signal(&self, signal: libc::c_int) {
         // SAFETY: the child was not waited for, so its id is not that of another process.
         assert_eq!(unsafe { libc::kill(self.0, signal) }, 0);

@@ -58,7 +58,7 @@ export const enum DatadirKind {
 
 /** @internal Who is in the way of a request. */
 export interface Ahead {
-  /** The name of its request, see `names.ts`; of another process some words instead. */
+  /** The name of its request, see `names.ts`; of another process some words in the place of the label. */
   holder?: string;
   /** In milliseconds. */
   heldFor: number;

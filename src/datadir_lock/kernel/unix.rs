@@ -28,6 +28,8 @@ mod os;
 
 pub(in crate::datadir_lock) use classic::OpenPermit;
 pub(in crate::datadir_lock) use os::{holds, process_id};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use os::{lockers, shows_our_processes};
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) use syscalls::{answer, uninterrupted};
 
@@ -80,6 +82,11 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn inode(self) -> u64 {
+        self.inode
+    }
+
     /// That of the file at `path`. A symbolic link is not followed.
     fn at(path: &Path) -> io::Result<Self> {
         Ok(Self::from(&path.symlink_metadata()?))

@@ -89,6 +89,17 @@ impl Acquisition {
         }
     }
 
+    /// The ticket, from when it has a place in the queue.
+    pub(in super::super) fn ticket(&self) -> Option<u64> {
+        match self.stage {
+            Stage::FreeGate(ticket)
+            | Stage::Below(ticket)
+            | Stage::AwaitBelow(ticket)
+            | Stage::Granted(ticket) => Some(ticket),
+            _ => None,
+        }
+    }
+
     /// Whether nothing was in the way so far.
     pub(super) fn is_alone_so_far(&self) -> bool {
         matches!(self.stage, Stage::First | Stage::Alone | Stage::LeaveFirst)
@@ -139,7 +150,7 @@ impl Acquisition {
                 }
             }
             // Somebody's wait is through at this moment. The bytes above are as good as this one.
-            Stage::Ticket(ticket) if !locked => self.ticket(ticket + 1),
+            Stage::Ticket(ticket) if !locked => self.try_ticket(ticket + 1),
             Stage::Ticket(ticket) => Stage::FreeGate(ticket),
             Stage::FreeGate(ticket) => Stage::Below(ticket),
             Stage::Below(ticket) if is_free => Stage::Granted(ticket),
@@ -166,7 +177,7 @@ impl Acquisition {
         }
     }
 
-    fn ticket(&self, ticket: u64) -> Stage {
+    fn try_ticket(&self, ticket: u64) -> Stage {
         match ticket < self.tickets {
             true => Stage::Ticket(ticket),
             false => Stage::AwaitEmpty,
@@ -192,16 +203,6 @@ impl Acquisition {
 
 #[cfg(test)]
 impl Acquisition {
-    pub(super) fn ticket_for_tests(&self) -> Option<u64> {
-        match self.stage {
-            Stage::FreeGate(ticket)
-            | Stage::Below(ticket)
-            | Stage::AwaitBelow(ticket)
-            | Stage::Granted(ticket) => Some(ticket),
-            _ => None,
-        }
-    }
-
     pub(super) fn has_gate_for_tests(&self) -> bool {
         matches!(
             self.stage,

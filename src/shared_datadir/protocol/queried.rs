@@ -129,11 +129,11 @@ impl Acquisition {
             Stage::AwaitGate => Stage::Gate,
             Stage::Highest { from } => match answer {
                 Answer::Found(Some(byte)) => self.highest_from(byte + 1),
-                _ => self.ticket(from),
+                _ => self.try_ticket(from),
             },
             // Somebody's wait is through at this moment, for a byte above all tickets. Those
             // bytes are as good as this one.
-            Stage::Ticket(ticket) if !locked => self.ticket(ticket + 1),
+            Stage::Ticket(ticket) if !locked => self.try_ticket(ticket + 1),
             Stage::Ticket(ticket) => Stage::FreeGate(ticket),
             // Nothing is below the first ticket. To ask about no bytes at all would be wrong: to
             // the kernel, a length of zero means everything up to the end of the file.
@@ -163,7 +163,7 @@ impl Acquisition {
         }
     }
 
-    fn ticket(&self, ticket: u64) -> Stage {
+    fn try_ticket(&self, ticket: u64) -> Stage {
         match ticket < self.tickets {
             true => Stage::Ticket(ticket),
             false => Stage::Full,
@@ -181,6 +181,18 @@ impl Acquisition {
         }
     }
 
+    /// The ticket, from when it has a place in the queue.
+    pub(in super::super) fn ticket(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Weaken | Stage::FreeRest => Some(0),
+            Stage::FreeGate(ticket)
+            | Stage::Ahead { ticket, .. }
+            | Stage::AwaitByte { ticket, .. }
+            | Stage::Granted(ticket) => Some(ticket),
+            _ => None,
+        }
+    }
+
     /// Whether nothing was in the way so far.
     pub(super) fn is_alone_so_far(&self) -> bool {
         matches!(self.stage, Stage::Whole | Stage::Weaken | Stage::FreeRest)
@@ -194,17 +206,6 @@ impl Acquisition {
 
 #[cfg(test)]
 impl Acquisition {
-    pub(super) fn ticket_for_tests(&self) -> Option<u64> {
-        match self.stage {
-            Stage::Weaken | Stage::FreeRest => Some(0),
-            Stage::FreeGate(ticket)
-            | Stage::Ahead { ticket, .. }
-            | Stage::AwaitByte { ticket, .. }
-            | Stage::Granted(ticket) => Some(ticket),
-            _ => None,
-        }
-    }
-
     pub(super) fn has_gate_for_tests(&self) -> bool {
         matches!(
             self.stage,

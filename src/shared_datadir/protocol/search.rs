@@ -65,7 +65,7 @@ macro_rules! rules {
             }
 
             fn ticket(&self) -> Option<u64> {
-                self.ticket_for_tests()
+                self.ticket()
             }
 
             fn has_gate(&self) -> bool {

@@ -70,6 +70,17 @@ impl Region<'_> {
 
     /// A byte, of these, on which another open file has a lock that conflicts with `mode`.
     fn find(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<Option<u64>> {
+        let lock = self.query(mode, bytes)?;
+        // It may have begun before the bytes that were asked about.
+        Ok(lock.map(|lock| self.relative(&lock).max(bytes.start)))
+    }
+
+    fn relative(&self, lock: &Description) -> u64 {
+        (lock.l_start as u64).saturating_sub(self.start)
+    }
+
+    /// A lock of another open file that conflicts with `mode` on these bytes.
+    fn query(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<Option<Description>> {
         let mut lock = self.describe(lock_type(mode), bytes);
         uninterrupted(|| {
             // SAFETY: `F_OFD_GETLK` reads a lock structure and writes to it. `lock` is of the
@@ -77,12 +88,36 @@ impl Region<'_> {
             // the descriptor is open, because `file` is borrowed for the call.
             unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) }
         })?;
-        if lock.l_type == libc::F_UNLCK as libc::c_short {
-            return Ok(None);
+        let is_free = lock.l_type == libc::F_UNLCK as libc::c_short;
+        Ok((!is_free).then_some(lock))
+    }
+
+    /// The lowest of these bytes that another open file has locked, the mode, and the first byte behind
+    /// that lock.
+    pub(super) fn lowest_lock(
+        &self,
+        bytes: Range<u64>,
+    ) -> io::Result<Option<(u64, LockMode, u64)>> {
+        let mut lowest = None;
+        let mut below = bytes.clone();
+        // The kernel tells any of those that conflict.
+        while !below.is_empty() {
+            let Some(lock) = self.query(LockMode::Exclusive, &below)? else {
+                break;
+            };
+            let first = self.relative(&lock).max(below.start);
+            let end = match lock.l_len {
+                0 => bytes.end,
+                length => (self.relative(&lock) + length as u64).clamp(first + 1, bytes.end),
+            };
+            let mode = match lock.l_type == libc::F_RDLCK as libc::c_short {
+                true => LockMode::Shared,
+                false => LockMode::Exclusive,
+            };
+            lowest = Some((first, mode, end));
+            below.end = first;
         }
-        // It may have begun before the bytes that were asked about.
-        let found = (lock.l_start as u64).saturating_sub(self.start);
-        Ok(Some(found.max(bytes.start)))
+        Ok(lowest)
     }
 
     fn describe(&self, kind: libc::c_short, bytes: &Range<u64>) -> Description {

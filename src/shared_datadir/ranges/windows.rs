@@ -61,6 +61,37 @@ impl Region<'_> {
         }
     }
 
+    /// The lowest of these bytes that another open file has locked, the mode, and the first byte behind
+    /// it. How long the lock is cannot be found out.
+    pub(super) fn lowest_lock(
+        &self,
+        bytes: Range<u64>,
+    ) -> io::Result<Option<(u64, LockMode, u64)>> {
+        use LockMode::{Exclusive, Shared};
+        let is_locked = |mode, bytes: Range<u64>| {
+            let found = self.call(&Call::FindConflict(mode, bytes))?;
+            io::Result::Ok(found != Answer::Found(None))
+        };
+        if bytes.is_empty() || !is_locked(Exclusive, bytes.clone())? {
+            return Ok(None);
+        }
+        // It is in `low..high`. Queues are short, so it is looked for from below.
+        let (mut low, mut high) = (bytes.start, bytes.end);
+        let mut length = 1;
+        while high - low > 1 {
+            let end = (low + length).min(high - 1);
+            match is_locked(Exclusive, low..end)? {
+                true => (high, length) = (end, ((end - low) / 2).max(1)),
+                false => (low, length) = (end, length * 2),
+            }
+        }
+        let mode = match is_locked(Shared, low..high)? {
+            true => Exclusive,
+            false => Shared,
+        };
+        Ok(Some((low, mode, high)))
+    }
+
     fn try_lock(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<bool> {
         let flags = flags(mode) | LOCKFILE_FAIL_IMMEDIATELY;
         lock_bytes(self.file, flags, self.place(bytes))

@@ -77,7 +77,7 @@ pub(in crate::datadir_lock) fn holds(pid: u32, file: FileId) -> bool {
 
 /// Whether the PIDs in `/proc` are those that this process sees. They are not in a container
 /// that was given the `/proc` of its host.
-fn shows_our_processes() -> bool {
+pub(crate) fn shows_our_processes() -> bool {
     let me = fs::read_link("/proc/self");
     me.is_ok_and(|me| me.to_str() == Some(&std::process::id().to_string()))
 }
@@ -88,18 +88,23 @@ fn shows_our_processes() -> bool {
 /// process, so where `flock` is not taken beside it, on NFS and SMB, the list names nobody.
 fn is_listed(pid: u32, file: FileId) -> bool {
     for _ in 0..LIST_READS {
-        let Ok(locks) = File::open("/proc/locks") else {
-            return false;
-        };
-        let lines = BufReader::new(locks).lines().map_while(Result::ok);
-        let holders: Vec<_> = lines
-            .filter_map(|line| lock_holder(&line, file.inode))
-            .collect();
-        if holders.iter().any(Option::is_some) {
-            return holders.contains(&Some(pid));
+        let holders = lockers(file);
+        if !holders.is_empty() {
+            return holders.contains(&pid);
         }
     }
     false
+}
+
+/// The processes that hold a lock on `file`, as far as the kernel names them. The device is not
+/// compared. Some may be missing: see [`LIST_READS`].
+pub(crate) fn lockers(file: FileId) -> Vec<u32> {
+    let Ok(locks) = File::open("/proc/locks") else {
+        return Vec::new();
+    };
+    let lines = BufReader::new(locks).lines().map_while(Result::ok);
+    let holders = lines.filter_map(|line| lock_holder(&line, file.inode));
+    holders.flatten().collect()
 }
 
 /// How often the list is read to find a lock that must be in it. The kernel gives it page by
