@@ -25,7 +25,6 @@ export async function makePackage({ limitSize = true } = {}) {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint && existsSync(join(pkg, 'package.json'))) return false;
 
   rmSync(stamp, { force: true });
-  rmSync(pkg, { recursive: true, force: true });
   await compileCrate();
   await compileAddon();
   for (const entry of Object.keys(entries)) await bundle(entry);
@@ -60,6 +59,8 @@ async function compileCrate() {
   ];
   await run('wasm-pack', ['build', ...options, 'js/crate'], { env });
 
+  // Only now: where nothing could be compiled, the package of before is better than none.
+  rmSync(pkg, { recursive: true, force: true });
   mkdirSync(pkg);
   // Not by wasm-pack, which would take its options from Cargo.toml, where they are out of sight here.
   const wasm = join(pkg, 'crosslock_bg.wasm');

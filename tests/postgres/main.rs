@@ -5,7 +5,7 @@
 #[allow(unreachable_pub, reason = "one file for several tests")]
 mod cluster;
 #[path = "../support/proxy.rs"]
-#[allow(unreachable_pub, reason = "one file for several tests")]
+#[allow(dead_code, unreachable_pub, reason = "one file for several tests")]
 mod proxy;
 
 mod chaos;
