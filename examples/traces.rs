@@ -4,6 +4,10 @@
 //! cargo run --example traces --features tracing
 //! ```
 
+// Browsers have no terminal to print to: there, this program is empty.
+#![cfg_attr(target_family = "wasm", no_main)]
+#![cfg(not(target_family = "wasm"))]
+
 use std::time::Duration;
 
 use crosslock::memory::MemoryLockManager;
