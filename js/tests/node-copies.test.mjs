@@ -5,10 +5,10 @@ import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runNode } from './support.mjs';
 
-const pkg = new URL('../../pkg/', import.meta.url).pathname;
+const pkg = fileURLToPath(new URL('../../pkg/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'crosslock-copies-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
