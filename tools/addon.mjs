@@ -14,7 +14,7 @@ export const platforms = {
   'linux-arm64-musl': { target: 'aarch64-unknown-linux-musl', os: 'linux', cpu: 'arm64', libc: 'musl' },
   'linux-x64-gnu': { target: 'x86_64-unknown-linux-gnu', os: 'linux', cpu: 'x64', libc: 'glibc' },
   'linux-x64-musl': { target: 'x86_64-unknown-linux-musl', os: 'linux', cpu: 'x64', libc: 'musl' },
-  'win32-x64-msvc': { target: 'x86_64-pc-windows-msvc', os: 'win32', cpu: 'x64' },
+  'win32-x64': { target: 'x86_64-pc-windows-gnu', os: 'win32', cpu: 'x64' },
 };
 
 /** The platform of this machine, as far as there is a package for it. */
@@ -34,21 +34,21 @@ export const withoutPaths = () =>
 
 /**
  * Compiles the addon, and makes the package of a platform in `folder`. With `zig`, by its C compiler, which has the
- * C libraries of other platforms.
+ * C libraries of other platforms. `build` is added to the environment of the build.
  */
-export async function makeAddon(name, folder, { version, licences, addresses, zig }) {
+export async function makeAddon(name, folder, { version, licences, addresses, zig, build }) {
   const { target, os, libc } = platforms[name];
   await rustTarget(target);
   say(`compiling the addon for ${name}`);
   // A library for Node is linked with the C library that Node has loaded, and not with one of its own.
   const flags = libc === 'musl' ? [withoutPaths(), '-C', 'target-feature=-crt-static'].join('\x1f') : withoutPaths();
-  const env = { ...zig, CARGO_PROFILE_RELEASE_STRIP: 'symbols', CARGO_ENCODED_RUSTFLAGS: flags };
+  const env = { ...zig, ...build, CARGO_PROFILE_RELEASE_STRIP: 'symbols', CARGO_ENCODED_RUSTFLAGS: flags };
   // glibc 2.28 is what Node itself needs since version 18.
   const linked = zig && libc === 'glibc' ? `${target}.2.28` : target;
   await run('cargo', [zig ? 'zigbuild' : 'build', '--release', '--package', 'crosslock-node', '--target', linked], { env });
   const built = { darwin: 'libcrosslock_node.dylib', linux: 'libcrosslock_node.so', win32: 'crosslock_node.dll' }[os];
   mkdirSync(folder, { recursive: true });
-  copyFileSync(join(root, 'target', target, 'release', built), join(folder, 'crosslock.node'));
+  copyFileSync(join(build?.CARGO_TARGET_DIR ?? join(root, 'target'), target, 'release', built), join(folder, 'crosslock.node'));
   for (const licence of licences) copyFileSync(join(root, licence), join(folder, licence));
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(addonManifest(name, { version, addresses }), null, 2)}\n`);
 }

@@ -1,15 +1,15 @@
-// npm run addons [-- PLATFORM…]: the packages @crosslock/<platform> of other platforms, as far as they can be made here,
-// in target/npm. Without a name those of Linux. Of the others darwin-arm64 links as well; nothing but linux-x64-gnu has
-// been run so far. darwin-x64 needs its Rust target, and win32-x64-msvc the linker of MSVC.
+// npm run addons [-- PLATFORM…]: the packages @crosslock/<platform> of all platforms, or of those that are named, in
+// target/npm. All of them link on Linux. Those of linux-x64-gnu, linux-x64-musl and win32-x64 are tested by `npm test`.
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { apt } from './apt.mjs';
 import { makeAddon, platforms } from './addon.mjs';
 import { addresses, licences, version } from './package.mjs';
 import { Problem, root, run, say, script } from './run.mjs';
 import { zigbuild } from './setup.mjs';
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(platforms).filter((name) => name.startsWith('linux'));
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(platforms);
 
 await script(async () => {
   const unknown = names.find((name) => !(name in platforms));
@@ -19,7 +19,10 @@ await script(async () => {
   for (const name of names) {
     const folder = join(root, 'target/npm', name);
     rmSync(folder, { recursive: true, force: true });
-    await makeAddon(name, folder, { version: version(), licences, addresses: addresses(), zig });
+    // For Windows there is MinGW, by which the tests have it as well.
+    const isWindows = platforms[name].os === 'win32';
+    if (isWindows) await apt('mingw');
+    await makeAddon(name, folder, { version: version(), licences, addresses: addresses(), zig: isWindows ? undefined : zig });
     await run('npm', ['pack', '--loglevel=error', '--pack-destination', join(root, 'target/npm'), folder]);
     say(`made the package of ${name} in target/npm`);
   }

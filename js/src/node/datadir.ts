@@ -63,7 +63,7 @@ export abstract class DatadirLockManager extends LockManager {
   protected constructor(theKey: unknown, datadir: string, space: NativeSpace, scope: LockScope, options: LockManagerOptions) {
     if (theKey !== key) throw new TypeError('a datadir is opened by the static method open()');
     const token = client.addDatadir(space, datadir);
-    super({ name: token, isPrefix: true, clientId: () => client.id }, options);
+    super({ name: token, isPrefix: true, isAnswered: true, clientId: () => client.id }, options);
     this.datadir = datadir;
     this.scope = scope;
     this.#token = token;

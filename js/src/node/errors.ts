@@ -1,34 +1,27 @@
-import { LockError, type LockErrorData } from '../errors.js';
+import { LockError } from '../errors.js';
 import type { Opened } from './addon.js';
 import { read } from '../host.js';
-import { builtin } from './host.js';
-
-/** A {@link LockError} of code `ALREADY_HELD`. */
-class AlreadyHeld extends LockError {
-  override readonly pid: number | undefined;
-  override readonly datadir: string;
-
-  constructor(message: string, datadir: string, pid: number | undefined) {
-    super('ALREADY_HELD', message);
-    this.pid = pid;
-    this.datadir = datadir;
-  }
-
-  override toJSON(): LockErrorData {
-    const { pid, datadir } = this;
-    return { ...super.toJSON(), datadir, ...(pid === undefined ? {} : { pid }) };
-  }
-}
+import { builtin, type Host } from './host.js';
 
 /** @internal Why a datadir could not be opened. */
 export function notOpened({ code = 'UNAVAILABLE', message = '', pid, errno }: Opened, datadir: string): LockError {
-  if (code === 'ALREADY_HELD') return new AlreadyHeld(message, datadir, pid);
+  if (code === 'ALREADY_HELD') return new LockError(code, message, { datadir, pid });
   return new LockError(code, message, errno === undefined ? {} : { cause: systemError(errno) });
 }
 
-/** The system's error, shaped as Node's own are. */
+/** What the errors of Windows are called that a file can have. By libuv's table (`src/win/error.c`). */
+const OF_WINDOWS: Record<number, string> = {
+  ...{ 2: 'ENOENT', 3: 'ENOENT', 5: 'EPERM', 19: 'EROFS', 32: 'EBUSY', 33: 'EBUSY', 39: 'ENOSPC', 50: 'ENOTSUP' },
+  ...{ 53: 'ENOENT', 112: 'ENOSPC', 123: 'ENOENT', 183: 'EEXIST', 206: 'ENAMETOOLONG', 267: 'ENOENT', 1117: 'EIO' },
+};
+
+/** The system's error, shaped as Node's own are, but that `errno` is the system's own number on Windows. */
 function systemError(errno: number): Error {
-  // libuv has Unix's numbers with a minus, and on Windows others than the system.
+  if ((globalThis as Host).process?.platform === 'win32') {
+    const code = OF_WINDOWS[errno];
+    return Object.assign(new Error(`${code ?? 'UNKNOWN'}: error ${errno} of Windows`), { errno, ...(code === undefined ? {} : { code }) });
+  }
+  // libuv has Unix's numbers with a minus.
   const code = read(() => builtin('node:util').getSystemErrorName(-errno));
   return Object.assign(new Error(code ?? `error ${errno} of the system`), code === undefined ? { errno } : { errno: -errno, code });
 }

@@ -11,7 +11,7 @@ const PLATFORMS: Record<string, string[]> = {
   'darwin x64': ['darwin-x64'],
   'linux arm64': ['linux-arm64-gnu', 'linux-arm64-musl'],
   'linux x64': ['linux-x64-gnu', 'linux-x64-musl'],
-  'win32 x64': ['win32-x64-msvc'],
+  'win32 x64': ['win32-x64'],
 };
 
 /**

@@ -23,7 +23,7 @@ export class MemoryLockManager extends LockManager {
   declare protected readonly [sealed]: never;
 
   constructor(options: LockManagerOptions = {}) {
-    super({ clientId: () => client.id }, options);
+    super({ isAnswered: true, clientId: () => client.id }, options);
   }
 
   override get scope(): LockScope {

@@ -34,8 +34,7 @@ unsafe extern "C" fn note(info: *mut libc::dl_phdr_info, _: usize, names: *mut c
 
 fn claim_of(name: &CStr, symbol: &CStr) -> Option<&'static AtomicU32> {
     // SAFETY: both are strings. An object that is loaded already is not loaded again, and its
-    // initialisers do not run. What has this symbol is a copy of the addon, which stays loaded
-    // for ever: napi sees to that once it has made a thread-safe function.
+    // initialisers do not run. What has this symbol is a copy of the addon.
     unsafe {
         let object = libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
         if object.is_null() {

@@ -1,19 +1,24 @@
 //! macOS: by `dyld(3)` and `dlsym(3)`.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::sync::atomic::AtomicU32;
 
 use super::Copy;
 
+// As `<mach-o/dyld.h>` has them. (libc has them no longer.)
+unsafe extern "C" {
+    safe fn _dyld_image_count() -> u32;
+    /// A string for as long as the image is loaded, or null.
+    safe fn _dyld_get_image_name(index: u32) -> *const c_char;
+}
+
 /// The copies that are loaded, without our own.
 pub(super) fn others(symbol: &CStr, own: &'static AtomicU32) -> Vec<Copy> {
     let mut copies = Vec::new();
-    // SAFETY: the calls take no pointers. An image that goes meanwhile leaves its index to another,
-    // or has no name.
-    for index in 0..unsafe { libc::_dyld_image_count() } {
-        // SAFETY: the same. The name is a string for as long as the image is loaded.
-        let name = unsafe { libc::_dyld_get_image_name(index) };
+    // An image that goes meanwhile leaves its index to another, or has no name.
+    for index in 0.._dyld_image_count() {
+        let name = _dyld_get_image_name(index);
         if name.is_null() {
             continue;
         }
