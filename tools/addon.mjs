@@ -3,6 +3,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { NOTICES, notices } from './notices.mjs';
 import { output, root, run, say } from './run.mjs';
 import { rustTarget } from './setup.mjs';
 
@@ -50,6 +51,7 @@ export async function makeAddon(name, folder, { version, licences, addresses, zi
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(build?.CARGO_TARGET_DIR ?? join(root, 'target'), target, 'release', built), join(folder, 'crosslock.node'));
   for (const licence of licences) copyFileSync(join(root, licence), join(folder, licence));
+  writeFileSync(join(folder, NOTICES), notices('crosslock-node', target));
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(addonManifest(name, { version, addresses }), null, 2)}\n`);
 }
 

@@ -66,17 +66,21 @@ export function unsafePackages({ packages }) {
   return Object.keys(packages).filter((path) => path !== '' && !isFine(packages[path]));
 }
 
-/** All packages that the crate needs itself, without those of its tests. */
-function dependencies({ packages, resolve }, crate) {
+/** All packages that the crate needs itself: without those that only its tests need, unless others are asked for. */
+export function dependencies({ packages, resolve }, crate, isNeeded = isForMore) {
   const nodes = new Map(resolve.nodes.map((node) => [node.id, node]));
+  const all = new Map(packages.map((found) => [found.id, found]));
   const ours = packages.find(({ name }) => name === crate).id;
   const seen = new Set([ours]);
   for (const id of seen) {
-    const needed = nodes.get(id).deps.filter(({ dep_kinds: kinds }) => kinds.some(({ kind }) => kind !== 'dev'));
-    for (const { pkg } of needed) seen.add(pkg);
+    for (const { pkg, dep_kinds: kinds } of nodes.get(id).deps) {
+      if (isNeeded(kinds, all.get(pkg))) seen.add(pkg);
+    }
   }
   return packages.filter(({ id }) => id !== ours && seen.has(id));
 }
+
+const isForMore = (kinds) => kinds.some(({ kind }) => kind !== 'dev');
 
 /** Whether an SPDX expression offers a way that is allowed. */
 export function isAllowed(expression, allowed) {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeAddon, ownPlatform, platforms, withoutPaths } from './addon.mjs';
+import { NOTICES, notices } from './notices.mjs';
 import { bin, output, root, run, say } from './run.mjs';
 import { npmPackages, wasmPack } from './setup.mjs';
 import { encode, shortenLocals, shrinkWasm } from './shrink.mjs';
@@ -15,7 +16,14 @@ const stamp = join(root, 'target/pkg.stamp');
 export const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const inputs = [
   ...['Cargo.toml', 'Cargo.lock', 'src', 'js/crate', 'js/src', 'node', 'js/tsconfig.json', 'pkg-template', ...licences],
-  ...['package-lock.json', 'tools/addon.mjs', 'tools/package.mjs', 'tools/shrink.mjs', 'tools/tsconfig.declarations.json'],
+  ...[
+    'package-lock.json',
+    'tools/addon.mjs',
+    'tools/notices.mjs',
+    'tools/package.mjs',
+    'tools/shrink.mjs',
+    'tools/tsconfig.declarations.json',
+  ],
 ];
 
 /** Makes pkg/, unless it is already what the present sources give. Returns whether it had to. */
@@ -137,6 +145,7 @@ async function declareTypes() {
 function copyTemplate() {
   cpSync(join(root, 'pkg-template'), pkg, { recursive: true });
   for (const licence of licences) copyFileSync(join(root, licence), join(pkg, licence));
+  writeFileSync(join(pkg, NOTICES), notices('crosslock-js', 'wasm32-unknown-unknown'));
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
   // Exactly this version: the two halves of the package know each other's numbers.
   const optionalDependencies = Object.fromEntries(Object.keys(platforms).map((name) => [`@crosslock/${name}`, version()]));

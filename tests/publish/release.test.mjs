@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { addonManifest, platforms } from '../../tools/addon.mjs';
+import { NOTICES, notices } from '../../tools/notices.mjs';
 import { version } from '../../tools/package.mjs';
 import { madeFor, names, tarballName } from '../../tools/release/tarballs.mjs';
 import { output, root } from '../../tools/run.mjs';
@@ -145,6 +146,7 @@ function packPlatform(folder, name, library) {
   if (library) {
     writeFileSync(join(made, 'package.json'), JSON.stringify(addonManifest(name, { version: version() })));
     writeFileSync(join(made, 'crosslock.node'), library);
+    writeFileSync(join(made, NOTICES), notices('crosslock-node', platforms[name].target));
   }
   assert.ok(output('npm', 'pack', '--loglevel=error', '--pack-destination', folder, made) !== undefined, `${name} cannot be packed`);
   assert.ok(existsSync(tarballIn(folder, name)));

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { platforms } from '../addon.mjs';
+import { NOTICES } from '../notices.mjs';
 import { Problem } from '../run.mjs';
 
 /** What npm calls the tarball of a package. */
@@ -33,6 +34,8 @@ export function checkTarballs(folder, version) {
     if (manifest.name !== name || manifest.version !== version) {
       throw new Problem(`${file} has ${manifest.name} ${manifest.version} in it, and not ${name} ${version}`);
     }
+    // Without the notices of what is compiled into it nobody may pass it on.
+    if (!/\(MIT\b/.test(entry(file, `package/${NOTICES}`))) throw new Problem(`${file} has no notices in ${NOTICES}`);
     if (name === 'crosslock') checkDependencies(file, manifest, version);
     else checkAddon(file, name.slice('@crosslock/'.length));
   }
