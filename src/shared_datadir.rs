@@ -29,6 +29,7 @@ mod snapshot;
 mod threads;
 mod ticket;
 mod wait_files;
+mod waits;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -87,34 +87,6 @@ impl LockedDatadir {
         &self.path
     }
 
-    /// The absolute path of the locked file.
-    #[cfg_attr(
-        not(any(
-            target_os = "linux",
-            target_os = "android",
-            target_vendor = "apple",
-            windows
-        )),
-        expect(dead_code, reason = "for datadirs that are shared by key")
-    )]
-    pub(crate) fn file_path(&self) -> &Path {
-        self.file.path()
-    }
-
-    /// The identity of that file.
-    #[cfg_attr(
-        not(any(
-            target_os = "linux",
-            target_os = "android",
-            target_vendor = "apple",
-            windows
-        )),
-        expect(dead_code, reason = "for datadirs that are shared by key")
-    )]
-    pub(crate) fn file_id(&self) -> FileId {
-        self.file.id()
-    }
-
     /// Milliseconds since the datadir was opened.
     fn now(&self) -> u64 {
         self.opened.elapsed().as_millis() as u64
@@ -268,20 +240,6 @@ impl LockedDatadir {
         self.file.is_inherited()
     }
 
-    /// Whether the datadir is known to be lost.
-    #[cfg_attr(
-        not(any(
-            target_os = "linux",
-            target_os = "android",
-            target_vendor = "apple",
-            windows
-        )),
-        expect(dead_code, reason = "for datadirs that are shared by key")
-    )]
-    pub(crate) fn lost(&self) -> Option<LockError> {
-        self.lost.get().map(|reason| lost(reason.clone()))
-    }
-
     /// [`TableHandle::check`]. When `LOCK` is looked at, `further` looks at the rest of what the manager
     /// has locked: it returns why that is lost, if it is.
     #[inline]
@@ -319,6 +277,33 @@ impl LockedDatadir {
                 Err(LockError::Io { context, source })
             }
         }
+    }
+}
+
+/// What a manager needs that puts files of its own beside `LOCK`.
+#[cfg_attr(
+    not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        windows
+    )),
+    expect(dead_code, reason = "for datadirs that are shared by key")
+)]
+impl LockedDatadir {
+    /// The absolute path of the locked file.
+    pub(crate) fn file_path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The identity of that file.
+    pub(crate) fn file_id(&self) -> FileId {
+        self.file.id()
+    }
+
+    /// Whether the datadir is known to be lost.
+    pub(crate) fn lost(&self) -> Option<LockError> {
+        self.lost.get().map(|reason| lost(reason.clone()))
     }
 }
 

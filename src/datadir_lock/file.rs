@@ -142,11 +142,10 @@ impl LockedFile {
                 let is_shared = !primitive.is_shared()
                     && kernel::is_shared_by_others(&file)
                         .map_err(|error| failure::locking(path, primitive, error))?;
-                let recorded = || holder_pid::read(&file);
                 Ok(Attempt::Held(match is_shared {
                     true => Holder::Sharers,
                     false => Holder::Unverified {
-                        recorded: recorded(),
+                        recorded: holder_pid::read(&file),
                         id,
                     },
                 }))

@@ -4,19 +4,18 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use super::place::{FILES, Place, file_name};
-use super::protocol::{self, Answer, Call};
+use super::protocol::{Answer, Call};
 use super::ranges::Region;
 use super::ticket::{Effects, Failure, Kernel, Numbers, RequestNumber, Ticket};
 use super::wait_files::WaitFiles;
+use super::waits::{BlockedWait, Waits};
 use crate::datadir_lock::failure;
 use crate::datadir_lock::kernel::{self, FileId};
-use crate::guard::LockMode;
 use crate::hash::BuildHasher;
 
 /// The files in `LOCKS`. All are created when the datadir is opened, so that later neither a
@@ -44,36 +43,22 @@ struct Opened {
     for_waits: WaitFiles,
 }
 
+impl Opened {
+    /// The region at `place`, for tickets.
+    fn region(&self, place: Place) -> Region<'_> {
+        Region {
+            file: &self.for_tickets,
+            start: place.start,
+        }
+    }
+}
+
 /// What this process has of the regions of one file.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
     by_region: HashMap<u64, Ticket, BuildHasher>,
     numbers: Numbers,
-    /// The waits that have a thread, and the acquisition that each is for. One that was given
-    /// up serves the next that has to wait for the same: see [`protocol::serves`]. So there are never
-    /// more threads than there are bytes that other processes have locked, one in each mode.
-    waits: HashMap<BlockedWait, u64>,
-}
-
-impl Tickets {
-    /// The acquisition for which a thread waits whose wait does for `wanted` as well.
-    fn wait_that_serves(&mut self, wanted: &BlockedWait) -> Option<&mut u64> {
-        let serves = |wait: &BlockedWait| {
-            let (wait, of) = ((wait.mode, &wait.bytes), (wanted.mode, &wanted.bytes));
-            protocol::serves(wait, of)
-        };
-        let mut waits = self.waits.iter_mut();
-        let found = waits.find(|(wait, _)| wait.region == wanted.region && serves(wait))?;
-        Some(found.1)
-    }
-}
-
-/// What a thread waits for: bytes of a region, in a mode.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct BlockedWait {
-    region: u64,
-    mode: LockMode,
-    bytes: Range<u64>,
+    waits: Waits,
 }
 
 /// A wait for which a thread is to be started.
@@ -266,10 +251,7 @@ impl LockFile {
         change: impl FnOnce(&mut Ticket, &mut Numbers, &dyn Kernel) -> (T, Effects),
     ) -> Result<(T, Outcome), Unusable> {
         let opened = self.opened()?;
-        let kernel = Region {
-            file: &opened.for_tickets,
-            start: place.start,
-        };
+        let kernel = opened.region(place);
         let mut tickets = self.tickets();
         let Tickets {
             by_region, numbers, ..
@@ -319,11 +301,10 @@ impl LockFile {
         let Some((number, call)) = effects.wait else {
             return outcome;
         };
-        let Some(wait) = blocked_wait(place, &call) else {
+        let Some(wait) = BlockedWait::of(place, &call) else {
             return outcome;
         };
-        if let Some(waits_for) = tickets.wait_that_serves(&wait) {
-            *waits_for = number;
+        if tickets.waits.join(&wait, number) {
             return outcome;
         }
         match self.opened_for_wait(opened) {
@@ -352,25 +333,22 @@ impl LockFile {
         number: u64,
         failure: Failure,
     ) -> Vec<Waker> {
-        let kernel = Region {
-            file: &opened.for_tickets,
-            start: place.start,
-        };
-        let ticket = tickets.by_region.get_mut(&place.start);
+        let kernel = opened.region(place);
+        let Tickets {
+            by_region, numbers, ..
+        } = tickets;
+        let ticket = by_region.get_mut(&place.start);
         ticket.map_or_else(Vec::new, |ticket| {
-            ticket.cannot_wait(number, failure, &kernel).wakes
+            ticket.waited(number, Err(failure), numbers, &kernel).wakes
         })
     }
 
     /// The wait `call` is over, or could not be begun.
     pub(super) fn waited(&self, place: Place, call: &Call, result: io::Result<()>) -> Outcome {
-        let (Some(wait), Some(opened)) = (blocked_wait(place, call), self.opened.get()) else {
+        let (Some(wait), Some(opened)) = (BlockedWait::of(place, call), self.opened.get()) else {
             return Outcome::default();
         };
-        let kernel = Region {
-            file: &opened.for_tickets,
-            start: place.start,
-        };
+        let kernel = opened.region(place);
         let mut tickets = self.tickets();
         let Tickets {
             by_region,
@@ -400,10 +378,7 @@ impl LockFile {
         read: impl FnOnce(Option<&Ticket>, &Region<'_>) -> io::Result<T>,
     ) -> Result<(FileId, T), Unusable> {
         let opened = self.opened()?;
-        let region = Region {
-            file: &opened.for_tickets,
-            start: place.start,
-        };
+        let region = opened.region(place);
         let tickets = self.tickets();
         let found = read(tickets.by_region.get(&place.start), &region);
         Ok((opened.id, found.map_err(Unusable::Failed)?))
@@ -433,17 +408,6 @@ impl LockFile {
 type Opening<'a, T> = Result<&'a T, Unusable>;
 
 type Polled = Option<Result<(), Failure>>;
-
-fn blocked_wait(place: Place, call: &Call) -> Option<BlockedWait> {
-    match call {
-        Call::Wait(mode, bytes) => Some(BlockedWait {
-            region: place.start,
-            mode: *mode,
-            bytes: bytes.clone(),
-        }),
-        _ => None,
-    }
-}
 
 impl Kernel for Region<'_> {
     fn call(&self, call: &Call) -> io::Result<Answer> {

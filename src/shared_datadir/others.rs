@@ -100,8 +100,8 @@ impl Region {
 
     /// Whether all who have a place are known.
     pub(super) fn are_known(&self, processes: &Processes) -> bool {
-        let known = |other: &Locked| processes.name(self.file, self.place.start + other.byte);
-        self.others.iter().all(|other| known(other).is_some())
+        let known = |other: &Locked| processes.knows(self.file, self.place.start + other.byte);
+        self.others.iter().all(known)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What [`query`](crate::LockManager::query) shows: the requests of this process, and what others have of
 //! the same keys.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::SharedDatadirLockManager;
 use super::others::Region;
@@ -14,8 +14,11 @@ impl SharedDatadirLockManager {
     /// Of all keys that this process uses, or of these.
     pub(crate) fn snapshot(&self, keys: Option<Vec<String>>) -> Result<LockSnapshot, LockError> {
         let own = self.own_requests()?;
-        let all = || own.held.iter().chain(&own.pending);
-        let keys = keys.unwrap_or_else(|| all().map(|info| info.key.clone()).collect());
+        let keys = keys.unwrap_or_else(|| {
+            let all = own.held.iter().chain(&own.pending);
+            all.map(|info| info.key.clone()).collect()
+        });
+        let mut own = by_key(own);
         // Each once, in the order in which they were found.
         let mut known = HashSet::with_hasher(BuildHasher::default());
         let keys = keys.into_iter().filter(|key| known.insert(key.clone()));
@@ -32,10 +35,8 @@ impl SharedDatadirLockManager {
         });
         let mut snapshot = LockSnapshot::default();
         for (key, region) in &regions {
-            let is_of_key = |info: &&LockInfo| info.key == *key;
-            snapshot
-                .held
-                .extend(own.held.iter().filter(is_of_key).cloned());
+            let own = own.remove(key).unwrap_or_default();
+            snapshot.held.extend(own.held);
             let mut behind = Vec::new();
             for other in region.others() {
                 let mut info = LockInfo::new(key, other.mode);
@@ -46,9 +47,7 @@ impl SharedDatadirLockManager {
                     (false, false) => behind.push(info),
                 }
             }
-            snapshot
-                .pending
-                .extend(own.pending.iter().filter(is_of_key).cloned());
+            snapshot.pending.extend(own.pending);
             snapshot.pending.append(&mut behind);
         }
         Ok(snapshot)
@@ -72,4 +71,17 @@ impl SharedDatadirLockManager {
         snapshot.pending = waiting;
         Ok(snapshot)
     }
+}
+
+/// The requests of each key, in the order in which they were.
+fn by_key(all: LockSnapshot) -> HashMap<String, LockSnapshot, BuildHasher> {
+    let mut by_key: HashMap<_, LockSnapshot, _> = HashMap::with_hasher(BuildHasher::default());
+    for info in all.held {
+        by_key.entry(info.key.clone()).or_default().held.push(info);
+    }
+    for info in all.pending {
+        let of_key = by_key.entry(info.key.clone()).or_default();
+        of_key.pending.push(info);
+    }
+    by_key
 }

@@ -3,21 +3,20 @@
 //! A process has at most one ticket for a region. Its requests queue in the lock table, as for
 //! every other manager, and those that are granted there come here. They are more than one only if
 //! all are shared (or if two keys have one region). The ticket is handed on among them while
-//! others wait, within bounds: see [`TURNS`] and [`LONGEST`].
+//! others wait, within bounds: see [`granted`].
+
+mod failure;
+mod granted;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::task::Waker;
-use std::time::{Duration, Instant};
 
 use super::protocol::{self, Acquisition, Answer, Call};
 use crate::guard::LockMode;
 use crate::time::Since;
-
-/// How often, and for how long, a process may hand its ticket on among its requests while other
-/// processes wait: the same as among the tasks of one browser tab.
-const TURNS: u32 = 1000;
-const LONGEST: Duration = Duration::from_millis(10);
+pub(super) use failure::Failure;
+use granted::Granted;
 
 /// How often one who does not wait looks again when something is in the way. It may be the lock
 /// of a wait that is just through, or a gate that is just used, which are gone in a moment.
@@ -54,57 +53,10 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Granted {
-    byte: u64,
-    mode: LockMode,
-    holders: usize,
-    /// How often it was used, and since when, without asking whether others wait.
-    turns: u32,
-    /// By a clock that costs more and is exact: [`LONGEST`] is less than what `Since` may be wrong.
-    since: Instant,
-    /// Names the wait of one who would join the holders, until nobody of another process waits.
-    join: Option<u64>,
-    /// So many may join without a look at others: see [`share`](Ticket::share).
-    passes: usize,
-}
-
-#[derive(Debug)]
 struct Request {
     mode: LockMode,
     outcome: Option<Result<(), Failure>>,
     waker: Option<Waker>,
-}
-
-/// An error of the system, which each request gets its own copy of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Failure {
-    code: Option<i32>,
-    kind: io::ErrorKind,
-}
-
-impl Failure {
-    /// What was locked is there no more.
-    pub(super) fn stale() -> Self {
-        (&io::Error::from(io::ErrorKind::StaleNetworkFileHandle)).into()
-    }
-}
-
-impl From<&io::Error> for Failure {
-    fn from(error: &io::Error) -> Self {
-        Self {
-            code: error.raw_os_error(),
-            kind: error.kind(),
-        }
-    }
-}
-
-impl From<Failure> for io::Error {
-    fn from(failure: Failure) -> Self {
-        let without_code = || Self::from(failure.kind);
-        failure
-            .code
-            .map_or_else(without_code, Self::from_raw_os_error)
-    }
 }
 
 /// What is to be done when the ticket is not borrowed or locked any more.
@@ -357,9 +309,7 @@ impl Ticket {
     pub(super) fn advance(&mut self, numbers: &mut Numbers, kernel: &dyn Kernel) -> Effects {
         let mut effects = Effects::default();
         if let Err(error) = self.try_advance(numbers, kernel, &mut effects) {
-            let failed = self.fail(Failure::from(&error), kernel);
-            effects.wakes.extend(failed.wakes);
-            effects.wait = None;
+            effects.then(self.fail(Failure::from(&error), kernel));
         }
         effects
     }
@@ -456,19 +406,6 @@ impl Ticket {
         effects
     }
 
-    /// Fails all that wait: no thread could be started.
-    pub(super) fn cannot_wait(
-        &mut self,
-        number: u64,
-        failure: Failure,
-        kernel: &dyn Kernel,
-    ) -> Effects {
-        match self.wait_number() == Some(number) {
-            true => self.fail(failure, kernel),
-            false => Effects::default(),
-        }
-    }
-
     /// Wakes all that wait, to look for themselves.
     pub(super) fn wake_all(&mut self) -> Vec<Waker> {
         let requests = self.requests.values_mut();
@@ -486,9 +423,7 @@ impl Ticket {
                 break;
             };
             std::thread::yield_now();
-            let effects = self.waited(number, Ok(()), numbers, kernel);
-            all.wakes.extend(effects.wakes);
-            all.wait = effects.wait;
+            all.then(self.waited(number, Ok(()), numbers, kernel));
         }
         all
     }
@@ -503,46 +438,4 @@ fn run(acquisition: &mut Acquisition, kernel: &dyn Kernel) -> io::Result<Option<
         acquisition.answered(kernel.call(&call)?);
     }
     Ok(None)
-}
-
-impl Granted {
-    fn new(byte: u64, mode: LockMode) -> Self {
-        Self {
-            byte,
-            mode,
-            holders: 0,
-            turns: 0,
-            since: Instant::now(),
-            join: None,
-            passes: 0,
-        }
-    }
-
-    /// Whether it was used for long enough and others wait. If nobody does, it counts anew.
-    fn is_due(&mut self, kernel: &dyn Kernel) -> bool {
-        if self.turns < TURNS && self.since.elapsed() < LONGEST {
-            return false;
-        }
-        let behind = kernel.call(&protocol::find_behind(self.mode, self.byte));
-        // An error comes up again in the next call that somebody waits for.
-        if !matches!(behind, Ok(Answer::Found(None))) {
-            return true;
-        }
-        self.turns = 0;
-        self.since = Instant::now();
-        false
-    }
-
-    fn weaken_to(&mut self, mode: LockMode, kernel: &dyn Kernel) -> io::Result<()> {
-        if mode == LockMode::Shared && self.mode == LockMode::Exclusive {
-            for call in protocol::weaken(self.byte) {
-                // Then it stays exclusive, which is more than is needed.
-                if kernel.call(&call)? == Answer::Conflict {
-                    return Ok(());
-                }
-            }
-            self.mode = mode;
-        }
-        Ok(())
-    }
 }

@@ -37,6 +37,11 @@ impl Processes {
         found
     }
 
+    /// Whether it was found who has locked this byte of `file`.
+    pub(super) fn knows(&self, file: FileId, byte: u64) -> bool {
+        self.0.contains_key(&(file, byte))
+    }
+
     /// Who has locked this byte of `file`, in words.
     pub(super) fn name(&self, file: FileId, byte: u64) -> Option<String> {
         let pid = self.0.get(&(file, byte))?;
