@@ -38,22 +38,32 @@ struct Server {
 }
 
 impl Server {
-    /// Makes this thread believe that its files are on NFS.
     fn serve(&self, failing: libc::c_long) -> bool {
         let server = self.clone();
-        let calls = [libc::SYS_fstatfs, CALLS[0], CALLS[1]];
-        intercept(&calls, move |call| match libc::c_long::from(call.nr) {
-            libc::SYS_fstatfs => is_nfs(call),
-            called if called == failing => {
-                server.called.fetch_add(1, SeqCst);
-                match server.error.load(SeqCst) {
-                    0 => Reply::Continue,
-                    error => Reply::Fail(error),
-                }
+        on_nfs(&CALLS, move |called| {
+            if called != failing {
+                return Reply::Continue;
             }
-            _ => Reply::Continue,
+            server.called.fetch_add(1, SeqCst);
+            match server.error.load(SeqCst) {
+                0 => Reply::Continue,
+                error => Reply::Fail(error),
+            }
         })
     }
+}
+
+/// Makes this thread believe that its files are on NFS, and asks what comes of these calls. `false` where that
+/// cannot be done.
+fn on_nfs(
+    calls: &[libc::c_long],
+    mut answer: impl FnMut(libc::c_long) -> Reply + Send + 'static,
+) -> bool {
+    let calls = [&[libc::SYS_fstatfs], calls].concat();
+    intercept(&calls, move |call| match libc::c_long::from(call.nr) {
+        libc::SYS_fstatfs => is_nfs(call),
+        called => answer(called),
+    })
 }
 
 fn is_nfs(call: &Call) -> Reply {
@@ -165,13 +175,9 @@ fn while_a_check_hangs_nobody_is_told_that_it_is_held(kind: Kind) {
     let hangs = Arc::new(AtomicBool::new(false));
     let (stuck, is_stuck) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
-    let calls = [libc::SYS_fstatfs, libc::SYS_pwrite64];
     let server = Arc::clone(&hangs);
     // It answers one call after the other, so all hang that come after the first.
-    let intercepted = intercept(&calls, move |call| {
-        if libc::c_long::from(call.nr) == libc::SYS_fstatfs {
-            return is_nfs(call);
-        }
+    let intercepted = on_nfs(&[libc::SYS_pwrite64], move |_| {
         if server.load(SeqCst) {
             let _ = stuck.send(());
             let _ = released.recv();
@@ -218,11 +224,7 @@ fn while_a_check_hangs_nobody_is_told_that_it_is_held(kind: Kind) {
 fn the_server_is_asked_by_one_thread_at_a_time(kind: Kind) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let calls = Arc::clone(&asked);
-    let intercepted = intercept(&[libc::SYS_fstatfs, CALLS[0], CALLS[1]], move |call| {
-        let number = libc::c_long::from(call.nr);
-        if number == libc::SYS_fstatfs {
-            return is_nfs(call);
-        }
+    let intercepted = on_nfs(&CALLS, move |number| {
         calls.lock().unwrap().push(number);
         // So that others would come in between.
         thread::sleep(Duration::from_millis(5));
@@ -255,20 +257,14 @@ fn the_server_is_asked_by_one_thread_at_a_time(kind: Kind) {
 fn a_late_answer_does_not_count(kind: Kind) {
     let late = Arc::new(AtomicUsize::new(0));
     let left = Arc::clone(&late);
-    let calls = [libc::SYS_fstatfs, libc::SYS_fdatasync];
-    let intercepted = intercept(&calls, move |call| {
-        if libc::c_long::from(call.nr) == libc::SYS_fstatfs {
-            return is_nfs(call);
-        }
-        match left.load(SeqCst) {
-            0 => Reply::Continue,
-            // What it says to the next question.
-            1 => Reply::Fail(libc::EIO),
-            left_over => {
-                thread::sleep(NOTICED);
-                left.store(left_over - 1, SeqCst);
-                Reply::Continue
-            }
+    let intercepted = on_nfs(&[libc::SYS_fdatasync], move |_| match left.load(SeqCst) {
+        0 => Reply::Continue,
+        // What it says to the next question.
+        1 => Reply::Fail(libc::EIO),
+        left_over => {
+            thread::sleep(NOTICED);
+            left.store(left_over - 1, SeqCst);
+            Reply::Continue
         }
     });
     if !intercepted {

@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use crosslock::shared_datadir::SharedDatadirLockManager;
@@ -16,7 +15,7 @@ use windows_sys::Win32::System::Memory::{
 };
 
 use crate::folder;
-use crate::witness::{PROCESSES, Random, Witness, kills, work};
+use crate::witness::{Witness, work};
 
 const DATADIR: &str = "CROSSLOCK_TEST_SHARED_DATADIR";
 const WORKER: &str = "CROSSLOCK_TEST_WORKER";
@@ -209,34 +208,16 @@ fn worker() {
 /// `TerminateProcess` at any moment: no two holders, no lost wake-up, no stuck key.
 #[test]
 fn killed_at_any_moment() {
-    let kills = kills();
     let folder = folder::new();
     let datadir = folder.path().join("datadir");
-    let witness = witness(&datadir);
-    let mut number = 0;
-    let mut start = |process: usize| {
-        number += 1;
-        Process::start("windows::worker", &datadir, (process, number))
-    };
-    let mut processes: Vec<Option<Process>> =
-        (0..PROCESSES).map(|process| Some(start(process))).collect();
-    let mut random = Random(1);
-    let began = Instant::now();
-    for _ in 0..kills {
-        // No event says when it is a good moment: any moment is. It takes a while until a process has
-        // come to lock anything.
-        std::thread::sleep(Duration::from_millis(random.below(300)));
-        let victim = random.below(PROCESSES as u64) as usize;
-        let mut process = processes[victim].take().expect("it runs");
-        witness.dying[victim].store(1, SeqCst);
-        process.kill();
-        witness.bury(victim);
-        processes[victim] = Some(start(victim));
-    }
-    let took = began.elapsed();
-    witness.over.store(1, SeqCst);
-    processes.iter_mut().flatten().for_each(Process::finish);
-    witness.must_have_seen_none(&datadir, kills, took);
+    witness(&datadir).storm(
+        &datadir,
+        // It takes a while until a process has come to lock anything.
+        |random| Duration::from_millis(random.below(300)),
+        |process, number| Process::start("windows::worker", &datadir, (process, number)),
+        |mut process| process.kill(),
+        |mut process| process.finish(),
+    );
 }
 
 /// What is open can neither be deleted nor replaced, says the documentation of `CreateFile`.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crosslock::shared_datadir::SharedDatadirLockManager;
 use crosslock::{AcquireOptions, LockError, LockManager, LockMode};
@@ -14,7 +14,7 @@ use futures::executor::block_on;
 const KILLS: usize = if cfg!(windows) { 50 } else { 1000 };
 const KILLS_VARIABLE: &str = "CROSSLOCK_TEST_KILLS";
 
-pub(crate) const PROCESSES: usize = if cfg!(windows) { 6 } else { 12 };
+const PROCESSES: usize = if cfg!(windows) { 6 } else { 12 };
 /// In each process, so that tickets are handed on within it.
 const TASKS: usize = 2;
 const KEYS: [&str; 2] = ["wallet", "channel.7"];
@@ -23,7 +23,7 @@ const KEYS: [&str; 2] = ["wallet", "channel.7"];
 /// free what was stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
-pub(crate) fn kills() -> usize {
+fn kills() -> usize {
     std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap())
 }
 
@@ -34,16 +34,16 @@ pub(crate) struct Witness {
     holds: [[[AtomicU64; TASKS]; PROCESSES]; KEYS.len()],
     /// Set before a process is killed. The kernel frees its locks after that, and whoever is
     /// granted one of them sees the mark.
-    pub(crate) dying: [AtomicU32; PROCESSES],
+    dying: [AtomicU32; PROCESSES],
     overlaps: AtomicU64,
     stuck: AtomicU64,
     grants: [AtomicU64; 2],
-    pub(crate) over: AtomicU32,
+    over: AtomicU32,
 }
 
 impl Witness {
     /// Looks for others that hold the key, while this one does.
-    pub(crate) fn enter(&self, key: usize, own: (usize, usize), number: u64, mode: LockMode) {
+    fn enter(&self, key: usize, own: (usize, usize), number: u64, mode: LockMode) {
         let exclusive = mode == LockMode::Exclusive;
         let mark = number << 2 | if exclusive { 2 } else { 1 };
         // Before it looks: of two that overlap, the second one sees the first.
@@ -65,19 +65,54 @@ impl Witness {
         }
     }
 
-    pub(crate) fn leave(&self, key: usize, own: (usize, usize)) {
+    fn leave(&self, key: usize, own: (usize, usize)) {
         self.holds[key][own.0][own.1].store(0, SeqCst);
     }
 
-    pub(crate) fn bury(&self, process: usize) {
+    fn bury(&self, process: usize) {
         for key in &self.holds {
             key[process].iter().for_each(|holds| holds.store(0, SeqCst));
         }
         self.dying[process].store(0, SeqCst);
     }
 
+    /// Kills one process after the other, and starts another in its place; then has all of them finish. No event
+    /// says when it is a good moment to kill: any moment is, and `pause` says how long it takes to the next.
+    pub(crate) fn storm<P>(
+        &self,
+        datadir: &Path,
+        pause: impl Fn(&mut Random) -> Duration,
+        start: impl Fn(usize, u64) -> P,
+        kill: impl Fn(P),
+        finish: impl Fn(P),
+    ) {
+        let kills = kills();
+        let mut number = 0;
+        let mut start = |process: usize| {
+            number += 1;
+            start(process, number)
+        };
+        let mut processes: Vec<Option<P>> =
+            (0..PROCESSES).map(|process| Some(start(process))).collect();
+        let mut random = Random(1);
+        let began = Instant::now();
+        for _ in 0..kills {
+            std::thread::sleep(pause(&mut random));
+            let victim = random.below(PROCESSES as u64) as usize;
+            let process = processes[victim].take().expect("it runs");
+            self.dying[victim].store(1, SeqCst);
+            kill(process);
+            self.bury(victim);
+            processes[victim] = Some(start(victim));
+        }
+        let took = began.elapsed();
+        self.over.store(1, SeqCst);
+        processes.into_iter().flatten().for_each(finish);
+        self.must_have_seen_none(datadir, kills, took);
+    }
+
     /// Neither two holders nor a stuck key, in a storm in which enough happened.
-    pub(crate) fn must_have_seen_none(&self, datadir: &Path, kills: usize, took: Duration) {
+    fn must_have_seen_none(&self, datadir: &Path, kills: usize, took: Duration) {
         let (overlaps, stuck) = (self.overlaps.load(SeqCst), self.stuck.load(SeqCst));
         let [shared, exclusive] = [0, 1].map(|mode| self.grants[mode].load(SeqCst));
         eprintln!(
@@ -155,7 +190,7 @@ async fn use_keys(
 }
 
 /// Good enough to vary what happens, and the same in every run.
-pub(crate) struct Random(pub(crate) u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
