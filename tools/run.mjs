@@ -69,6 +69,21 @@ export function which(...names) {
   });
 }
 
+/** Runs all of the parts, whatever the ones before them did, and fails if one failed. */
+export async function every(parts) {
+  const failed = [];
+  for (const [name, run] of Object.entries(parts)) {
+    say(name);
+    try {
+      await run();
+    } catch (error) {
+      console.error(error instanceof Problem ? error.message : error);
+      failed.push(name);
+    }
+  }
+  if (failed.length > 0) throw new Problem(`failed: ${failed.join(', ')}`);
+}
+
 /** Runs a script's `main`, turning what it throws into a message and an exit code. */
 export async function script(main) {
   try {

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makePackage } from './package.mjs';
-import { Problem, root, run, say, script } from './run.mjs';
+import { Problem, every, root, run, say, script } from './run.mjs';
 import { chromium, firefox, postgres, rust, webkit } from './setup.mjs';
 import { onScreen } from './webkit.mjs';
 
@@ -28,23 +28,18 @@ const parts = {
 
 await script(async () => {
   const { only, operations, seed } = choose();
-  const failed = [];
-  for (const name of only) {
-    const part = parts[name];
-    const count = operations ?? part.operations;
-    say(`${name}: ${count} requests of each backend, with the seed ${seed}`);
+  const soak = (name) => async () => {
+    const count = operations ?? parts[name].operations;
+    say(`${count} requests of each backend, with the seed ${seed}`);
     const start = performance.now();
+    await rust();
     try {
-      await rust();
-      await part.run({ CROSSLOCK_OPERATIONS: `${count}`, CROSSLOCK_SEED: seed });
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      console.error(`crosslock: ${name}: ${error.message}`);
-      failed.push(name);
+      await parts[name].run({ CROSSLOCK_OPERATIONS: `${count}`, CROSSLOCK_SEED: seed });
+    } finally {
+      say(`${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
     }
-    say(`${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
-  }
-  if (failed.length > 0) throw new Problem(`failed: ${failed.join(', ')}`);
+  };
+  await every(Object.fromEntries(only.map((name) => [name, soak(name)])));
 });
 
 async function rustTests(test, env, features = []) {

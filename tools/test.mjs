@@ -13,7 +13,7 @@ import { checkGrowth } from './growth.mjs';
 import { checkLicences, checkSources } from './licences.mjs';
 import { makePackage, minimumRust } from './package.mjs';
 import { publish } from './publish.mjs';
-import { Problem, bin, root, run, say, script } from './run.mjs';
+import { Problem, every, bin, root, run, say, script } from './run.mjs';
 import {
   chromium,
   firefox,
@@ -283,21 +283,6 @@ const suites = {
     await nodeTests('tests/places', { node: await node(24) });
   },
 };
-
-/** Runs all of the parts, whatever the ones before them did, and fails if one failed. */
-async function every(parts) {
-  const failed = [];
-  for (const [name, run] of Object.entries(parts)) {
-    say(name);
-    try {
-      await run();
-    } catch (error) {
-      console.error(error instanceof Problem ? error.message : error);
-      failed.push(name);
-    }
-  }
-  if (failed.length > 0) throw new Problem(`failed: ${failed.join(', ')}`);
-}
 
 /** Where cargo builds for Windows: MinGW's dlltool calls the assembler by a shell, which splits paths at blanks. */
 function targetWithoutBlanks() {

@@ -43,10 +43,10 @@ export class LockError extends Error {
   declare readonly datadir?: string;
 
   constructor(code: LockErrorCode, message: string, options: LockErrorOptions = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    // Of the options it takes the cause, if there is one.
+    super(message, options);
     this.code = code;
-    this.key = options.key;
-    copy(HOLDER, options, this);
+    copy(FIELDS, options, this);
   }
 
   /**
@@ -57,11 +57,9 @@ export class LockError extends Error {
    * Of a `cause` it has the name, the message and the `code`. What else a cause has may not be fit to be sent.
    */
   toJSON(): LockErrorData {
-    const { name, code, message } = this;
-    const data: LockErrorData = { name, code, message };
-    copy(['key', ...HOLDER], this, data);
-    if (isObject(this.cause)) copy(CAUSE, this.cause, (data.cause = {}));
-    return data;
+    const data = copy(EVERY.concat(FIELDS), this);
+    if (isObject(this.cause)) data.cause = copy(EVERY, this.cause);
+    return data as unknown as LockErrorData;
   }
 
   /**
@@ -78,9 +76,7 @@ export class LockError extends Error {
     if (value instanceof LockError) return value;
     const { name, code, message, cause } = Object(value) as Partial<LockError>;
     if (name !== 'LockError' || typeof code !== 'string' || typeof message !== 'string') return undefined;
-    const options: LockErrorOptions = cause === undefined ? {} : { cause };
-    copy(['key', ...HOLDER], value, options);
-    return new LockError(code, message, options);
+    return new LockError(code, message, copy(FIELDS, value, cause === undefined ? {} : { cause }));
   }
 }
 
@@ -110,17 +106,18 @@ export interface LockErrorData {
   cause?: { name?: string; message?: string; code?: string | number };
 }
 
-const HOLDER = ['pid', 'datadir'];
-const CAUSE = ['name', 'message', 'code'];
+const FIELDS = ['key', 'pid', 'datadir'];
+const EVERY = ['name', 'code', 'message'];
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 /** Copies those fields that are there: strings and numbers, which every message and JSON keep. */
-function copy(fields: string[], from: unknown, to: object): void {
+function copy(fields: string[], from: unknown, to: object = {}): Record<string, unknown> {
   for (const field of fields) {
     const value = (from as Record<string, unknown>)[field];
     if (/^(string|number)$/.test(typeof value)) (to as Record<string, unknown>)[field] = value;
   }
+  return to as Record<string, unknown>;
 }
 
 /** @internal Locks do not work here. */

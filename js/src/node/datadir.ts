@@ -50,7 +50,7 @@ export abstract class DatadirLockManager extends LockManager {
   /** See {@link LockManager}. */
   declare protected readonly [sealed]: never;
 
-  override readonly scope: LockScope;
+  override readonly scope: LockScope = 'datadir';
 
   /** The directory, as an absolute path. */
   readonly datadir: string;
@@ -60,12 +60,11 @@ export abstract class DatadirLockManager extends LockManager {
   #timer: AbortSignal | undefined;
 
   /** @internal */
-  protected constructor(theKey: unknown, datadir: string, space: NativeSpace, scope: LockScope, options: LockManagerOptions) {
+  protected constructor(theKey: unknown, datadir: string, space: NativeSpace, options: LockManagerOptions) {
     if (theKey !== key) throw new TypeError('a datadir is opened by the static method open()');
     const token = client.addDatadir(space, datadir);
     super({ name: token, isPrefix: true, isAnswered: true, clientId: () => client.id }, options);
     this.datadir = datadir;
-    this.scope = scope;
     this.#token = token;
     this.#space = space;
     space.watch = () => this.#lookAgain();
@@ -128,7 +127,7 @@ export abstract class DatadirLockManager extends LockManager {
 }
 
 /** A class with a constructor that only this file can call. */
-type Opens<T> = new (theKey: unknown, datadir: string, space: NativeSpace, scope: LockScope, options: LockManagerOptions) => T;
+type Opens<T> = new (theKey: unknown, datadir: string, space: NativeSpace, options: LockManagerOptions) => T;
 
 async function open<T>(Manager: Opens<T>, kind: DatadirKind, datadir: unknown, options: DatadirOptions): Promise<T> {
   const { timeout = 0, lockFile, label, warnAfter } = Object(options) as DatadirOptions;
@@ -138,8 +137,7 @@ async function open<T>(Manager: Opens<T>, kind: DatadirKind, datadir: unknown, o
   const { shown, bytes } = absolute(datadir);
   const opened = await client.openDatadir(kind, bytes, lockFile === undefined ? undefined : encoded(lockFile), timeout);
   if (opened.space === undefined) throw notOpened(opened, shown);
-  const scope = kind === DatadirKind.Shared ? 'shared-datadir' : 'datadir';
-  return new Manager(key, shown, nativeSpace(opened.space, label), scope, { label, warnAfter });
+  return new Manager(key, shown, nativeSpace(opened.space, label), { label, warnAfter });
 }
 
 /** What the directory is called at this moment, whatever the current one is later. */
@@ -226,6 +224,8 @@ export class FlockPidLockManager extends DatadirLockManager {
  *   the native half, one for each lock that is directly in the way.
  */
 export class SharedDatadirLockManager extends DatadirLockManager {
+  override readonly scope: LockScope = 'shared-datadir';
+
   /**
    * Opens a datadir, beside all others that have opened it with this manager. It is created, with its parents, if it
    * is missing. The event loop is never blocked.
