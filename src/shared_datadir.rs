@@ -16,11 +16,6 @@ mod place;
 )]
 mod processes;
 mod protocol;
-#[cfg(unix)]
-#[path = "shared_datadir/ranges/unix.rs"]
-mod ranges;
-#[cfg(windows)]
-#[path = "shared_datadir/ranges/windows.rs"]
 mod ranges;
 mod request;
 #[cfg(feature = "__edge")]

@@ -7,12 +7,12 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
-use super::protocol::{Answer, Call};
+use super::Region;
 use crate::datadir_lock::kernel::{answer, uninterrupted};
 use crate::guard::LockMode;
 
 /// Whether one open file does for all waits. Locks that wait do not hold up its other locks.
-pub(super) const WAITS_SHARE_A_FILE: bool = true;
+pub(in super::super) const WAITS_SHARE_A_FILE: bool = true;
 
 /// The structure that describes a lock. On Linux these commands take the one with 64-bit
 /// offsets, on 32-bit systems too.
@@ -21,55 +21,26 @@ type Description = libc::flock64;
 #[cfg(target_vendor = "apple")]
 type Description = libc::flock;
 
-/// A region of a file.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Region<'f> {
-    pub(super) file: &'f File,
-    /// Its first byte.
-    pub(super) start: u64,
-}
-
 impl Region<'_> {
-    /// Makes `call`.
-    ///
-    /// # Errors
-    ///
-    /// Those of the system; a lock that somebody else holds is none.
-    pub(super) fn call(&self, call: &Call) -> io::Result<Answer> {
-        match call {
-            Call::TryLock(mode, bytes) => {
-                let lock = self.describe(lock_type(*mode), bytes);
-                Ok(match set(self.file, libc::F_OFD_SETLK, &lock)? {
-                    true => Answer::Done,
-                    false => Answer::Conflict,
-                })
-            }
-            Call::Unlock(bytes) => {
-                self.unlock(bytes)?;
-                Ok(Answer::Done)
-            }
-            Call::FindConflict(mode, bytes) => Ok(Answer::Found(self.find(*mode, bytes)?)),
-            Call::Wait(mode, bytes) => {
-                self.wait(*mode, bytes)?;
-                Ok(Answer::Done)
-            }
-        }
+    pub(super) fn try_lock(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<bool> {
+        let lock = self.describe(lock_type(mode), bytes);
+        set(self.file, libc::F_OFD_SETLK, &lock)
     }
 
     /// Blocks the thread until the bytes could be locked, and leaves them unlocked.
-    fn wait(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<()> {
+    pub(super) fn wait(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<()> {
         let lock = self.describe(lock_type(mode), bytes);
         set(self.file, libc::F_OFD_SETLKW, &lock)?;
         self.unlock(bytes)
     }
 
-    fn unlock(&self, bytes: &Range<u64>) -> io::Result<()> {
+    pub(super) fn unlock(&self, bytes: &Range<u64>) -> io::Result<()> {
         let lock = self.describe(libc::F_UNLCK as _, bytes);
         set(self.file, libc::F_OFD_SETLK, &lock).map(drop)
     }
 
     /// A byte, of these, on which another open file has a lock that conflicts with `mode`.
-    fn find(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<Option<u64>> {
+    pub(super) fn find(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<Option<u64>> {
         let lock = self.query(mode, bytes)?;
         // It may have begun before the bytes that were asked about.
         Ok(lock.map(|lock| self.relative(&lock).max(bytes.start)))
@@ -94,7 +65,7 @@ impl Region<'_> {
 
     /// The lowest of these bytes that another open file has locked, the mode, and the first byte behind
     /// that lock.
-    pub(super) fn lowest_lock(
+    pub(in super::super) fn lowest_lock(
         &self,
         bytes: Range<u64>,
     ) -> io::Result<Option<(u64, LockMode, u64)>> {

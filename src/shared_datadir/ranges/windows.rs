@@ -6,13 +6,12 @@
 //!
 //! [`LockFileEx`]: https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfileex
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 
 use windows_sys::Win32::Storage::FileSystem::{LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY};
 
-use super::protocol::{Answer, Call};
+use super::Region;
 use crate::datadir_lock::kernel::{lock_bytes, unlock_bytes};
 use crate::guard::LockMode;
 
@@ -20,58 +19,18 @@ use crate::guard::LockMode;
 /// `FILE_FLAG_OVERLAPPED` does one thing at a time. (With that flag, a wait would need no thread. But
 /// the wait is then not by itself over when its request is, and Wine, in which this is tested, never ends
 /// such a wait.)
-pub(super) const WAITS_SHARE_A_FILE: bool = false;
-
-/// A region of a file.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Region<'f> {
-    pub(super) file: &'f File,
-    /// Its first byte.
-    pub(super) start: u64,
-}
+pub(in super::super) const WAITS_SHARE_A_FILE: bool = false;
 
 impl Region<'_> {
-    /// Makes `call`.
-    ///
-    /// # Errors
-    ///
-    /// Those of the system; a lock that somebody else holds is none.
-    pub(super) fn call(&self, call: &Call) -> io::Result<Answer> {
-        match call {
-            Call::TryLock(mode, bytes) => Ok(match self.try_lock(*mode, bytes)? {
-                true => Answer::Done,
-                false => Answer::Conflict,
-            }),
-            Call::Unlock(bytes) => {
-                self.unlock(bytes)?;
-                Ok(Answer::Done)
-            }
-            Call::FindConflict(mode, bytes) => {
-                if !self.try_lock(*mode, bytes)? {
-                    return Ok(Answer::Found(Some(bytes.start)));
-                }
-                self.unlock(bytes)?;
-                Ok(Answer::Found(None))
-            }
-            Call::Wait(mode, bytes) => {
-                lock_bytes(self.file, flags(*mode), self.place(bytes))?;
-                self.unlock(bytes)?;
-                Ok(Answer::Done)
-            }
-        }
-    }
-
     /// The lowest of these bytes that another open file has locked, the mode, and the first byte behind
     /// it. How long the lock is cannot be found out.
-    pub(super) fn lowest_lock(
+    pub(in super::super) fn lowest_lock(
         &self,
         bytes: Range<u64>,
     ) -> io::Result<Option<(u64, LockMode, u64)>> {
         use LockMode::{Exclusive, Shared};
-        let is_locked = |mode, bytes: Range<u64>| {
-            let found = self.call(&Call::FindConflict(mode, bytes))?;
-            io::Result::Ok(found != Answer::Found(None))
-        };
+        let is_locked =
+            |mode, bytes: Range<u64>| io::Result::Ok(self.find(mode, &bytes)?.is_some());
         if bytes.is_empty() || !is_locked(Exclusive, bytes.clone())? {
             return Ok(None);
         }
@@ -92,12 +51,27 @@ impl Region<'_> {
         Ok(Some((low, mode, high)))
     }
 
-    fn try_lock(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<bool> {
+    pub(super) fn try_lock(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<bool> {
         let flags = flags(mode) | LOCKFILE_FAIL_IMMEDIATELY;
         lock_bytes(self.file, flags, self.place(bytes))
     }
 
-    fn unlock(&self, bytes: &Range<u64>) -> io::Result<()> {
+    /// The first of these bytes, if another open file has a lock on any of them that conflicts with `mode`.
+    pub(super) fn find(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<Option<u64>> {
+        if !self.try_lock(mode, bytes)? {
+            return Ok(Some(bytes.start));
+        }
+        self.unlock(bytes)?;
+        Ok(None)
+    }
+
+    /// Blocks the thread until the bytes could be locked, and leaves them unlocked.
+    pub(super) fn wait(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<()> {
+        lock_bytes(self.file, flags(mode), self.place(bytes))?;
+        self.unlock(bytes)
+    }
+
+    pub(super) fn unlock(&self, bytes: &Range<u64>) -> io::Result<()> {
         unlock_bytes(self.file, self.place(bytes))
     }
 
