@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 
 const PAGE: &str = include_str!("../docs/parity.md");
 
@@ -115,7 +116,9 @@ fn sources() -> Vec<String> {
     let entries = folders.map(|folder| fs::read_dir(folder).expect("the sources"));
     let paths = entries.into_iter().flatten();
     let paths = paths.map(|entry| entry.expect("an entry").path());
-    let files = paths.filter(|path| path.is_file());
+    // The names in that one are the system's.
+    let is_ours = |path: &PathBuf| path.is_file() && !path.ends_with("system-error.ts");
+    let files = paths.filter(is_ours);
     files
         .map(|path| fs::read_to_string(path).expect("a source"))
         .collect()

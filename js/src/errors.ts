@@ -80,11 +80,15 @@ export class LockError extends Error {
   }
 }
 
-/** What an error has beside its code and its message. */
-interface LockErrorOptions {
+/** What a {@link LockError} has beside its code and its message. */
+export interface LockErrorOptions {
+  /** {@link LockError.key}. */
   key?: string | undefined;
+  /** What went wrong below. */
   cause?: unknown;
+  /** {@link LockError.pid}. */
   pid?: number | undefined;
+  /** {@link LockError.datadir}. */
   datadir?: string | undefined;
 }
 

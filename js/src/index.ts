@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 
-export { LockError, type LockErrorCode, type LockErrorData } from './errors.js';
+export { LockError, type LockErrorCode, type LockErrorData, type LockErrorOptions } from './errors.js';
 export type { LockGuards } from './group.js';
 export { LockGuard } from './guard.js';
 export { LockManager, type LockManagerOptions, type LockScope } from './manager.js';

@@ -8,7 +8,7 @@
 
 // What Node, Bun, Deno and Electron's main process get, and the types of what all places get.
 
-export { LockError, type LockErrorCode, type LockErrorData } from './errors.js';
+export { LockError, type LockErrorCode, type LockErrorData, type LockErrorOptions } from './errors.js';
 export type { LockGuards } from './group.js';
 export { LockGuard } from './guard.js';
 export { LockManager, type LockManagerOptions, type LockScope } from './manager.js';

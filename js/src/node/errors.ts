@@ -1,27 +1,9 @@
 import { LockError } from '../errors.js';
 import type { Opened } from './addon.js';
-import { read } from '../host.js';
-import { builtin, type Host } from './host.js';
+import { systemError } from './system-error.js';
 
 /** @internal Why a datadir could not be opened. */
 export function notOpened({ code = 'UNAVAILABLE', message = '', pid, errno }: Opened, datadir: string): LockError {
   if (code === 'ALREADY_HELD') return new LockError(code, message, { datadir, pid });
   return new LockError(code, message, errno === undefined ? {} : { cause: systemError(errno) });
-}
-
-/** What the errors of Windows are called that a file can have. By libuv's table (`src/win/error.c`). */
-const OF_WINDOWS: Record<number, string> = {
-  ...{ 2: 'ENOENT', 3: 'ENOENT', 5: 'EPERM', 19: 'EROFS', 32: 'EBUSY', 33: 'EBUSY', 39: 'ENOSPC', 50: 'ENOTSUP' },
-  ...{ 53: 'ENOENT', 112: 'ENOSPC', 123: 'ENOENT', 183: 'EEXIST', 206: 'ENAMETOOLONG', 267: 'ENOENT', 1117: 'EIO' },
-};
-
-/** The system's error, shaped as Node's own are, but that `errno` is the system's own number on Windows. */
-function systemError(errno: number): Error {
-  if ((globalThis as Host).process?.platform === 'win32') {
-    const code = OF_WINDOWS[errno];
-    return Object.assign(new Error(`${code ?? 'UNKNOWN'}: error ${errno} of Windows`), { errno, ...(code === undefined ? {} : { code }) });
-  }
-  // libuv has Unix's numbers with a minus.
-  const code = read(() => builtin('node:util').getSystemErrorName(-errno));
-  return Object.assign(new Error(code ?? `error ${errno} of the system`), code === undefined ? { errno } : { errno: -errno, code });
 }
