@@ -1,36 +1,17 @@
 // Makes smaller what a page loads, without changing what it does.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { bin, root, run } from './run.mjs';
+import { bin, run } from './run.mjs';
 
 /** The features of WebAssembly that rustc uses. Chrome 96, Firefox 79, Safari 15 and Node 16 have all of them. */
 export const features = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapping-float-to-int', 'reference-types', 'sign-ext'].map(
   (feature) => `--enable-${feature}`,
 );
 
-/** Optimises wasm-bindgen's output. */
-export async function shrinkWasm({ glue, wasm, into }) {
-  await trimGlue(glue);
-  await run(bin('wasm-opt'), ['-O3', '--converge', '--strip-producers', '--strip-debug', ...features, wasm, '-o', into]);
-}
-
-/**
- * Removes what js/src does not use of wasm-bindgen's glue: the loaders, which expect a file beside the script,
- * and make bundlers expect it. All names are shortened, because nobody reads generated code.
- */
-async function trimGlue(glue) {
-  const esbuild = await import('esbuild');
-  const contents = `export * from ${JSON.stringify(glue)}`;
-  await esbuild.build({
-    stdin: { contents, resolveDir: root },
-    outfile: glue,
-    allowOverwrite: true,
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    target: 'es2022',
-    logLevel: 'warning',
-  });
+/** Optimises what rustc made, and removes what is for tools: names, and who made it with which features. */
+export async function shrinkWasm(wasm, into) {
+  const strip = ['--strip-producers', '--strip-debug', '--strip-target-features'];
+  await run(bin('wasm-opt'), ['-O3', '--converge', ...strip, ...features, wasm, '-o', into]);
 }
 
 /**

@@ -1,8 +1,8 @@
 // A call that waits until it has what it requested, or is aborted, or its time is over.
 
-import type { RequestNumber } from '#wasm-glue';
 import { Freed, type Client, type Queue } from './client.js';
 import { timer } from './clock.js';
+import type { RequestNumber } from './core.js';
 import { asRequest, type LockError } from './errors.js';
 import { noAnswer } from './messages.js';
 import { NativePromise } from './native-promise.js';

@@ -2,9 +2,8 @@
 // numbers, and applies the commands that follow. No JavaScript runs while the rules run, so they do not
 // depend on what it does or throws.
 
-import * as core from '#wasm-glue';
-import type { QueueNumber, RequestNumber } from '#wasm-glue';
 import { about, now, startTimer, timer } from './clock.js';
+import type { Core, QueueNumber, RequestNumber } from './core.js';
 import { keyOf } from './keys.js';
 import { isNode } from './host.js';
 import { PlatformGrants } from './platform-grants.js';
@@ -89,7 +88,7 @@ const MILLIS = 10;
 
 /** @internal */
 export class Client {
-  readonly #memory: WebAssembly.Memory;
+  readonly #core: Core;
   readonly #spaces = new Map<string | undefined, Space>();
   readonly #queues: (Queue | undefined)[] = [];
   readonly #watchers: (Watcher | undefined)[] = [];
@@ -101,8 +100,8 @@ export class Client {
   /** Made when the platform is first needed, because to find out where we run takes a while in Node. */
   #grants: PlatformGrants | undefined;
 
-  constructor(memory: WebAssembly.Memory) {
-    this.#memory = memory;
+  constructor(core: Core) {
+    this.#core = core;
   }
 
   space(prefix: string | undefined): Space {
@@ -114,14 +113,14 @@ export class Client {
   /** Makes a queue for a key that breaks no rule. */
   open(space: Space, key: string): Queue {
     if (space.prefix !== undefined) this.#platform();
-    const queue = { number: core.open(space.prefix === undefined), key, space };
+    const queue = { number: this.#core.open(space.prefix === undefined), key, space };
     space.queues.set(key, queue);
     return (this.#queues[queue.number] = queue);
   }
 
   #platform(): PlatformGrants {
     if (!this.#grants) {
-      core.setQuirks(isNode());
+      this.#core.setQuirks(isNode());
       this.#grants = new PlatformGrants(this);
     }
     return this.#grants;
@@ -129,7 +128,7 @@ export class Client {
 
   /** Makes a queue for a name of our own, which need not follow the rules for keys. */
   ownQueue(name: string): Queue {
-    const queue = { number: core.open(false), key: name, space: { prefix: '', queues: new Map() } };
+    const queue = { number: this.#core.open(false), key: name, space: { prefix: '', queues: new Map() } };
     return (this.#queues[queue.number] = queue);
   }
 
@@ -138,8 +137,8 @@ export class Client {
     const bytes = text.length > 200 ? [] : keyOf(text);
     const length = text.length > 200 ? 201 : Math.min(bytes.length, 201);
     // A new array each time, because memory that has grown has another buffer.
-    new Uint8Array(this.#memory.buffer, core.keyBuffer(), 201).set(bytes.slice(0, length));
-    return core.checkKey(length);
+    new Uint8Array(this.#core.memory.buffer, this.#core.keyBuffer(), 201).set(bytes.slice(0, length));
+    return this.#core.checkKey(length);
   }
 
   nameOf(number: QueueNumber): string {
@@ -153,14 +152,14 @@ export class Client {
     const time = isLocal ? about() : now();
     // A clock that a test has replaced may have released the last lock of this queue. Then the queue is closed.
     if (this.#queues[queue.number] !== queue) queue = queue.space.queues.get(queue.key) ?? this.open(queue.space, queue.key);
-    const requested = core.request(queue.number, flags, time);
+    const requested = this.#core.request(queue.number, flags, time);
     const request = requested >>> 4;
     if (label !== undefined) this.#labels.set(request, label);
     let state = requested & 7;
     if (requested & 8) {
       this.run();
       // Node answers within the call, so the state may have changed.
-      if (state === State.Pending) state = core.state(request) & 7;
+      if (state === State.Pending) state = this.#core.state(request) & 7;
     }
     return (request << 3) | state;
   }
@@ -173,7 +172,7 @@ export class Client {
   }
 
   state(request: RequestNumber): number {
-    return core.state(request);
+    return this.#core.state(request);
   }
 
   /** Why a request failed, or its lock was lost: the number of the reason, and the platform's explanation. */
@@ -191,10 +190,10 @@ export class Client {
    */
   free(request: RequestNumber, evenIfLost = false): Freed {
     // To read the clock takes as long as all the rest, and only waiters need the time.
-    let freed = evenIfLost ? Freed.TellTheTime : core.free(request, -1);
+    let freed = evenIfLost ? Freed.TellTheTime : this.#core.free(request, -1);
     if (freed === Freed.Lost) return freed;
-    if (freed === Freed.TellTheTime) freed = core.free(request, now());
-    else if (freed === Freed.TellAboutWhen) freed = core.free(request, about());
+    if (freed === Freed.TellTheTime) freed = this.#core.free(request, now());
+    else if (freed === Freed.TellAboutWhen) freed = this.#core.free(request, about());
     if (freed === Freed.Later) return freed;
     const watcher = this.#watchers[request];
     if (watcher) this.#watchers[request] = undefined;
@@ -229,13 +228,13 @@ export class Client {
     const watcher = this.#watchers[request];
     this.#watchers[request] = undefined;
     if (this.#labels.size) this.#labels.delete(request);
-    this.#unused(core.remove(request, now()));
+    this.#unused(this.#core.remove(request, now()));
     watcher?.changed(State.Freed);
   }
 
   /** A try no longer waits for what this context has released. */
   tryAtOnce(request: RequestNumber): void {
-    core.tryAtOnce(request, now());
+    this.#core.tryAtOnce(request, now());
     this.run();
   }
 
@@ -247,23 +246,23 @@ export class Client {
   }
 
   #close(number: QueueNumber, space: Space, key: string): void {
-    if (!core.close(number)) return;
+    if (!this.#core.close(number)) return;
     space.queues.delete(key);
     this.#queues[number] = undefined;
   }
 
   /** The platform has called back. Returns whether to hold the lock. The caller calls {@link run} afterwards. */
   calledBack(grant: number, serial: number, hasLock: boolean): boolean {
-    return core.calledBack(grant, serial, hasLock, now());
+    return this.#core.calledBack(grant, serial, hasLock, now()) > 0;
   }
 
   /** The promise of a request is settled: resolved (0), aborted (1), or failed (2) and why. */
   settled(grant: number, serial: number, how: 0 | 1 | 2, said = ''): void {
-    this.#unused(core.settled(grant, serial, how, how === 2 ? this.#note(said) : 0, now()));
+    this.#unused(this.#core.settled(grant, serial, how, how === 2 ? this.#note(said) : 0, now()));
   }
 
   confirmed(grant: number, serial: number): void {
-    this.#unused(core.confirmed(grant, serial, now()));
+    this.#unused(this.#core.confirmed(grant, serial, now()));
     this.run();
   }
 
@@ -277,7 +276,7 @@ export class Client {
 
   /** This page goes into the back/forward cache. */
   loseAll(): void {
-    core.loseAll();
+    this.#core.loseAll();
     for (const [number, queue] of this.#queues.entries()) {
       if (queue && queue.space.queues.size > KEPT) this.#close(number, queue.space, queue.key);
     }
@@ -285,40 +284,40 @@ export class Client {
   }
 
   setHidden(isHidden: boolean): void {
-    core.setHidden(isHidden, now());
+    this.#core.setHidden(isHidden, now());
     this.run();
   }
 
   holds(queue: Queue): boolean {
-    return core.holds(queue.number);
+    return this.#core.holds(queue.number) > 0;
   }
 
   /** Who of this context is in the way of a pending request. */
   ahead(request: RequestNumber, most: number): { holder: RequestNumber; since: number; waiting: number | undefined } | undefined {
-    if (!core.ahead(request, most)) return undefined;
-    const waiting = core.detail(1);
-    return { holder: core.detail(0), since: core.since(), waiting: waiting === 0xffff_ffff ? undefined : waiting };
+    if (!this.#core.ahead(request, most)) return undefined;
+    const waiting = this.#core.detail(1);
+    return { holder: this.#core.detail(0), since: this.#core.since(), waiting: waiting < 0 ? undefined : waiting };
   }
 
   /** The requests of this context in one space, held and pending. */
   own(space: Space): Own[] {
-    return this.#rows(core.listOwn(), space);
+    return this.#rows(this.#core.listOwn(), space);
   }
 
   /** The requests of this context that were sent to the platform, which may show them. */
   sent(space: Space): Own[] {
-    return this.#rows(core.listAsked(), space);
+    return this.#rows(this.#core.listAsked(), space);
   }
 
   #rows(count: number, space: Space): Own[] {
     const rows: Own[] = [];
     for (let n = 0; n < count; n++) {
-      const request = core.row(n);
-      const flags = core.detail(0);
+      const request = this.#core.row(n);
+      const flags = this.#core.detail(0);
       const queue = this.#queues[flags >>> 3] as Queue;
       if (queue.space !== space) continue;
       const mode = flags & 1 ? 'shared' : 'exclusive';
-      rows.push({ request, key: queue.key, mode, isHeld: (flags & 2) > 0, isSent: (flags & 4) > 0, since: core.since() });
+      rows.push({ request, key: queue.key, mode, isHeld: (flags & 2) > 0, isSent: (flags & 4) > 0, since: this.#core.since() });
     }
     return rows;
   }
@@ -332,7 +331,7 @@ export class Client {
     if (this.#isApplying) return;
     this.#isApplying = true;
     try {
-      for (let next; (next = core.next()); ) this.#apply(next & 7, next >>> 3);
+      for (let next; (next = this.#core.next()); ) this.#apply(next & 7, next >>> 3);
     } finally {
       this.#isApplying = false;
     }
@@ -341,28 +340,28 @@ export class Client {
   #apply(command: Command, number: number): void {
     if (command === Command.Changed) {
       const watcher = this.#watchers[number];
-      if (watcher) watcher.changed(core.state(number));
+      if (watcher) watcher.changed(this.#core.state(number));
     } else if (command === Command.Remind) {
       this.#remind();
     } else if (command === Command.Request) {
-      this.#platform().request(number, core.detail(0), this.nameOf(core.detail(1)), core.detail(2));
+      this.#platform().request(number, this.#core.detail(0), this.nameOf(this.#core.detail(1)), this.#core.detail(2));
     } else if (command === Command.Confirm) {
-      void this.#platform().confirm(number, core.detail(0), core.detail(1));
+      void this.#platform().confirm(number, this.#core.detail(0), this.#core.detail(1));
     } else {
-      this.#platform().end(number, core.detail(0), command === Command.Release);
+      this.#platform().end(number, this.#core.detail(0), command === Command.Release);
     }
   }
 
   #remind(): void {
     const remind = () => {
-      core.remind(now());
+      this.#core.remind(now());
       this.run();
     };
     try {
       startTimer(MILLIS, remind);
     } catch {
       // Without a timer, requests are sent to the platform at once, as in a hidden page.
-      core.setHidden(true, now());
+      this.#core.setHidden(true, now());
     }
   }
 }

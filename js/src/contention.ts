@@ -1,9 +1,9 @@
 // Who is in the way of a request that timed out: a task of this context, as the rules know, or somebody
 // else, as the platform tells.
 
-import type { RequestNumber } from '#wasm-glue';
 import type { Client, Queue, Space } from './client.js';
 import { now } from './clock.js';
+import type { RequestNumber } from './core.js';
 import { MAX_AHEAD, type Contention } from './messages.js';
 import { ownClient, query } from './web-query.js';
 

@@ -1,5 +1,5 @@
-import type { RequestNumber } from '#wasm-glue';
 import { Freed, State, type Watcher } from './client.js';
+import type { RequestNumber } from './core.js';
 import { asyncDispose, dispose } from './dispose.js';
 import { unavailable, type LockError } from './errors.js';
 import { forget, warnIfCollected, warnIfHeldTooLong } from './leaks.js';

@@ -3,8 +3,8 @@
 // No lock may fail or be lost because of them: if something is missing here, or misbehaves, a warning is
 // missing, and no more.
 
-import type { RequestNumber } from '#wasm-glue';
 import { timer } from './clock.js';
+import type { RequestNumber } from './core.js';
 import { LockGuard } from './guard.js';
 import type { LockManagerOptions } from './manager.js';
 

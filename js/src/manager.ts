@@ -1,6 +1,6 @@
-import type { RequestNumber } from '#wasm-glue';
 import { Aborted, throwLater } from './call.js';
 import { RequestFlag, State, type Client, type Queue, type Space } from './client.js';
+import type { RequestNumber } from './core.js';
 import { group, type LockGuards } from './group.js';
 import { LockGuard } from './guard.js';
 import { invalid } from './messages.js';

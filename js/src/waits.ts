@@ -1,10 +1,10 @@
 // How a request is granted: at once, when its turn comes, or not at all.
 
-import type { RequestNumber } from '#wasm-glue';
 import { ANSWER_LIMIT, RequestFlag, State, type Client, type Queue, type Space, type Watcher } from './client.js';
 import { startTimer, timer } from './clock.js';
 import { Call, Failed } from './call.js';
 import { contentionElsewhere, contentionHere, ownName } from './contention.js';
+import type { RequestNumber } from './core.js';
 import { unavailable } from './errors.js';
 import { LockGuard } from './guard.js';
 import { isNode } from './host.js';

@@ -1,8 +1,6 @@
-// Imported by name, so that the rest is left out of the bundle. It has another loader of the wasm, for which
-// bundlers would copy the file.
-import { initSync } from '#wasm-glue';
 import { compile } from '#wasm-source';
 import { Client } from './client.js';
+import { instantiate } from './core.js';
 import { LockError, unavailable } from './errors.js';
 import { isClient, ofThisRealm, onItsOwn, type Realm } from './realm.js';
 
@@ -66,7 +64,7 @@ async function start(): Promise<Client> {
     throw unavailable('there is no WebAssembly here (an old browser, one in lockdown mode, or a compartment that was not given it)');
   }
   try {
-    return new Client(initSync({ module: await compile() }).memory);
+    return new Client(instantiate(await compile()));
   } catch (error) {
     if (error instanceof LockError) throw error;
     const message = error instanceof Error ? error.message : String(error);

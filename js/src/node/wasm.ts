@@ -1,8 +1,8 @@
 // The client of this thread: in the place of `../wasm.ts`, with the same exports.
 
-import { initSync } from '#wasm-glue';
 import encoded from '#wasm-inline';
 import { Client } from '../client.js';
+import { instantiate } from '../core.js';
 import { decode } from '../decode.js';
 import { unavailable } from '../errors.js';
 import { read } from '../host.js';
@@ -37,7 +37,7 @@ function loadWasm(): Web {
   if (typeof WebAssembly !== 'object') throw unavailable('there is no WebAssembly here, which Web Locks need');
   let made: Client;
   try {
-    made = new Client(initSync({ module: new WebAssembly.Module(decode(encoded)) }).memory);
+    made = new Client(instantiate(new WebAssembly.Module(decode(encoded))));
   } catch (error) {
     throw unavailable(`WebAssembly could not be compiled (${error instanceof Error ? error.message : String(error)})`, error);
   }
