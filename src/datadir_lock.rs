@@ -19,6 +19,9 @@ mod file;
 mod holder_pid;
 pub(crate) mod kernel;
 mod options;
+#[cfg(crosslock_fuzz)]
+#[path = "../tests/fuzz/src/parsers.rs"]
+pub(crate) mod parsers;
 
 pub(crate) use kernel::Primitive;
 pub use options::DatadirOptions;

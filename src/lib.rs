@@ -80,7 +80,7 @@ mod core;
 #[cfg(any(unix, windows))]
 mod datadir_lock;
 #[cfg(any(
-    all(test, not(any(loom, target_family = "wasm"))),
+    all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))),
     all(target_family = "wasm", target_os = "unknown")
 ))]
 mod driver;
@@ -89,6 +89,10 @@ mod driver;
 pub mod edge;
 mod error;
 mod fencing;
+// For `tests/fuzz`, which compiles these sources as a crate of its own.
+#[cfg(crosslock_fuzz)]
+#[path = "../tests/fuzz/src/targets.rs"]
+pub mod fuzz;
 mod guard;
 mod hash;
 mod key;

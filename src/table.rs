@@ -49,8 +49,8 @@ pub(crate) mod words;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
-#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
-mod model_tests;
+#[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
+pub(crate) mod model_tests;
 
 use crate::core::list::{place, slot};
 use entries::Entries;

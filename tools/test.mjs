@@ -92,6 +92,7 @@ const suites = {
     await run('cargo', ['clippy', '--package', 'size-crate', '--features', 'size-crate/locks', '--target', browser, ...strict]);
     await run('cargo', ['clippy', '--package', 'crosslock-history', '--all-targets', '--all-features', ...strict]);
     await run('cargo', ['clippy', '--package', 'crosslock-nfs', ...strict]);
+    await run('cargo', ['clippy', '--package', 'crosslock-fuzz', '--tests', ...strict]);
     // By itself: it has no standard library, and what it shares with the others would have one for their sake.
     await run('cargo', ['clippy', '--package', 'crosslock-js', '--target', browser, ...strict]);
     // A wasm without a browser has the memory backend alone.
@@ -181,6 +182,14 @@ const suites = {
     await run('cargo', ['test', '--package', 'crosslock-history']);
     await makePackage();
     await nodeTests('tests/history/clients');
+  },
+
+  /** The fuzz targets, on the corpus and some bytes of fixed seeds. */
+  async fuzz() {
+    await rust();
+    // The models take many times as long without. Not in Cargo.toml, which is published, and has no such package then.
+    const optimized = ['--config', 'profile.dev.package.crosslock-fuzz.opt-level=1'];
+    await run('cargo', [...optimized, 'test', '--package', 'crosslock-fuzz', '--test', 'corpus']);
   },
 
   /** Locks in PostgreSQL, in clusters that the tests make in temporary folders, as an ordinary user. */

@@ -38,13 +38,13 @@ mod edge_tests;
 mod grant;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod local_tests;
-#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
-mod model_tests;
+#[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
+pub(crate) mod model_tests;
 mod queue;
 mod reason;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod scenarios;
-#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+#[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
 mod simulation;
 mod view;
 
@@ -290,6 +290,10 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         passing: Passing,
         now: f64,
     ) -> RequestSlot {
+        debug_assert!(
+            passing == Passing::On || !self.queues[queue].is_local,
+            "a local lock has no platform to queue with"
+        );
         self.queues[queue].references += 1;
         let slot = self.requests.insert(Request {
             queue,

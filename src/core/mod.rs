@@ -7,7 +7,11 @@
 //! these files into a WebAssembly module of its own (`js/crate`), which has neither the
 //! standard library nor a formatter: so they use `core`, `alloc` and `slab` alone.
 
-#[cfg(any(test, all(target_family = "wasm", target_os = "unknown")))]
+#[cfg(any(
+    test,
+    crosslock_fuzz,
+    all(target_family = "wasm", target_os = "unknown")
+))]
 #[allow(dead_code, reason = "each of the two edges uses what it needs")]
 pub(crate) mod handoff;
 mod key_rules;

@@ -66,7 +66,7 @@ fn read_once(file: &File) -> Option<u32> {
 
 /// The number that stands alone on the first line, with or without blanks around it. The
 /// line need not end.
-fn parse(bytes: &[u8]) -> Option<u32> {
+pub(super) fn parse(bytes: &[u8]) -> Option<u32> {
     let line = bytes.split(|&byte| byte == b'\n').next()?;
     let digits = line.trim_ascii();
     let digits_only = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);

@@ -18,6 +18,8 @@ pub(super) use family::{
 };
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) use family::{answer, uninterrupted};
+#[cfg(crosslock_fuzz)]
+pub(super) use family::{has_ended, lock_holder};
 #[cfg(windows)]
 pub(crate) use family::{lock_bytes, unlock_bytes};
 #[cfg(any(target_os = "linux", target_os = "android"))]

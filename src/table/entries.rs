@@ -158,7 +158,7 @@ impl<M> Entries<M> {
     }
 
     /// For how many keys there is room at the moment.
-    #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+    #[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
     pub(super) fn capacity(&self) -> usize {
         self.kept.capacity() + self.more.capacity() + self.places.capacity()
     }

@@ -12,7 +12,7 @@ use crate::hash::BuildHasher;
 use crate::key::{LockKey, Probe};
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     TryAcquire(usize, LockMode),
     Enqueue(usize, LockMode),
     /// Removes the nth request that was ever made, whether it is there or not.
@@ -28,7 +28,7 @@ enum Step {
     Downgrade(usize),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let mode = prop_oneof![Just(LockMode::Exclusive), Just(LockMode::Shared)];
     prop_oneof![
         2 => (0..KEYS, mode.clone()).prop_map(|(key, mode)| Step::TryAcquire(key, mode)),
@@ -135,102 +135,130 @@ fn key(name: &str, hash: u64) -> Sought<'_> {
     Sought { key, hash }
 }
 
+/// What the table is to go through.
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 0..120)
+}
+
+/// Panics where the table and the model differ.
+pub(crate) fn agrees_with_the_model(steps: Vec<Step>) {
+    let keys = keys();
+    let words = Words::new();
+    let mut table: Table<usize, usize> = Table::new(0, 1);
+    let mut model = Model::default();
+    let mut made: Vec<Option<(usize, RequestId)>> = Vec::new();
+
+    for step in steps {
+        let name = made.len();
+        match step {
+            Step::TryAcquire(key, mode) => {
+                let id = table
+                    .try_acquire(&words, &keys[key], mode, name)
+                    .expect("open");
+                if !model.push(key, name, mode) {
+                    model.remove(name);
+                }
+                assert_eq!(id.is_some(), model.status(name) == Status::Held);
+                made.push(id.map(|id| (key, id)));
+            }
+            Step::Enqueue(key, mode) => {
+                let id = table.enqueue(&words, &keys[key], mode, name).expect("open");
+                let waker = table.waker(id);
+                let waits = waker.is_some();
+                waker.into_iter().for_each(|waker| *waker = Some(name));
+                assert_eq!(waits, !model.push(key, name, mode));
+                made.push(Some((key, id)));
+            }
+            Step::Remove(nth) => {
+                if let Some(&Some((_, id))) = made.get(nth) {
+                    let (_, wakes) = table.remove(&words, id);
+                    // The waker of a request is its name, so this compares who
+                    // is granted, and in which order.
+                    assert_eq!(wakes.to_vec(), model.remove(nth));
+                }
+            }
+            Step::Free(nth) => {
+                if let Some(&Some((_, id))) = made.get(nth) {
+                    let wakes = match words.free(id.entry, id.serial) {
+                        true => Vec::new(),
+                        false => table.remove(&words, id).1.to_vec(),
+                    };
+                    assert_eq!(wakes, model.remove(nth));
+                }
+            }
+            Step::PassBy(other) => {
+                let key = key("passes-by", other);
+                let id = table.try_acquire(&words, &key, LockMode::Exclusive, name);
+                let id = id.expect("open").expect("nobody holds it");
+                if !words.free(id.entry, id.serial) {
+                    table.remove(&words, id);
+                }
+            }
+            Step::Downgrade(nth) => {
+                if let Some(&Some((_, id))) = made.get(nth) {
+                    let wakes = table.downgrade(&words, id).map(|wakes| wakes.to_vec());
+                    assert_eq!(wakes, model.downgrade(nth));
+                }
+            }
+            Step::HoldStill => table.hold_all_still(&words),
+            Step::Steal(key) => {
+                let (id, _) = table.steal(&words, &keys[key], name).expect("open");
+                let queue = model.queues.entry(key).or_default();
+                queue.retain(|request| !request.held);
+                let mode = LockMode::Exclusive;
+                queue.insert(
+                    0,
+                    Modelled {
+                        name,
+                        mode,
+                        held: true,
+                    },
+                );
+                made.push(Some((key, id)));
+            }
+        }
+        for (name, id) in made.iter().enumerate() {
+            let &Some((key, id)) = id else {
+                continue;
+            };
+            assert_eq!(table.status(&words, id), model.status(name));
+            if model.status(name) == Status::Pending {
+                for most in [0, 1, 2, usize::MAX] {
+                    let contention = table.contention(&words, &keys[key], Some(id), most);
+                    let ahead = contention.expect("somebody holds it").1;
+                    assert_eq!(ahead, model.ahead(key, name).min(most));
+                }
+            }
+        }
+    }
+
+    let mut shown: BTreeMap<LockKey, Vec<(usize, Status)>> = BTreeMap::new();
+    table.for_each(&words, |request| {
+        let queue = shown.entry(request.key.clone()).or_default();
+        queue.push((*request.meta, request.status));
+    });
+    for (index, key) in keys.iter().enumerate() {
+        let expected: Vec<_> = model
+            .queues
+            .get(&index)
+            .into_iter()
+            .flatten()
+            .map(|request| (request.name, model.status(request.name)))
+            .collect();
+        assert_eq!(
+            shown
+                .remove(&LockKey::known(key.key.text))
+                .unwrap_or_default(),
+            expected
+        );
+    }
+    assert!(shown.is_empty(), "a free key is shown");
+}
+
 proptest! {
     #[test]
-    fn agrees_with_the_model(steps in prop::collection::vec(step(), 0..120)) {
-        let keys = keys();
-        let words = Words::new();
-        let mut table: Table<usize, usize> = Table::new(0, 1);
-        let mut model = Model::default();
-        let mut made: Vec<Option<(usize, RequestId)>> = Vec::new();
-
-        for step in steps {
-            let name = made.len();
-            match step {
-                Step::TryAcquire(key, mode) => {
-                    let id = table.try_acquire(&words, &keys[key], mode, name).expect("open");
-                    if !model.push(key, name, mode) {
-                        model.remove(name);
-                    }
-                    prop_assert_eq!(id.is_some(), model.status(name) == Status::Held);
-                    made.push(id.map(|id| (key, id)));
-                }
-                Step::Enqueue(key, mode) => {
-                    let id = table.enqueue(&words, &keys[key], mode, name).expect("open");
-                    let waker = table.waker(id);
-                    let waits = waker.is_some();
-                    waker.into_iter().for_each(|waker| *waker = Some(name));
-                    prop_assert_eq!(waits, !model.push(key, name, mode));
-                    made.push(Some((key, id)));
-                }
-                Step::Remove(nth) => {
-                    if let Some(&Some((_, id))) = made.get(nth) {
-                        let (_, wakes) = table.remove(&words, id);
-                        // The waker of a request is its name, so this compares who
-                        // is granted, and in which order.
-                        prop_assert_eq!(wakes.to_vec(), model.remove(nth));
-                    }
-                }
-                Step::Free(nth) => {
-                    if let Some(&Some((_, id))) = made.get(nth) {
-                        let wakes = match words.free(id.entry, id.serial) {
-                            true => Vec::new(),
-                            false => table.remove(&words, id).1.to_vec(),
-                        };
-                        prop_assert_eq!(wakes, model.remove(nth));
-                    }
-                }
-                Step::PassBy(other) => {
-                    let key = key("passes-by", other);
-                    let id = table.try_acquire(&words, &key, LockMode::Exclusive, name);
-                    let id = id.expect("open").expect("nobody holds it");
-                    if !words.free(id.entry, id.serial) {
-                        table.remove(&words, id);
-                    }
-                }
-                Step::Downgrade(nth) => {
-                    if let Some(&Some((_, id))) = made.get(nth) {
-                        let wakes = table.downgrade(&words, id).map(|wakes| wakes.to_vec());
-                        prop_assert_eq!(wakes, model.downgrade(nth));
-                    }
-                }
-                Step::HoldStill => table.hold_all_still(&words),
-                Step::Steal(key) => {
-                    let (id, _) = table.steal(&words, &keys[key], name).expect("open");
-                    let queue = model.queues.entry(key).or_default();
-                    queue.retain(|request| !request.held);
-                    let mode = LockMode::Exclusive;
-                    queue.insert(0, Modelled { name, mode, held: true });
-                    made.push(Some((key, id)));
-                }
-            }
-            for (name, id) in made.iter().enumerate() {
-                let &Some((key, id)) = id else {
-                    continue;
-                };
-                prop_assert_eq!(table.status(&words, id), model.status(name));
-                if model.status(name) == Status::Pending {
-                    for most in [0, 1, 2, usize::MAX] {
-                        let contention = table.contention(&words, &keys[key], Some(id), most);
-                        let ahead = contention.expect("somebody holds it").1;
-                        prop_assert_eq!(ahead, model.ahead(key, name).min(most));
-                    }
-                }
-            }
-        }
-
-        let mut shown: BTreeMap<LockKey, Vec<(usize, Status)>> = BTreeMap::new();
-        table.for_each(&words, |request| {
-            let queue = shown.entry(request.key.clone()).or_default();
-            queue.push((*request.meta, request.status));
-        });
-        for (index, key) in keys.iter().enumerate() {
-            let expected: Vec<_> = model.queues.get(&index).into_iter().flatten()
-                .map(|request| (request.name, model.status(request.name)))
-                .collect();
-            prop_assert_eq!(shown.remove(&LockKey::known(key.key.text)).unwrap_or_default(), expected);
-        }
-        prop_assert!(shown.is_empty(), "a free key is shown");
+    fn agrees_with_the_model_in_any_order(steps in steps()) {
+        agrees_with_the_model(steps);
     }
 
     #[test]

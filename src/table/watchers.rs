@@ -48,7 +48,7 @@ impl<W> Watchers<W> {
         watchers.into_iter().map(|(_, watcher)| watcher.waker)
     }
 
-    #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+    #[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
     pub(super) fn capacity(&self) -> usize {
         self.0.capacity()
     }

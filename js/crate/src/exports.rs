@@ -5,8 +5,8 @@
 //! These are exports of WebAssembly without bindings, which are for what is more than a number, and were
 //! 600 of the 20,000 bytes that a page loads. By WebAssembly's JavaScript interface (`ToWebAssemblyValue`),
 //! a number becomes an `f64` or, modulo 2^32, a `u32`; a boolean becomes 0 or 1, which is what a `bool` of
-//! the C ABI has to be; and a `u32` arrives as a signed number. Natively they have no names
-//! for the linker: `free` and `open` are somebody else's there.
+//! the C ABI has to be; and a `u32` arrives as a signed number. Natively (`tests/fuzz`) they have no
+//! names for the linker: `free` and `open` are somebody else's there.
 
 use ::core::cell::RefCell;
 use ::core::mem;
@@ -40,18 +40,30 @@ struct Row {
 
 struct Single(RefCell<Edge>);
 
-// SAFETY: this module has no threads.
+// SAFETY: this module has no threads. (`tests/fuzz` runs one input at a time, and its test is one.)
 unsafe impl Sync for Single {}
 
-static EDGE: Single = Single(RefCell::new(Edge {
-    rules: HandOff::new(Quirks {
-        queues_withdrawn: false,
-    }),
-    detail: [0; 3],
-    since: 0.0,
-    rows: Vec::new(),
-    key: [0; MAX_KEY_LEN + 1],
-}));
+static EDGE: Single = Single(RefCell::new(Edge::new()));
+
+impl Edge {
+    const fn new() -> Self {
+        Self {
+            rules: HandOff::new(Quirks {
+                queues_withdrawn: false,
+            }),
+            detail: [0; 3],
+            since: 0.0,
+            rows: Vec::new(),
+            key: [0; MAX_KEY_LEN + 1],
+        }
+    }
+}
+
+/// As if the module was loaded again: each input of a fuzzer starts with nothing.
+#[cfg(crosslock_fuzz)]
+pub(super) fn load() {
+    with(|edge| *edge = Edge::new());
+}
 
 fn with<T>(step: impl FnOnce(&mut Edge) -> T) -> T {
     step(&mut EDGE.0.borrow_mut())

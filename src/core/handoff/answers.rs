@@ -145,6 +145,14 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
     /// the queues that nobody uses any more.
     pub(crate) fn lose_all(&mut self, why: &Reason<R>) -> Vec<QueueSlot> {
         let mut unused = Vec::new();
+        // What was not sent yet never is: this may be called in the middle of the commands, and the
+        // queue of such a request may be closed before its turn comes. The edge has nothing to forget
+        // of what it never sent.
+        for command in &mut self.commands {
+            if let Command::Request { grant, .. } = *command {
+                *command = Command::Forget(grant);
+            }
+        }
         for id in self.grants.ids() {
             let Grant { queue, phase, .. } = self.grants[id];
             if self.queues[queue].is_local {

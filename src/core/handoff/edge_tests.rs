@@ -1,7 +1,9 @@
 //! What the edges ask of the rules beside what becomes of a request: what is next, and what is kept when all is over.
 
 use super::IfHeld::Queue;
-use super::{Command, HandOff, KEPT, Passing, QueueSlot, Quirks, RequestSlot, Settled, State};
+use super::{
+    Command, HandOff, KEPT, Passing, QueueSlot, Quirks, Reason, RequestSlot, Settled, State,
+};
 use crate::guard::LockMode::Exclusive;
 
 type Rules = HandOff<&'static str, ()>;
@@ -116,4 +118,28 @@ fn memory_for_many_requests_is_freed_after_the_last_one() {
     assert_eq!(rules.requests.capacity(), 0);
     assert_eq!(rules.queues.capacity(), 0);
     assert_eq!(rules.grants.capacity(), 0);
+}
+
+/// The edge may hear in the middle of the commands that all is lost: whatever a command calls may say so.
+#[test]
+fn nothing_is_requested_for_a_queue_that_was_closed_before() {
+    let mut rules = Rules::new(Quirks::default());
+    let [sent, withdrawn, lost] = [(); 3].map(|()| {
+        let queue = rules.open(false);
+        (queue, request(&mut rules, queue))
+    });
+    let Some(Command::Request { grant, queue, .. }) = rules.next_command() else {
+        panic!("the first was requested first");
+    };
+    assert_eq!(queue, sent.0);
+    rules.remove(withdrawn.1, 1.0);
+    assert_eq!(rules.lose_all(&Reason::Cached), [withdrawn.0]);
+    rules.remove(lost.1, 1.0);
+    assert!(rules.close(withdrawn.0) && rules.close(lost.0));
+    // The platform has heard nothing of these, and it is to hear nothing.
+    let mut rest = Vec::new();
+    rest.extend(core::iter::from_fn(|| rules.next_command()));
+    let is_request = |command: &Command| matches!(command, Command::Request { .. });
+    assert!(!rest.iter().any(is_request), "{rest:?}");
+    assert!(rest.contains(&Command::Release(grant)));
 }

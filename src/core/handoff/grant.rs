@@ -98,7 +98,7 @@ impl Grants {
         places.collect()
     }
 
-    #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+    #[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }

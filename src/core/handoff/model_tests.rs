@@ -11,7 +11,7 @@ const NAMES: [&str; 2] = ["a", "b"];
 
 /// A number stands for one of those that there are at the time.
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Request(Spec),
     Release(usize),
     Leave(usize),
@@ -77,7 +77,7 @@ fn spec(tabs: usize) -> impl Strategy<Value = Spec> {
     })
 }
 
-fn step(tabs: usize) -> impl Strategy<Value = Step> {
+pub(crate) fn step(tabs: usize) -> impl Strategy<Value = Step> {
     let nth = any::<usize>;
     let delivery = prop_oneof![
         30 => Just(Delivery::Plain),
@@ -168,30 +168,50 @@ fn all_leave(world: &mut World, last_first: bool) {
     }
 }
 
+/// What tabs of browsers are to go through.
+pub(crate) fn tabs() -> impl Strategy<Value = (usize, Vec<Step>, bool)> {
+    let tabs_and_steps =
+        (1..4usize).prop_flat_map(|tabs| (Just(tabs), prop::collection::vec(step(tabs), 0..150)));
+    (tabs_and_steps, any::<bool>())
+        .prop_map(|((tabs, steps), last_first)| (tabs, steps, last_first))
+}
+
+/// What a thread of Node is to go through. Node keeps no pages, so nothing is lost all at once, after
+/// which a try would meet what was withdrawn then.
+pub(crate) fn thread_of_node() -> impl Strategy<Value = (Vec<Step>, bool)> {
+    (prop::collection::vec(step_of_node(), 0..150), any::<bool>())
+}
+
+pub(crate) fn step_of_node() -> impl Strategy<Value = Step> {
+    step(1).prop_filter("Node has no pages", |step| {
+        !matches!(step, Step::LoseAll(_))
+    })
+}
+
+pub(crate) fn keeps_its_promises_in_browsers((tabs, steps, last_first): (usize, Vec<Step>, bool)) {
+    keeps_its_promises(World::new(tabs), steps, last_first);
+}
+
+/// Node alone leaves in its queues what was withdrawn. Threads of Node's may be refused for what
+/// others have withdrawn: here is but one.
+pub(crate) fn keeps_its_promises_in_node((steps, last_first): (Vec<Step>, bool)) {
+    let queues_withdrawn = true;
+    keeps_its_promises(
+        World::with_quirks(1, Quirks { queues_withdrawn }),
+        steps,
+        last_first,
+    );
+}
+
 proptest! {
     #[test]
-    fn keeps_its_promises_in_any_order_of_things(
-        (tabs, steps) in (1..4usize).prop_flat_map(|tabs| {
-            (Just(tabs), prop::collection::vec(step(tabs), 0..150))
-        }),
-        last_first in any::<bool>(),
-    ) {
-        keeps_its_promises(World::new(tabs), steps, last_first);
+    fn keeps_its_promises_in_any_order_of_things(steps in tabs()) {
+        keeps_its_promises_in_browsers(steps);
     }
 
-    /// Node alone does so. Threads of Node's may be refused for what others have withdrawn:
-    /// here is but one. And Node keeps no pages, so nothing is lost all at once, after which
-    /// a try would meet what was withdrawn then.
     #[test]
-    fn keeps_its_promises_where_withdrawn_requests_stay_in_the_queue(
-        steps in prop::collection::vec(
-            step(1).prop_filter("Node has no pages", |step| !matches!(step, Step::LoseAll(_))),
-            0..150,
-        ),
-        last_first in any::<bool>(),
-    ) {
-        let queues_withdrawn = true;
-        keeps_its_promises(World::with_quirks(1, Quirks { queues_withdrawn }), steps, last_first);
+    fn keeps_its_promises_where_withdrawn_requests_stay_in_the_queue(steps in thread_of_node()) {
+        keeps_its_promises_in_node(steps);
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) type TaskId = usize;
 
 /// What a task requests.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Spec {
+pub(crate) struct Spec {
     pub(super) tab: usize,
     pub(super) name: &'static str,
     pub(super) mode: LockMode,

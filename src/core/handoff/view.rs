@@ -132,7 +132,7 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         }
     }
 
-    #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+    #[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
     pub(super) fn is_empty(&self) -> bool {
         self.queues.iter().all(|(_, queue)| queue.references == 0)
             && self.requests.is_empty()

@@ -27,6 +27,8 @@ mod os;
 mod os;
 
 pub(in crate::datadir_lock) use classic::OpenPermit;
+#[cfg(crosslock_fuzz)]
+pub(in crate::datadir_lock) use os::{has_ended, lock_holder};
 pub(in crate::datadir_lock) use os::{holds, process_id};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use os::{lockers, shows_our_processes};

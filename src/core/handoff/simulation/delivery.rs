@@ -12,7 +12,7 @@ use crate::guard::LockMode;
 
 /// How the platform takes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::core::handoff) enum Delivery {
+pub(crate) enum Delivery {
     Plain,
     /// The thief hears of a steal before the victims do.
     TellsThiefFirst,

@@ -124,7 +124,7 @@ fn is_alive(pid: u32) -> bool {
 
 /// `stat` is as proc_pid_stat(5) describes it: "4242 (name) S ...". The name may contain
 /// anything.
-fn has_ended(stat: &str) -> bool {
+pub(in crate::datadir_lock) fn has_ended(stat: &str) -> bool {
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     after_name.trim_start().starts_with(['Z', 'X', 'x'])
 }
@@ -132,7 +132,7 @@ fn has_ended(stat: &str) -> bool {
 /// The process that holds a lock on `inode` by this line of the list. `Some(None)` if the
 /// line does not name it, and `None` if the line is about something else. The device is not
 /// compared: on some file systems it differs from the one that stat(2) gives.
-fn lock_holder(line: &str, inode: u64) -> Option<Option<u32>> {
+pub(in crate::datadir_lock) fn lock_holder(line: &str, inode: u64) -> Option<Option<u32>> {
     // "1: FLOCK  ADVISORY  WRITE 4242 fe:00:12345 0 EOF"; with "->" for one that waits.
     let mut fields = line.split_ascii_whitespace().skip(1);
     if fields.next()? == "->" {
