@@ -1,4 +1,4 @@
-// Makes the npm package in pkg/: the crate by cargo, the TypeScript layer over it by esbuild.
+// Makes the npm package in pkg/: the crate by wasm-pack, the TypeScript layer over it by esbuild.
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { makeAddon, ownPlatform, platforms, withoutPaths } from './addon.mjs';
 import { NOTICES, notices } from './notices.mjs';
 import { bin, output, root, run, say } from './run.mjs';
-import { npmPackages, rustTarget } from './setup.mjs';
+import { npmPackages, wasmPack } from './setup.mjs';
 import { encode, shortenLocals, shrinkWasm } from './shrink.mjs';
 import { checkSizes, pkg } from './size.mjs';
 
-const browser = 'wasm32-unknown-unknown';
-const inline = join(root, 'target/inline.js'); // the compiled crate as a string
+const glue = join(root, 'target/wasm-pack'); // where wasm-pack leaves its output
+const inline = join(glue, 'inline.js'); // the compiled crate as a string
 const stamp = join(root, 'target/pkg.stamp');
 export const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const inputs = [
@@ -44,21 +44,35 @@ export async function makePackage({ limitSize = true } = {}) {
 }
 
 async function compileCrate() {
-  await rustTarget(browser);
   const env = {
+    ...(await wasmPack()),
     CARGO_PROFILE_RELEASE_OPT_LEVEL: 's',
     // Panics name their source files: of no use in a browser, and the paths would be those of this machine.
     CARGO_ENCODED_RUSTFLAGS: withoutPaths(),
   };
   say('compiling the crate to WebAssembly');
-  await run('cargo', ['build', '--release', '--package', 'crosslock-js', '--target', browser], { env });
+  rmSync(glue, { recursive: true, force: true });
+  const options = [
+    '--target',
+    'web',
+    '--release',
+    '--mode',
+    'no-install',
+    '--no-pack',
+    '--no-opt',
+    '--out-dir',
+    glue,
+    '--out-name',
+    'crosslock',
+  ];
+  await run('wasm-pack', ['build', ...options, 'js/crate'], { env });
 
   // Only now: where nothing could be compiled, the package of before is better than none.
   rmSync(pkg, { recursive: true, force: true });
   mkdirSync(pkg);
-  const built = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), browser, 'release/crosslock_js.wasm');
+  // Not by wasm-pack, which would take its options from Cargo.toml, where they are out of sight here.
   const wasm = join(pkg, 'crosslock_bg.wasm');
-  await shrinkWasm(built, wasm);
+  await shrinkWasm(join(glue, 'crosslock_bg.wasm'), wasm);
   writeFileSync(inline, `export default ${JSON.stringify(encode(readFileSync(wasm)))};`);
 }
 
@@ -130,7 +144,7 @@ async function declareTypes() {
 function copyTemplate() {
   cpSync(join(root, 'pkg-template'), pkg, { recursive: true });
   for (const licence of licences) copyFileSync(join(root, licence), join(pkg, licence));
-  writeFileSync(join(pkg, NOTICES), notices('crosslock-js', browser));
+  writeFileSync(join(pkg, NOTICES), notices('crosslock-js', 'wasm32-unknown-unknown'));
   const manifest = JSON.parse(readFileSync(join(pkg, 'package.json'), 'utf8'));
   // Exactly this version: the two halves of the package know each other's numbers.
   const optionalDependencies = Object.fromEntries(Object.keys(platforms).map((name) => [`@crosslock/${name}`, version()]));

@@ -2,15 +2,16 @@
 //! step is ever disturbed: whatever is thrown, or comes back at once, comes after it.
 //! `js/src/core.ts` describes the same from the other side.
 //!
-//! These are exports of WebAssembly without bindings, which are for what is more than a number, and were
-//! 600 of the 20,000 bytes that a page loads. By WebAssembly's JavaScript interface (`ToWebAssemblyValue`),
-//! a number becomes an `f64` or, modulo 2^32, a `u32`; a boolean becomes 0 or 1, which is what a `bool` of
-//! the C ABI has to be; and a `u32` arrives as a signed number. Natively (`tests/fuzz`) they have no
-//! names for the linker: `free` and `open` are somebody else's there.
+//! That side calls the exports of WebAssembly themselves, without wasm-bindgen's glue, which is for what is more
+//! than a number. By WebAssembly's JavaScript interface (`ToWebAssemblyValue`), a number becomes an `f64` or,
+//! modulo 2^32, a `u32`; a boolean becomes 0 or 1, which is what wasm-bindgen takes for a `bool`; and a `u32`
+//! arrives as a signed number.
 
 use ::core::cell::RefCell;
 use ::core::mem;
 use alloc::vec::Vec;
+
+use wasm_bindgen::prelude::*;
 
 use crate::core::handoff::{
     Ahead, Command, GrantId, HandOff, IfHeld, Passing, QueueSlot, Quirks, Reason, Settled, State,
@@ -70,15 +71,15 @@ fn with<T>(step: impl FnOnce(&mut Edge) -> T) -> T {
 }
 
 /// Where to write the bytes of a key.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "keyBuffer"))]
-pub extern "C" fn key_buffer() -> *mut u8 {
+#[wasm_bindgen(js_name = keyBuffer)]
+pub fn key_buffer() -> *mut u8 {
     with(|edge| edge.key.as_mut_ptr())
 }
 
 /// The rule that the key of so many bytes breaks, in three bits, below the place of the
 /// first byte that is not allowed; or 0.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "checkKey"))]
-pub extern "C" fn check_key(length: u32) -> u32 {
+#[wasm_bindgen(js_name = checkKey)]
+pub fn check_key(length: u32) -> u32 {
     with(|edge| {
         let Some(key) = edge.key.get(..length as usize) else {
             return 2;
@@ -95,22 +96,22 @@ pub extern "C" fn check_key(length: u32) -> u32 {
 }
 
 /// A lock of the platform's, or one that this context alone knows.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "open"))]
-pub extern "C" fn open(is_local: bool) -> u32 {
+#[wasm_bindgen]
+pub fn open(is_local: bool) -> u32 {
     with(|edge| edge.rules.open(is_local) as u32)
 }
 
 /// Forgets a lock that nobody uses. Returns whether that is so.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "close"))]
-pub extern "C" fn close(queue: u32) -> bool {
+#[wasm_bindgen]
+pub fn close(queue: u32) -> bool {
     with(|edge| edge.rules.close(queue as usize))
 }
 
 /// `flags`: 1 shared, 2 not to wait, 4 to steal, 8 not to be handed on. Returns the number
 /// of the request, above a bit that says whether anything [follows](next), above the three
 /// bits of its state.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "request"))]
-pub extern "C" fn request(queue: u32, flags: u32, now: f64) -> u32 {
+#[wasm_bindgen]
+pub fn request(queue: u32, flags: u32, now: f64) -> u32 {
     let mode = match flags & 1 {
         0 => LockMode::Exclusive,
         _ => LockMode::Shared,
@@ -135,8 +136,8 @@ pub extern "C" fn request(queue: u32, flags: u32, now: f64) -> u32 {
 }
 
 /// Three bits for the state, four for the reason, and what was said.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "state"))]
-pub extern "C" fn state(request: u32) -> u32 {
+#[wasm_bindgen]
+pub fn state(request: u32) -> u32 {
     with(|edge| {
         *edge.rules.waker(request as usize) = Some(request);
         state_code(edge.rules.state(request as usize))
@@ -173,8 +174,8 @@ fn reason_code(reason: &Reason<u32>) -> u32 {
 /// Without a time (`now` is negative) it does nothing where one is needed, and returns
 /// [`TELL_THE_TIME`] or [`TELL_ABOUT_WHEN`]. Nor does it where the lock was lost, and returns
 /// [`LOST`]: the caller may want to know why before it is forgotten.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "free"))]
-pub extern "C" fn free(request: u32, now: f64) -> u32 {
+#[wasm_bindgen]
+pub fn free(request: u32, now: f64) -> u32 {
     with(|edge| {
         let slot = request as usize;
         if now < 0.0 {
@@ -206,8 +207,8 @@ const LOST: u32 = 6;
 
 /// Forgets a request, with what it holds or waits for. Returns the [queue that is
 /// unused](unused).
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "remove"))]
-pub extern "C" fn remove(request: u32, now: f64) -> u32 {
+#[wasm_bindgen]
+pub fn remove(request: u32, now: f64) -> u32 {
     with(|edge| unused(edge.rules.remove(request as usize, now).1))
 }
 
@@ -217,14 +218,14 @@ fn unused(queue: Option<QueueSlot>) -> u32 {
 }
 
 /// A try that waits for what this context has released waits no longer.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "tryAtOnce"))]
-pub extern "C" fn try_at_once(request: u32, now: f64) {
+#[wasm_bindgen(js_name = tryAtOnce)]
+pub fn try_at_once(request: u32, now: f64) {
     with(|edge| edge.rules.try_at_once(request as usize, now));
 }
 
 /// What is to be done next, in three bits, below the number of a request or a grant; or 0.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "next"))]
-pub extern "C" fn next() -> u32 {
+#[wasm_bindgen]
+pub fn next() -> u32 {
     with(|edge| {
         let Some(order) = edge.rules.next_command() else {
             let changed = edge.rules.next_wake();
@@ -264,28 +265,28 @@ fn is_shared(mode: LockMode) -> u32 {
 }
 
 /// More about what was returned last.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "detail"))]
-pub extern "C" fn detail(n: u32) -> u32 {
+#[wasm_bindgen]
+pub fn detail(n: u32) -> u32 {
     with(|edge| edge.detail.get(n as usize).copied().unwrap_or(0))
 }
 
 /// Since when, of what was returned last.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "since"))]
-pub extern "C" fn since() -> f64 {
+#[wasm_bindgen]
+pub fn since() -> f64 {
     with(|edge| edge.since)
 }
 
 /// The platform has called back. Returns whether to keep the lock.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "calledBack"))]
-pub extern "C" fn called_back(slot: u32, serial: u32, has_lock: bool, now: f64) -> bool {
+#[wasm_bindgen(js_name = calledBack)]
+pub fn called_back(slot: u32, serial: u32, has_lock: bool, now: f64) -> bool {
     let grant = GrantId { slot, serial };
     with(|edge| edge.rules.called_back(grant, has_lock, now))
 }
 
 /// The promise of the platform's is settled: 0 resolved, 1 aborted, 2 failed, and what was
 /// said then. Returns the [queue that is unused](unused).
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "settled"))]
-pub extern "C" fn settled(slot: u32, serial: u32, how: u32, said: u32, now: f64) -> u32 {
+#[wasm_bindgen]
+pub fn settled(slot: u32, serial: u32, how: u32, said: u32, now: f64) -> u32 {
     let grant = GrantId { slot, serial };
     let how = match how {
         0 => Settled::Resolved,
@@ -296,46 +297,46 @@ pub extern "C" fn settled(slot: u32, serial: u32, how: u32, said: u32, now: f64)
 }
 
 /// The round trips are done. Returns the [queue that is unused](unused).
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "confirmed"))]
-pub extern "C" fn confirmed(slot: u32, serial: u32, now: f64) -> u32 {
+#[wasm_bindgen]
+pub fn confirmed(slot: u32, serial: u32, now: f64) -> u32 {
     let grant = GrantId { slot, serial };
     with(|edge| unused(edge.rules.confirmed(grant, now)))
 }
 
 /// The page goes into the back/forward cache.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "loseAll"))]
-pub extern "C" fn lose_all() {
+#[wasm_bindgen(js_name = loseAll)]
+pub fn lose_all() {
     with(|edge| drop(edge.rules.lose_all(&Reason::Cached)));
 }
 
 /// The time of the reminder has come.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "remind"))]
-pub extern "C" fn remind(now: f64) {
+#[wasm_bindgen]
+pub fn remind(now: f64) {
     with(|edge| edge.rules.remind(now));
 }
 
 /// The page is hidden, or can be seen again.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "setHidden"))]
-pub extern "C" fn set_hidden(is_hidden: bool, now: f64) {
+#[wasm_bindgen(js_name = setHidden)]
+pub fn set_hidden(is_hidden: bool, now: f64) {
     with(|edge| edge.rules.set_hidden(is_hidden, now));
 }
 
 /// What the platform does otherwise than its specification has it.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "setQuirks"))]
-pub extern "C" fn set_quirks(queues_withdrawn: bool) {
+#[wasm_bindgen(js_name = setQuirks)]
+pub fn set_quirks(queues_withdrawn: bool) {
     with(|edge| edge.rules.set_quirks(Quirks { queues_withdrawn }));
 }
 
 /// Whether this context holds the lock.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "holds"))]
-pub extern "C" fn holds(queue: u32) -> bool {
+#[wasm_bindgen]
+pub fn holds(queue: u32) -> bool {
     with(|edge| edge.rules.holds(queue as usize))
 }
 
 /// Whether one of this context is in the way of a request that waits. If so, `detail` has
 /// the holder's, and how many wait in front, counted up to `most`, if that is known.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "ahead"))]
-pub extern "C" fn ahead(request: u32, most: u32) -> bool {
+#[wasm_bindgen]
+pub fn ahead(request: u32, most: u32) -> bool {
     with(|edge| {
         let ahead = edge.rules.ahead_of(request as usize, most as usize);
         let Some(Ahead {
@@ -355,8 +356,8 @@ pub extern "C" fn ahead(request: u32, most: u32) -> bool {
 
 /// Makes rows of all that this context holds and waits for: 1 shared, 2 held, 4 asked for.
 /// Returns how many.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "listOwn"))]
-pub extern "C" fn list_own() -> u32 {
+#[wasm_bindgen(js_name = listOwn)]
+pub fn list_own() -> u32 {
     with(|edge| {
         let mut rows = Vec::new();
         edge.rules.for_each_own(|own| {
@@ -375,8 +376,8 @@ pub extern "C" fn list_own() -> u32 {
 
 /// Makes rows of what the platform may show of this context: 1 shared, 2 granted. Returns
 /// how many.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "listAsked"))]
-pub extern "C" fn list_asked() -> u32 {
+#[wasm_bindgen(js_name = listAsked)]
+pub fn list_asked() -> u32 {
     with(|edge| {
         let mut rows = Vec::new();
         edge.rules.for_each_asked(|asked| {
@@ -393,8 +394,8 @@ pub extern "C" fn list_asked() -> u32 {
 }
 
 /// The request of a row; the rest is in `detail` and `since`. The last one is read last.
-#[cfg_attr(target_family = "wasm", unsafe(export_name = "row"))]
-pub extern "C" fn row(n: u32) -> u32 {
+#[wasm_bindgen]
+pub fn row(n: u32) -> u32 {
     with(|edge| {
         let Some(&Row {
             request,
