@@ -148,6 +148,23 @@ impl SharedDatadirLockManager {
         in_table::release(self.locks.handle(), request.id) && was_granted
     }
 
+    /// Makes a request shared if it is held, and returns whether it is.
+    pub(crate) fn downgrade(&self, request: &mut KeyRequest) -> Result<bool, LockError> {
+        if self.status(request) != KeyStatus::Held {
+            return Ok(false);
+        }
+        if request.mode == LockMode::Exclusive {
+            // First towards other processes, which may fail and then has changed nothing.
+            let of_kernel = request.of_kernel.as_ref();
+            match of_kernel.map_or(Ok(()), |of_kernel| of_kernel.downgrade(&request.key)) {
+                Ok(()) => request.mode = LockMode::Shared,
+                Err(LockError::Lost { .. }) => return Ok(false),
+                Err(other) => return Err(other),
+            }
+        }
+        in_table::downgrade(self.locks.handle(), request.id)
+    }
+
     /// Who is in the way of a request that waits.
     pub(crate) fn contention_of(&self, request: &KeyRequest, most: usize) -> Option<Contention> {
         let datadir = self.locks.handle();

@@ -76,6 +76,19 @@ pub(crate) fn release<H: TableHandle>(handle: &H, id: RequestId) -> bool {
     shard.words.free(id.entry, id.serial) || release_by_mutex(shard, id)
 }
 
+/// Makes `id` shared if it is held, and returns whether it is.
+///
+/// # Errors
+///
+/// [`LockError::Io`] if that cannot be told at the moment.
+pub(crate) fn downgrade<H: TableHandle>(handle: &H, id: RequestId) -> Result<bool, LockError> {
+    match handle.check(Staleness::Now) {
+        Ok(()) => Ok(handle.table().shard_of(&id).downgrade(id)),
+        Err(LockError::Lost { .. }) => Ok(false),
+        Err(other) => Err(other),
+    }
+}
+
 /// Why `id`, which is gone, is not held any more.
 pub(crate) fn reason<H: TableHandle>(handle: &H, id: RequestId) -> String {
     if let Err(LockError::Lost { reason, .. }) = handle.check(Staleness::Recent) {
