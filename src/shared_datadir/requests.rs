@@ -148,21 +148,23 @@ impl SharedDatadirLockManager {
         in_table::release(self.locks.handle(), request.id) && was_granted
     }
 
-    /// Makes a request shared if it is held, and returns whether it is.
+    /// Makes a request shared if it is held, and returns whether it is. In the order of
+    /// [`SharedDatadirGuard`](super::guard::SharedDatadirGuard).
     pub(crate) fn downgrade(&self, request: &mut KeyRequest) -> Result<bool, LockError> {
-        if self.status(request) != KeyStatus::Held {
+        let datadir = self.locks.handle();
+        if self.status(request) != KeyStatus::Held
+            || !in_table::unless_lost(datadir.check(Staleness::Now))?
+        {
             return Ok(false);
         }
-        if request.mode == LockMode::Exclusive {
-            // First towards other processes, which may fail and then has changed nothing.
-            let of_kernel = request.of_kernel.as_ref();
-            match of_kernel.map_or(Ok(()), |of_kernel| of_kernel.downgrade(&request.key)) {
-                Ok(()) => request.mode = LockMode::Shared,
-                Err(LockError::Lost { .. }) => return Ok(false),
-                Err(other) => return Err(other),
-            }
+        if request.mode == LockMode::Exclusive
+            && let Some(of_kernel) = &request.of_kernel
+            && !in_table::unless_lost(of_kernel.downgrade(&request.key))?
+        {
+            return Ok(false);
         }
-        in_table::downgrade(self.locks.handle(), request.id)
+        request.mode = LockMode::Shared;
+        Ok(in_table::downgrade_checked(datadir, request.id))
     }
 
     /// Who is in the way of a request that waits.

@@ -82,8 +82,18 @@ pub(crate) fn release<H: TableHandle>(handle: &H, id: RequestId) -> bool {
 ///
 /// [`LockError::Io`] if that cannot be told at the moment.
 pub(crate) fn downgrade<H: TableHandle>(handle: &H, id: RequestId) -> Result<bool, LockError> {
-    match handle.check(Staleness::Now) {
-        Ok(()) => Ok(handle.table().shard_of(&id).downgrade(id)),
+    Ok(unless_lost(handle.check(Staleness::Now))? && downgrade_checked(handle, id))
+}
+
+/// The same for a caller that has just looked whether the locks of `handle` are still its own.
+pub(crate) fn downgrade_checked<H: TableHandle>(handle: &H, id: RequestId) -> bool {
+    handle.table().shard_of(&id).downgrade(id)
+}
+
+/// Tells a loss, which is `false`, from what failed.
+pub(crate) fn unless_lost(result: Result<(), LockError>) -> Result<bool, LockError> {
+    match result {
+        Ok(()) => Ok(true),
         Err(LockError::Lost { .. }) => Ok(false),
         Err(other) => Err(other),
     }
