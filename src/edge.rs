@@ -224,6 +224,22 @@ impl Locks {
         }
     }
 
+    /// Makes a request that is held shared. Returns its state then.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Io`], and then nothing has changed.
+    pub fn downgrade(&self, request: &mut Request) -> Result<State, LockError> {
+        let is_held = match self.both(request) {
+            Both::Table(keeper, id) => requests::downgrade(keeper, id),
+            Both::Shared(shared, request) => shared.downgrade(request),
+        };
+        Ok(match is_held? {
+            true => State::Held,
+            false => State::Lost,
+        })
+    }
+
     /// Who is in the way of a request for `key` that waits, with those in front counted up to
     /// `most`. `None` if it waits no longer.
     pub fn contention(&self, key: &str, request: &mut Request, most: usize) -> Option<Contention> {

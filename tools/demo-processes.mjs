@@ -1,5 +1,6 @@
 // npm start -- --with-node: a Node process and a native one on a datadir of their own, which the page starts, ends and kills.
-// They cannot share locks with tabs: nothing in a browser reaches them. They exclude each other.
+// They cannot share locks with tabs: nothing in a browser reaches them. They exclude each other. And a native program whose
+// locks have spans (`examples/traces.rs`), which the page shows.
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { root, run } from './run.mjs';
 import { rust } from './setup.mjs';
 
-const titles = { node: 'Node, by the npm package', native: 'Rust, by the crate' };
+const titles = { node: 'Node, by the npm package', native: 'Rust, by the crate', spans: 'Two tasks that deadlock, by the crate' };
 
 /** What the page has to send, so that no other site can: browsers ask a server first before they send it elsewhere. */
 const HEADER = 'x-crosslock-demo';
@@ -16,7 +17,7 @@ const HEADER = 'x-crosslock-demo';
 /** Builds what is needed. */
 export async function startProcesses() {
   await rust();
-  await run('cargo', ['build', '--quiet', '--example', 'wallet']);
+  await run('cargo', ['build', '--quiet', '--example', 'wallet', '--example', 'traces', '--features', 'tracing']);
   return new Processes();
 }
 
@@ -24,14 +25,14 @@ class Processes {
   section = processesSection;
   #datadir = mkdtempSync(join(tmpdir(), 'crosslock-demo-'));
   #children = {};
-  #states = { node: 'stopped', native: 'stopped' };
+  #states = { node: 'stopped', native: 'stopped', spans: 'stopped' };
   #listeners = new Set();
   #told = [];
 
   /** Answers what is for it. Returns whether it was. */
   serve(request, response) {
     if (request.url === '/processes/events') return this.#listen(request, response);
-    const [, name, action] = /^\/processes\/(node|native)\/(start|end|kill)$/.exec(request.url) ?? [];
+    const [, name, action] = /^\/processes\/(node|native|spans)\/(start|end|kill)$/.exec(request.url) ?? [];
     if (!name) return false;
     if (request.method !== 'POST' || request.headers[HEADER] === undefined) response.writeHead(403).end();
     else {
@@ -65,9 +66,11 @@ class Processes {
 
   _start(name) {
     if (this.#children[name]) return;
+    const example = (name) => join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/examples', name);
     const [program, ...args] = {
       node: [process.execPath, join(root, 'tools/demo-node.mjs'), this.#datadir],
-      native: [join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/examples/wallet'), this.#datadir],
+      native: [example('wallet'), this.#datadir],
+      spans: [example('traces')],
     }[name];
     const child = spawn(program, args, { stdio: 'pipe' });
     this.#children[name] = child;
@@ -86,7 +89,7 @@ class Processes {
     child.on('close', (code, signal) => {
       delete this.#children[name];
       if (this.#states[name] !== 'refused') this.#states[name] = 'stopped';
-      this.#tell(name, signal ? `killed by ${signal}: the kernel frees the datadir` : `ended with code ${code}`);
+      this.#tell(name, signal ? `killed by ${signal}: the kernel frees what it had` : `ended with code ${code}`);
     });
   }
 
@@ -99,6 +102,18 @@ class Processes {
   }
 }
 
+const cardOf = (name, buttons) => `<div class="process" data-process="${name}">
+            <h3>${titles[name]}</h3>
+            <p class="state" role="status" data-state="stopped">Stopped.</p>
+            <div class="buttons">
+              ${Object.entries(buttons)
+                .map(([action, label]) => `<button type="button" data-do="${action}">${label}</button>`)
+                .join('\n              ')}
+            </div>
+          </div>`;
+
+const all = { start: 'Start', end: 'End', kill: 'kill -9' };
+
 /** What the page shows of them. */
 const processesSection = `<section class="panel processes" aria-labelledby="processes-title">
         <h2 id="processes-title">Beside the tabs</h2>
@@ -107,19 +122,15 @@ const processesSection = `<section class="panel processes" aria-labelledby="proc
           holder or kill it, and start the other one again.
         </p>
         <div class="pair">
-          ${Object.entries(titles)
-            .map(
-              ([name, title]) => `<div class="process" data-process="${name}">
-            <h3>${title}</h3>
-            <p class="state" role="status" data-state="stopped">Stopped.</p>
-            <div class="buttons">
-              <button type="button" data-do="start">Start</button>
-              <button type="button" data-do="end">End</button>
-              <button type="button" data-do="kill">kill -9</button>
-            </div>
-          </div>`,
-            )
-            .join('\n')}
+          ${cardOf('node', all)}
+          ${cardOf('native', all)}
+        </div>
+        <p class="muted">
+          With the crate's feature <code>tracing</code>, each lock has a span: who asked, when it was granted, for how long it was
+          held, how it ended. These two tasks take two locks in opposite orders, until one of them gives up.
+        </p>
+        <div class="pair">
+          ${cardOf('spans', { start: 'Run' })}
         </div>
         <h3 id="trace-title">What they say</h3>
         <ol id="trace" class="trace" tabindex="0" aria-labelledby="trace-title"></ol>

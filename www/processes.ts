@@ -3,7 +3,7 @@
 import { byId, create } from './dom.js';
 
 interface Said {
-  name: 'node' | 'native';
+  name: 'node' | 'native' | 'spans';
   line: string;
   state: 'stopped' | 'starting' | 'holds' | 'refused';
   at: number;

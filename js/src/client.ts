@@ -19,6 +19,8 @@ export const enum State {
   /** Its holder has released it; the platform may not know yet. */
   Releasing,
   Freed,
+  /** Not a state: {@link Client.downgrade} cannot be done. */
+  Unsupported,
 }
 
 /** @internal How {@link Client.request} makes a request. */
@@ -201,6 +203,12 @@ export class Client {
     this.#unused(freed >>> 2);
     watcher?.changed(State.Freed);
     return freed & 3;
+  }
+
+  /** Makes a held lock shared. Returns its state then. The caller calls {@link run} afterwards. */
+  downgrade(request: RequestNumber): number {
+    // Only of locks in memory, whose times are for those who look.
+    return this.#core.downgrade(request, about());
   }
 
   /** Calls back when a lock that {@link free} was called for is free, and forgets its request. */

@@ -27,6 +27,8 @@ export interface Core {
   request(queue: QueueNumber, flags: number, now: number): number;
   /** Three bits for the state and four for the reason, before the number of what was said. */
   state(request: RequestNumber): number;
+  /** Makes a held lock shared. The state that follows, or 7 where the platform cannot do it. */
+  downgrade(request: RequestNumber, now: number): number;
   /**
    * Frees a lock and forgets its request, if that is told by an odd number: two bits of `Freed`, before the
    * queue if nobody uses it any more, plus one. An even number is one of `Freed`. A negative time is none.

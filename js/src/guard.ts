@@ -4,7 +4,7 @@ import { asyncDispose, dispose } from './dispose.js';
 import { unavailable, type LockError } from './errors.js';
 import { forget, warnIfCollected, warnIfHeldTooLong } from './leaks.js';
 import type { LockManagerOptions } from './manager.js';
-import { describeReason, lost } from './messages.js';
+import { describeReason, lost, unsupported } from './messages.js';
 import { done, NativePromise } from './native-promise.js';
 import type { LockMode } from './options.js';
 import { client } from './wasm.js';
@@ -20,7 +20,7 @@ import { client } from './wasm.js';
 export class LockGuard {
   /** The key that is locked. */
   readonly key: string;
-  /** How it is locked. */
+  /** How it is locked. {@link LockGuard.downgrade | downgrade()} changes it. */
   readonly mode: LockMode;
   readonly #held: RequestNumber;
   readonly #options: LockManagerOptions;
@@ -92,6 +92,27 @@ export class LockGuard {
       if (freed !== Freed.Now) client.run();
     }
     return this.#released;
+  }
+
+  /**
+   * Makes the exclusive lock a shared one, without letting go of it in between. So what was just written can be
+   * read on in peace, by this holder and by the shared requests at the head of the queue, which are granted at
+   * once. Nothing happens to a lock that is shared already. There is no way back: two shared holders that both
+   * wanted to become exclusive would wait for each other for ever.
+   *
+   * The lock is as it was before if the promise is rejected.
+   *
+   * @throws {@link LockError} `UNSUPPORTED` for an exclusive lock of a `WebLockManager`: the Web Locks API has no
+   * such operation. `LOST`; `IO` for a datadir.
+   * @throws TypeError if the lock was released.
+   */
+  async downgrade(): Promise<void> {
+    if (this.#released) throw new TypeError(`lock "${this.key}" was released`);
+    const state = client.downgrade(this.#held);
+    if (state === State.Unsupported) throw unsupported('downgrade');
+    if (state !== State.Held) throw errorOf(state, this.key);
+    (this as { mode: LockMode }).mode = 'shared';
+    client.run();
   }
 
   /** For `await using`: {@link LockGuard.release | release()}, awaited. */

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
+import { downgradeContract, noDowngradeContract } from './downgrade.mjs';
 import { LockError, LockGuard, LockManager } from './entry.mjs';
 import { lossContract, refusalContract } from './losses.mjs';
 import { signalContract } from './signals.mjs';
@@ -15,8 +16,9 @@ import { freshKey, nothing, rejection, requestsFor, untilPending } from './suppo
  * Node's own `navigator.locks` (24 to 26) an aborted request stays, without effect on who is next,
  * until the lock is released.
  * @param steals whether locks can be stolen. If not, that is refused.
+ * @param downgrades whether exclusive locks can be made shared.
  */
-export function lockManagerContract(name, make, { scope, withdrawn = 'at once', made, steals = true }) {
+export function lockManagerContract(name, make, { scope, withdrawn = 'at once', made, steals = true, downgrades = true }) {
   describe(name, { timeout: 60_000 }, () => {
     const locks = make();
     const untilWithdrawn = async (key, count) => withdrawn === 'at once' && untilPending(locks, key, count);
@@ -29,6 +31,8 @@ export function lockManagerContract(name, make, { scope, withdrawn = 'at once', 
     signalContract(locks);
     if (steals) lossContract(locks, name, made);
     else refusalContract(locks);
+    if (downgrades) downgradeContract(locks, { steals });
+    else noDowngradeContract(locks);
 
     test('has one exclusive holder at a time', async () => {
       const key = freshKey();

@@ -101,7 +101,7 @@ class Daemon extends Process {
   }
 }
 
-/** A program for Node that locks the keys that it is told, and says so. */
+/** A program for Node that locks the keys that it is told, such as `a` or `a shared`, and says so. */
 class Cli extends Process {
   static async start(datadir) {
     const cli = new Cli(
@@ -113,8 +113,9 @@ class Cli extends Process {
       const locks = await SharedDatadirLockManager.open(${JSON.stringify(datadir)}, { label: 'cli' });
       console.log('ready');
       globalThis.guards = [];
-      for await (const key of createInterface(process.stdin)) {
-        locks.lock(key, { timeout: Infinity }).then((guard) => console.log('holds ' + guards[guards.push(guard) - 1].key));
+      for await (const line of createInterface(process.stdin)) {
+        const [key, mode] = line.split(' ');
+        locks.lock(key, { timeout: Infinity, mode }).then((guard) => console.log('holds ' + guards[guards.push(guard) - 1].key));
       }`,
     );
     assert.equal(await cli.says(), 'ready');
@@ -247,6 +248,26 @@ describe('a daemon in Rust', { timeout: 300_000 }, () => {
 });
 
 describe('a shared datadir', { timeout: 120_000 }, () => {
+  test('lets readers of another process in after a downgrade, and no writer', async () => {
+    const datadir = freshDatadir();
+    const [locks, reader, writer] = [await open(datadir), await Cli.start(datadir), await Cli.start(datadir)];
+    const guard = await locks.lock('k', { timeout: 0 });
+    reader.process.stdin.write('k shared\n');
+    // Windows shows nobody what another process waits for.
+    if (!isWindows) await untilPending(locks, 'k', 1);
+    await guard.downgrade();
+    assert.equal(await reader.says(), 'holds k');
+    writer.process.stdin.write('k\n');
+    await untilTaken(locks, 'k', 'shared');
+    await reader.kill();
+    const said = writer.says();
+    assert.equal(await isSettled(said), false);
+    await guard.release();
+    assert.equal(await said, 'holds k');
+    await writer.kill();
+    await locks.close();
+  });
+
   test('is open to several managers of a thread, which exclude each other', async () => {
     const datadir = freshDatadir();
     const [one, other, third] = [await open(datadir), await open(datadir), await open(datadir)];

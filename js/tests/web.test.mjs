@@ -13,7 +13,7 @@ import { deferred, freshKey, hasWebLocks, packageUrl, rejection, requestsFor, ru
 const make = () => new WebLockManager();
 
 if (hasWebLocks) {
-  lockManagerContract('WebLockManager', make, { scope: 'process', withdrawn: 'at release' });
+  lockManagerContract('WebLockManager', make, { scope: 'process', withdrawn: 'at release', downgrades: false });
   requestContract('WebLockManager', make);
   describe('WebLockManager in Node', { timeout: 60_000 }, () => inNode());
 } else {

@@ -20,13 +20,14 @@ use crate::thread::{self, IfHeld};
 /// Adds the functions of this file to what the addon exports.
 pub(crate) fn add_to(exports: Object<'_>) -> Result<()> {
     let (env, exports) = (exports.value().env, exports.raw());
-    let functions: [(&CStr, sys::napi_callback); 6] = [
+    let functions: [(&CStr, sys::napi_callback); 7] = [
         (c"request", Some(request)),
         (c"state", Some(state)),
         (c"free", Some(free)),
         (c"remove", Some(remove)),
         (c"next", Some(next)),
         (c"watch", Some(watch)),
+        (c"downgrade", Some(downgrade)),
     ];
     for (name, callback) in functions {
         let length = name.count_bytes() as isize;
@@ -134,6 +135,15 @@ extern "C" fn next(env: sys::napi_env, info: sys::napi_callback_info) -> sys::na
 extern "C" fn watch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     answer(env, info, |[request]| {
         Ok(code(thread::with(|thread| thread.watch(request - 1))))
+    })
+}
+
+/// `downgrade(request)`: makes a held lock shared. Returns the state that follows, and afterwards [`next`] may
+/// have something.
+extern "C" fn downgrade(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    answer(env, info, |[request]| {
+        let state = thread::with(|thread| thread.downgrade(request - 1));
+        state.map(code).map_err(error)
     })
 }
 

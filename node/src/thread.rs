@@ -225,6 +225,16 @@ impl Thread {
         Some(Freed { follows, unused })
     }
 
+    /// Makes a request that is held shared. Returns its state then. Readers of the same client that it
+    /// lets in are for [`next`](Self::next).
+    pub(crate) fn downgrade(&mut self, number: u32) -> Result<State, LockError> {
+        let entry = &mut self.requests[number as usize];
+        let queue = &self.queues[entry.queue as usize];
+        let locks = &self.spaces[queue.space as usize].locks;
+        let client = &self.clients[queue.client as usize];
+        client.wakes.within(|| locks.downgrade(&mut entry.id)).0
+    }
+
     /// The next request of a client that has changed, with its state.
     pub(crate) fn next(&mut self, client: u32) -> Option<(u32, State)> {
         loop {

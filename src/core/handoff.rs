@@ -33,6 +33,7 @@ use super::LockMode;
 use super::list::{Linked, Links, List};
 
 mod answers;
+mod downgrade;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod edge_tests;
 mod grant;
@@ -57,6 +58,7 @@ pub(crate) use reason::Reason;
 )]
 pub(crate) use {
     answers::Settled,
+    downgrade::Downgraded,
     view::{Ahead, Asked, Own},
 };
 

@@ -55,6 +55,10 @@ impl Shared {
         match *self {}
     }
 
+    pub(super) fn downgrade(&self, _request: &mut KeyRequest) -> Result<bool, LockError> {
+        match *self {}
+    }
+
     pub(super) fn contention_of(&self, _request: &KeyRequest, _most: usize) -> Option<Contention> {
         match *self {}
     }

@@ -49,13 +49,14 @@ impl LockGuard for SharedDatadirGuard {
         self.in_table.ensure_held()
     }
 
-    /// First towards other processes, which may fail and then has changed nothing.
+    /// First towards other processes, which may fail and then has changed nothing. After that nothing
+    /// fails but for a loss: nobody may take a lock for exclusive that others share.
     async fn downgrade(&mut self) -> Result<(), LockError> {
         self.in_table.ensure_held()?;
         if self.mode() == LockMode::Exclusive {
             self.request.downgrade(self.in_table.key())?;
         }
-        self.in_table.downgrade_now()
+        self.in_table.downgrade_checked()
     }
 
     async fn lost(&self) {

@@ -148,6 +148,25 @@ impl SharedDatadirLockManager {
         in_table::release(self.locks.handle(), request.id) && was_granted
     }
 
+    /// Makes a request shared if it is held, and returns whether it is. In the order of
+    /// [`SharedDatadirGuard`](super::guard::SharedDatadirGuard).
+    pub(crate) fn downgrade(&self, request: &mut KeyRequest) -> Result<bool, LockError> {
+        let datadir = self.locks.handle();
+        if self.status(request) != KeyStatus::Held
+            || !in_table::unless_lost(datadir.check(Staleness::Now))?
+        {
+            return Ok(false);
+        }
+        if request.mode == LockMode::Exclusive
+            && let Some(of_kernel) = &request.of_kernel
+            && !in_table::unless_lost(of_kernel.downgrade(&request.key))?
+        {
+            return Ok(false);
+        }
+        request.mode = LockMode::Shared;
+        Ok(in_table::downgrade_checked(datadir, request.id))
+    }
+
     /// Who is in the way of a request that waits.
     pub(crate) fn contention_of(&self, request: &KeyRequest, most: usize) -> Option<Contention> {
         let datadir = self.locks.handle();

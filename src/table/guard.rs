@@ -76,6 +76,11 @@ impl<H: TableHandle> TableGuard<H> {
         self.handle
             .check(Staleness::Now)
             .map_err(|error| self.with_key(error))?;
+        self.downgrade_checked()
+    }
+
+    /// The same after [`ensure_held`](LockGuard::ensure_held).
+    pub(crate) fn downgrade_checked(&mut self) -> Result<(), LockError> {
         if !self.shard().downgrade(self.id) {
             return Err(self.shard().lost(Some(&self.key)));
         }

@@ -76,6 +76,29 @@ pub(crate) fn release<H: TableHandle>(handle: &H, id: RequestId) -> bool {
     shard.words.free(id.entry, id.serial) || release_by_mutex(shard, id)
 }
 
+/// Makes `id` shared if it is held, and returns whether it is.
+///
+/// # Errors
+///
+/// [`LockError::Io`] if that cannot be told at the moment.
+pub(crate) fn downgrade<H: TableHandle>(handle: &H, id: RequestId) -> Result<bool, LockError> {
+    Ok(unless_lost(handle.check(Staleness::Now))? && downgrade_checked(handle, id))
+}
+
+/// The same for a caller that has just looked whether the locks of `handle` are still its own.
+pub(crate) fn downgrade_checked<H: TableHandle>(handle: &H, id: RequestId) -> bool {
+    handle.table().shard_of(&id).downgrade(id)
+}
+
+/// Tells a loss, which is `false`, from what failed.
+pub(crate) fn unless_lost(result: Result<(), LockError>) -> Result<bool, LockError> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(LockError::Lost { .. }) => Ok(false),
+        Err(other) => Err(other),
+    }
+}
+
 /// Why `id`, which is gone, is not held any more.
 pub(crate) fn reason<H: TableHandle>(handle: &H, id: RequestId) -> String {
     if let Err(LockError::Lost { reason, .. }) = handle.check(Staleness::Recent) {

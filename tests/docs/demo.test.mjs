@@ -59,6 +59,20 @@ describe('beside the tabs', { timeout: 300_000 }, () => {
     await page.close();
   });
 
+  test('the spans of a program show who waits for whom', async () => {
+    const page = await open();
+    await page.click('[data-process=spans] [data-do=start]');
+    await page.waitForFunction(() => /spans: ended with code 0/.test(document.querySelector('#trace').textContent));
+    const lines = await page.$$eval('#trace [data-of=spans]', (lines) => lines.map(({ textContent }) => textContent));
+    for (const task of ['alice', 'bob']) {
+      const of = (what) => lines.some((line) => line.includes(`pay{task="${task}"}:lock{key="account.`) && line.includes(`: ${what}`));
+      for (const what of ['asked', 'granted', 'released']) assert.ok(of(what), `${task} ${what}`);
+    }
+    const circle = lines.find((line) => line.includes(': deadlock'));
+    assert.match(circle, /waits for .* behind bob.*, bob waits for .* behind alice|behind alice.*, alice waits for .* behind bob/);
+    await page.close();
+  });
+
   test('no other site can start or kill them', async () => {
     const answer = await fetch(`${address}/processes/node/start`, { method: 'POST' });
     assert.equal(answer.status, 403);

@@ -56,6 +56,7 @@ export async function locking(locks: LockManager): Promise<void> {
     expectType<LockMode>()(guard.mode, true);
     expectType<AbortSignal>()(guard.lost, true);
     expectType<Promise<void>>()(guard.release(), true);
+    expectType<Promise<void>>()(guard.downgrade(), true);
     // @ts-expect-error: read-only
     guard.key = 'other';
   }

@@ -14,7 +14,8 @@ use alloc::vec::Vec;
 use wasm_bindgen::prelude::*;
 
 use crate::core::handoff::{
-    Ahead, Command, GrantId, HandOff, IfHeld, Passing, QueueSlot, Quirks, Reason, Settled, State,
+    Ahead, Command, Downgraded, GrantId, HandOff, IfHeld, Passing, QueueSlot, Quirks, Reason,
+    Settled, State,
 };
 use crate::core::{BrokenRule, LockMode, MAX_KEY_LEN, broken_rule};
 
@@ -197,6 +198,18 @@ pub fn free(request: u32, now: f64) -> u32 {
         unused << 2 | u32::from(edge.rules.is_anything_next()) << 1 | 1
     })
 }
+
+/// Makes a held lock shared. Returns its state then, or [`UNSUPPORTED`].
+#[wasm_bindgen]
+pub fn downgrade(request: u32, now: f64) -> u32 {
+    with(|edge| match edge.rules.downgrade(request as usize, now) {
+        Downgraded::Unsupported => UNSUPPORTED,
+        Downgraded::Shared | Downgraded::NotHeld => state_code(edge.rules.state(request as usize)),
+    })
+}
+
+/// In the place of a state. What stands above it is not read.
+const UNSUPPORTED: u32 = 7;
 
 /// It is free once the platform says so.
 const LATER: u32 = 0;

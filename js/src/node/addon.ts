@@ -29,6 +29,8 @@ export interface Addon {
   free(request: number): number;
   /** The same whatever the state is. */
   remove(request: number): number;
+  /** Makes a held lock shared. Returns its state then. Afterwards {@link next} may have something. */
+  downgrade(request: number): number;
   /** The next request of a client that may have changed, above three bits of its state; or 0. */
   next(client: number): number;
   /** Has the loss of a held lock told by {@link next}. Returns the state. */

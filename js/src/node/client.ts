@@ -248,6 +248,16 @@ export class NodeClient {
     return freed & 3;
   }
 
+  downgrade(request: RequestNumber): number {
+    if (!(request & 1)) return this.#web.downgrade(request >>> 1);
+    const n = request >>> 1;
+    try {
+      return this.#full(n, (this.#loaded as Addon).downgrade(n));
+    } catch (thrown) {
+      throw errorOf(thrown);
+    }
+  }
+
   whenFree(request: RequestNumber, callBack: () => void): void {
     this.#web.whenFree(request >>> 1, callBack);
   }

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{HandOff, IfHeld, Passing, QueueSlot, Quirks, RequestSlot, State};
+use super::{Downgraded, HandOff, IfHeld, Passing, QueueSlot, Quirks, RequestSlot, State};
 use crate::guard::LockMode::{self, Exclusive, Shared};
 
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +11,7 @@ enum Step {
     Ask(usize, LockMode, IfHeld),
     /// Frees, or gives up, one of those that are there.
     Remove(usize),
+    Downgrade(usize),
     /// Nothing that a platform's page goes through is of interest to a local lock.
     LoseAll,
     Remind,
@@ -44,6 +45,18 @@ impl Model {
     }
 }
 
+/// One of all requests, with the place of its queue.
+fn nth_of(
+    models: &[Model],
+    lost: &[(usize, RequestSlot)],
+    nth: usize,
+) -> Option<(usize, RequestSlot)> {
+    let places = models.iter().enumerate();
+    let there = places.flat_map(|(at, model)| model.queue.iter().map(move |one| (at, one.slot)));
+    let all: Vec<(usize, RequestSlot)> = there.chain(lost.iter().copied()).collect();
+    nth.checked_rem(all.len()).map(|nth| all[nth])
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let mode = prop_oneof![Just(Exclusive), Just(Shared)];
     let if_held =
@@ -57,8 +70,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Step::Ask(queue, mode, if_held)
     });
     let remove = (0..64_usize).prop_map(Step::Remove);
-    let step =
-        prop_oneof![6 => ask, 5 => remove, 1 => Just(Step::LoseAll), 1 => Just(Step::Remind)];
+    let downgrade = (0..64_usize).prop_map(Step::Downgrade);
+    let others = prop_oneof![Just(Step::LoseAll), Just(Step::Remind)];
+    let step = prop_oneof![6 => ask, 5 => remove, 2 => downgrade, 2 => others];
     prop::collection::vec(step, 1..200)
 }
 
@@ -96,10 +110,7 @@ proptest! {
                     models[at].grant();
                 }
                 Step::Remove(nth) => {
-                    let places = models.iter().enumerate();
-                    let there = places.flat_map(|(at, model)| model.queue.iter().map(move |one| (at, one.slot)));
-                    let all: Vec<(usize, RequestSlot)> = there.chain(lost.iter().copied()).collect();
-                    let Some(&(at, slot)) = nth.checked_rem(all.len()).map(|nth| &all[nth]) else {
+                    let Some((at, slot)) = nth_of(&models, &lost, nth) else {
                         continue;
                     };
                     rules.release(slot, now);
@@ -110,6 +121,21 @@ proptest! {
                     models[at].grant();
                     let is_unused = models[at].queue.is_empty() && !lost.iter().any(|one| one.0 == at);
                     prop_assert_eq!(unused, is_unused.then_some(queues[at]));
+                }
+                Step::Downgrade(nth) => {
+                    let Some((at, slot)) = nth_of(&models, &lost, nth) else {
+                        continue;
+                    };
+                    let of_model = models[at].queue.iter_mut().find(|one| one.slot == slot && one.is_held);
+                    let wanted = match of_model {
+                        Some(one) => {
+                            one.mode = Shared;
+                            Downgraded::Shared
+                        }
+                        None => Downgraded::NotHeld,
+                    };
+                    prop_assert_eq!(rules.downgrade(slot, now), wanted);
+                    models[at].grant();
                 }
                 Step::LoseAll => prop_assert!(rules.lose_all(&super::Reason::Cached).is_empty()),
                 Step::Remind => rules.remind(now),
