@@ -99,11 +99,6 @@ impl Grants {
     }
 
     #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
-    pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
-    #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
     pub(super) fn capacity(&self) -> usize {
         self.places.capacity()
     }
