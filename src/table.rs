@@ -47,6 +47,8 @@ mod view;
 mod watchers;
 pub(crate) mod words;
 
+#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+mod entries_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
