@@ -53,6 +53,8 @@ mod entries_tests;
 mod loom_tests;
 #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
 mod model_tests;
+#[cfg(all(test, any(unix, windows), not(loom)))]
+mod shards_tests;
 
 use crate::core::list::{place, slot};
 use entries::Entries;

@@ -137,7 +137,25 @@ fn whoever_is_alone_again_frees_its_key_without_the_mutex() {
     assert!(!words.free(holder.entry, holder.serial), "others wait");
     table.remove(words, last);
     table.remove(words, holder);
+    assert!(words.is_first(next.entry, next.serial));
     assert!(words.free(next.entry, next.serial));
     let stolen = table.steal(words, &key, ()).expect("open").0;
     assert!(words.free(stolen.entry, stolen.serial));
+}
+
+/// Otherwise two holders could be shown that never held at the same time.
+#[test]
+fn nobody_frees_its_key_without_the_mutex_while_all_are_shown() {
+    let mut world = World::new();
+    let ids: Vec<_> = (0..SETS)
+        .map(|set| world.take(&of_set(set, 0, 0)).expect("it is free"))
+        .collect();
+    world.table.hold_all_still(&world.words);
+    for id in ids {
+        assert!(!world.words.free(id.entry, id.serial));
+        world.free(id);
+    }
+    world
+        .table
+        .for_each(&world.words, |request| panic!("{request:?} is left"));
 }
