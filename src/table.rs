@@ -47,10 +47,14 @@ mod view;
 mod watchers;
 pub(crate) mod words;
 
+#[cfg(all(test, not(any(loom, target_family = "wasm"))))]
+mod entries_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
 pub(crate) mod model_tests;
+#[cfg(all(test, any(unix, windows), not(loom)))]
+mod shards_tests;
 
 use crate::core::list::{place, slot};
 use entries::Entries;

@@ -221,3 +221,33 @@ fn a_wait_that_failed_is_not_queued_while_its_future_lives() {
     let free = locks.try_acquire_unboxed("memory.failed", LockMode::Exclusive);
     assert!(free.unwrap().is_some(), "nobody is in the way");
 }
+
+#[tokio::test]
+async fn a_guard_is_shown_with_its_key_and_mode() {
+    let locks = MemoryLockManager::new();
+    let guard = locks.try_lock("memory.shown").await.unwrap();
+    assert_eq!(format!("{guard:?}"), "LockGuard(memory.shown, exclusive)");
+    drop(guard);
+    let shared = locks.try_acquire("memory.shown", LockMode::Shared).await;
+    let shared = shared.unwrap().unwrap();
+    assert_eq!(format!("{shared:?}"), "LockGuard(memory.shown, shared)");
+}
+
+#[tokio::test]
+async fn a_wait_for_a_loss_that_is_given_up_leaves_no_waker() {
+    struct Unused;
+    impl std::task::Wake for Unused {
+        fn wake(self: Arc<Self>) {}
+    }
+    let waker = Arc::new(Unused);
+    let guard = MemoryLockManager::new().try_lock("memory.loss").await;
+    let guard = guard.unwrap();
+    let mut lost = guard.lost();
+    let polled = lost
+        .as_mut()
+        .poll(&mut Context::from_waker(&Arc::clone(&waker).into()));
+    assert_eq!(polled, Poll::Pending);
+    assert_eq!(Arc::strong_count(&waker), 2);
+    drop(lost);
+    assert_eq!(Arc::strong_count(&waker), 1);
+}

@@ -140,12 +140,10 @@ impl<M> Entries<M> {
         let hash = self.more.remove(slot).hash;
         let found = self.places.find_entry(hash, |&found| found == at);
         found.expect("an entry has a key").remove();
-        // Geometric, so that each removal pays a constant share of it.
-        let (length, capacity) = (self.places.len(), self.places.capacity());
-        if capacity > KEEP_CAPACITY && length < capacity / 8 {
-            let Self { places, more, .. } = self;
-            places.shrink_to(length * 2, |&at| more[at as usize - KEPT].hash);
-        }
+        // With room for as many again, so that each removal pays a constant share of it.
+        let Self { places, more, .. } = self;
+        let room = KEEP_CAPACITY.max(places.len() * 2);
+        places.shrink_to(room, |&at| more[at as usize - KEPT].hash);
         give_slots_back(&mut self.more);
     }
 

@@ -307,6 +307,7 @@ fn a_closed_table_grants_nothing_and_wakes_everyone() {
     assert!(table.enqueue(&words, key, LockMode::Shared, ()).is_err());
     assert!(table.steal(&words, key, ()).is_err());
     assert_eq!(table.watch(&words, held, "late"), Err("late"));
+    assert!(!words.is_first(held.entry, held.serial));
     assert!(!words.free(held.entry, held.serial));
     let (own, wakes) = table.remove(&words, held);
     assert!(own.is_none() && wakes.is_empty());

@@ -1,6 +1,6 @@
 //! What the edges ask of the rules beside what becomes of a request: what is next, and what is kept when all is over.
 
-use super::IfHeld::Queue;
+use super::IfHeld::{Queue, Refuse};
 use super::{
     Command, HandOff, KEPT, Passing, QueueSlot, Quirks, Reason, RequestSlot, Settled, State,
 };
@@ -43,6 +43,44 @@ fn something_is_next_until_the_last_wake_is_taken() {
     assert!(rules.is_anything_next());
     assert_eq!(rules.next_wake(), Some("waiter"));
     assert!(!rules.is_anything_next());
+}
+
+#[test]
+fn a_holder_is_told_whether_anybody_of_its_context_waits() {
+    for is_local in [true, false] {
+        let mut rules = Rules::new(Quirks::default());
+        let [queue, other] = [(); 2].map(|()| rules.open(is_local));
+        let [holder, alone] = [queue, other].map(|queue| request(&mut rules, queue));
+        while let Some(command) = rules.next_command() {
+            if let Command::Request { grant, .. } = command {
+                rules.called_back(grant, true, 0.0);
+            }
+        }
+        assert_eq!(rules.is_local(holder), is_local);
+        assert!(!rules.has_waiters(holder));
+        let waiter = request(&mut rules, queue);
+        assert!(rules.has_waiters(holder) && rules.has_waiters(waiter));
+        assert!(!rules.has_waiters(alone));
+        rules.remove(waiter, 0.0);
+        assert!(!rules.has_waiters(holder));
+    }
+}
+
+#[test]
+fn a_try_that_waits_for_a_release_is_a_waiter() {
+    let mut rules = Rules::new(Quirks::default());
+    let queue = rules.open(false);
+    let holder = request(&mut rules, queue);
+    let Some(Command::Request { grant, .. }) = rules.next_command() else {
+        panic!("the platform is asked");
+    };
+    rules.called_back(grant, true, 0.0);
+    rules.remove(holder, 0.0);
+    // The platform has not heard of the release yet.
+    let early = rules.request(queue, Exclusive, Refuse, Passing::On, 0.0);
+    assert!(rules.has_waiters(early));
+    rules.try_at_once(early, 0.0);
+    assert!(!rules.has_waiters(early));
 }
 
 /// Whether a release has to be confirmed, where a request was withdrawn before.

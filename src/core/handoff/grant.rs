@@ -98,11 +98,6 @@ impl Grants {
         places.collect()
     }
 
-    #[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
-    pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     #[cfg(all(test, not(any(loom, target_family = "wasm"))))]
     pub(super) fn capacity(&self) -> usize {
         self.places.capacity()

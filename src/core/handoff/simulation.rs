@@ -288,7 +288,14 @@ impl World {
     pub(super) fn is_empty(&self) -> bool {
         let mut tabs = self.tabs.iter();
         self.platform.is_empty()
-            && tabs.all(|tab| tab.requests.is_empty() && tab.driver.with(|rules| rules.is_empty()))
+            && tabs.all(|tab| {
+                let rules_are_empty = |rules: &mut NamedHandOff| {
+                    rules.queues.is_empty()
+                        && rules.requests.is_empty()
+                        && rules.grants.iter().next().is_none()
+                };
+                tab.requests.is_empty() && tab.driver.with(rules_are_empty)
+            })
     }
 
     pub(super) fn tasks(&self) -> impl DoubleEndedIterator<Item = TaskId> {

@@ -132,13 +132,6 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         }
     }
 
-    #[cfg(all(any(test, crosslock_fuzz), not(any(loom, target_family = "wasm"))))]
-    pub(super) fn is_empty(&self) -> bool {
-        self.queues.iter().all(|(_, queue)| queue.references == 0)
-            && self.requests.is_empty()
-            && self.grants.is_empty()
-    }
-
     fn held_since(&self, request: RequestSlot) -> Option<f64> {
         match self.requests[request].state {
             State::Held(since) => Some(since),
