@@ -16,6 +16,7 @@
     path = "edge/no_shared.rs"
 )]
 mod shared;
+mod wakes;
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -32,6 +33,7 @@ use crate::table::requests::{self, Asked};
 use crate::table::shards::SharedTable;
 use crate::table::{RequestId, Status, WatcherId};
 use shared::{KeyRequest, KeyStatus, Shared};
+pub use wakes::{Function, Wakes};
 
 /// The keys of the process, or of one datadir. A datadir is locked until the last clone is gone.
 #[derive(Debug, Clone)]
@@ -76,6 +78,9 @@ impl TableHandle for Keeper {
         }
     }
 }
+
+/// What came of opening a datadir. `None` if this platform has no such lock.
+pub type Opened = Option<Result<Locks, PidLockError>>;
 
 /// What locks a datadir, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +137,7 @@ impl Locks {
     /// # Errors
     ///
     /// As `FlockPidLockManager::open`. `None` if this platform has no such lock.
-    pub fn open(kind: Kind, options: DatadirOptions) -> Option<Result<Self, PidLockError>> {
+    pub fn open(kind: Kind, options: DatadirOptions) -> Opened {
         let primitive = match kind {
             Kind::Shared => {
                 return shared::open(options).map(|opened| opened.map(|it| Self(Of::Shared(it))));

@@ -15,6 +15,7 @@ const WASM_PACK = { minimum: [0, 13], version: '0.15.1' };
 const GECKODRIVER = { minimum: [0, 34], version: '0.37.1' };
 const PUBLIC_API = { version: '0.52.0', rust: '1.95.0' }; // what rustdoc writes for it changes from one Rust to the next
 const DENY = { version: '0.20.2' };
+const NIGHTLY = 'nightly-2026-05-20'; // what Miri can run changes from one to the next
 const TYPEDOC = { version: '0.28.20', typescript: '5.9.3' };
 const MUTANTS = { version: '27.1.0' };
 const MUSL_NODE = { version: '24.19.0', musl: 4 }; // it needs musl 1.2.4
@@ -120,18 +121,18 @@ export const publicApi = once(async (target) => {
   return { toolchain: await rustToolchain(release, target), program };
 });
 
-/** A nightly Rust with these components. Only what is run by hand needs one. */
+/** A nightly Rust with these components: for cargo or rustc, as `+` and what this returns. */
 export async function nightly(...components) {
   await rust();
   const isThere = (component) =>
     component === 'rust-src'
-      ? existsSync(join(output('rustc', '+nightly', '--print', 'sysroot'), 'lib/rustlib/src/rust/library'))
-      : output('cargo', '+nightly', component, '--version') !== undefined;
-  if (output('rustc', '+nightly', '--version') === undefined || !components.every(isThere)) {
+      ? existsSync(join(output('rustc', `+${NIGHTLY}`, '--print', 'sysroot'), 'lib/rustlib/src/rust/library'))
+      : output('cargo', `+${NIGHTLY}`, component, '--version') !== undefined;
+  if (output('rustc', `+${NIGHTLY}`, '--version') === undefined || !components.every(isThere)) {
     const wanted = components.flatMap((component) => ['--component', component]);
-    await rustup('a nightly Rust', ['toolchain', 'install', 'nightly', '--profile', 'minimal', ...wanted]);
+    await rustup(['Rust', NIGHTLY, ...components].join(' '), ['toolchain', 'install', NIGHTLY, '--profile', 'minimal', ...wanted]);
   }
-  return 'nightly';
+  return NIGHTLY;
 }
 
 /**

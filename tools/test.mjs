@@ -238,7 +238,7 @@ const suites = {
     await rust();
     // A directory of its own, or every change between this and the other suites rebuilds all.
     const env = { RUSTFLAGS: '--cfg loom', CARGO_TARGET_DIR: join(root, 'target/loom') };
-    await run('cargo', ['test', '--lib', '--release', 'loom'], { env });
+    await run('cargo', ['test', '--lib', '--features', '__edge', '--release', 'loom'], { env });
   },
 
   async wasm() {

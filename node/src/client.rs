@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use napi::{Error, Result, Status, sys};
 
+use crate::function::{Function, Wakes};
 use crate::thread;
-use crate::wakes::{Function, Wakes};
 
 #[derive(Debug)]
 pub(crate) struct Client {

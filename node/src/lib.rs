@@ -7,7 +7,7 @@
 //!
 //! - [`exports`] has what JavaScript calls, and [`calls`] what it calls for every lock.
 //! - [`thread`] keeps what the JavaScript of one thread has asked for.
-//! - [`wakes`] brings a grant to the thread that waits for it, from whichever thread it comes.
+//! - [`function`] calls the thread that waits for a grant, from whichever thread that comes.
 //! - [`opening`] opens a datadir without blocking the thread that asked.
 //! - [`copies`] sees to it that one copy of the addon has the locks of the process.
 //! - [`client`] is one copy of the package in one thread, and frees what it has when its
@@ -18,6 +18,6 @@ mod client;
 pub mod copies;
 pub mod datadirs;
 pub mod exports;
+mod function;
 mod opening;
 mod thread;
-mod wakes;

@@ -6,13 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crosslock::edge::{Kind, Locks};
+use crosslock::edge::{Kind, Locks, Opened};
 use crosslock::{DatadirOptions, PidLockError};
 
-use crate::wakes::Wakes;
-
-/// What came of it. `None` if this platform has no such lock.
-pub(crate) type Opened = Option<Result<Locks, PidLockError>>;
+use crate::function::Wakes;
 
 /// To drop it ends the wait for another process, and gives up a datadir that was opened since.
 #[derive(Debug)]

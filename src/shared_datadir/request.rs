@@ -156,7 +156,12 @@ impl Request {
         }
         let file = self.datadir.files().at(self.place);
         match file.poll(self.place, number, waker) {
-            None => Poll::Pending,
+            // Who finds a loss marks it, and then wakes those whose wakers are there. Ours is there from now on, so if
+            // we were passed over, the mark is to be seen: both of us have locked the file's mutex since.
+            None => match self.datadir.lost() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
             Some(Ok(())) => {
                 self.stage = Stage::Granted;
                 Poll::Ready(Ok(()))

@@ -3,9 +3,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+
+use crate::sync::in_turn::{Condvar, thread};
+use crate::sync::{Mutex, MutexGuard};
+
+#[cfg(all(test, loom))]
+mod loom_tests;
 
 /// How long a thread without work stays. To start one costs more than a hand-off between
 /// processes, and a key that was contended mostly is so again soon.

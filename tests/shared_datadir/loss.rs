@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::{Duration, Instant};
 
 use crosslock::shared_datadir::SharedDatadirLockManager;
@@ -165,4 +167,50 @@ async fn a_grant_on_what_was_replaced_is_none() {
     drop(held);
     let error = waiting.await.unwrap_err();
     assert!(matches!(error, LockError::Lost { .. }), "{error}");
+}
+
+/// What happens while a waker is cloned, and whether it was woken.
+type Moment = (Box<dyn Fn() + Send + Sync>, AtomicBool);
+
+/// A waker whose clone is the moment at which something else happens: a request clones it after it has looked for
+/// a loss, and before the waker is where it is woken.
+fn waker_at(moment: &Moment) -> Waker {
+    unsafe fn clone(data: *const ()) -> RawWaker {
+        // SAFETY: all of these wakers are of a test that outlives them.
+        let (happens, _) = unsafe { &*data.cast::<Moment>() };
+        happens();
+        RawWaker::new(data, &VTABLE)
+    }
+    unsafe fn wake(data: *const ()) {
+        // SAFETY: as above.
+        let (_, was_woken) = unsafe { &*data.cast::<Moment>() };
+        was_woken.store(true, Relaxed);
+    }
+    unsafe fn forget(_: *const ()) {}
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, forget);
+    // SAFETY: the functions above may be called by any thread, as both halves of a `Moment` may.
+    unsafe { Waker::new(std::ptr::from_ref(moment).cast(), &VTABLE) }
+}
+
+#[test]
+fn a_loss_that_is_found_while_a_wait_begins_is_heard_of() {
+    let folder = folder::new();
+    let [one, other] = [(); 2].map(|()| SharedDatadirLockManager::new(folder.path()).unwrap());
+    let _held = block_on(one.try_lock("key")).unwrap();
+    let kept = block_on(other.try_lock("kept")).unwrap();
+    let locks = folder.path().join("LOCKS");
+    let finds_loss = move || {
+        let _gone_before = fs::remove_dir_all(&locks);
+        assert!(kept.is_lost());
+    };
+    let moment: Moment = (Box::new(finds_loss), AtomicBool::new(false));
+    let waker = waker_at(&moment);
+    let mut wait = other.lock("key", Duration::MAX);
+    let polled = wait.as_mut().poll(&mut Context::from_waker(&waker));
+    let is_told = moment.1.load(Relaxed);
+    match polled {
+        Poll::Ready(Err(LockError::Lost { .. })) => {}
+        polled => assert!(is_told, "it waits for ever: {polled:?}"),
+    }
+    drop(wait);
 }
