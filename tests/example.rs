@@ -11,6 +11,9 @@ use std::sync::OnceLock;
 
 #[path = "support/folder.rs"]
 mod folder;
+#[allow(dead_code, reason = "no test program uses all of it")]
+#[path = "support/runner.rs"]
+mod runner;
 
 // As the example documents them.
 const HELD: i32 = 75;
@@ -59,7 +62,11 @@ fn build(profile: &Path) {
         other => other,
     });
     let mut target_folder = profile.parent().expect("it is in a target folder");
-    if name(target_folder).starts_with(std::env::consts::ARCH) {
+    let architecture = match std::env::consts::ARCH {
+        "x86" => "i686",
+        other => other,
+    };
+    if name(target_folder).starts_with(architecture) {
         command.arg("--target").arg(name(target_folder));
         target_folder = target_folder.parent().expect("targets share a folder");
     }
@@ -82,7 +89,7 @@ struct Wallet {
 
 impl Wallet {
     fn open(datadir: &Path) -> Self {
-        Self::start(Command::new(program()).arg(datadir))
+        Self::start(runner::command(program()).arg(datadir))
     }
 
     fn start(command: &mut Command) -> Self {
@@ -146,7 +153,7 @@ impl Wallet {
 
 /// Runs a wallet that is expected not to open.
 fn refused(arguments: &[&Path]) -> Output {
-    let mut command = Command::new(program());
+    let mut command = runner::command(program());
     let output = command.args(arguments).stdin(Stdio::null()).output();
     let output = output.expect("the wallet starts");
     assert!(output.stdout.is_empty(), "{output:?}");
@@ -175,7 +182,7 @@ fn jobs(count: u64, job: impl Fn(u64) -> String) -> Vec<String> {
 fn a_command_works_beside_its_daemon() {
     let folder = folder::new();
     let share = |job: &[&str]| {
-        let mut command = Command::new(program());
+        let mut command = runner::command(program());
         command.arg("--share").arg(folder.path()).args(job);
         command
     };
@@ -329,7 +336,7 @@ fn wrong_arguments_are_explained() {
 #[test]
 fn a_wallet_that_lost_its_datadir_stops() {
     let folder = folder::new();
-    let mut command = Command::new(program());
+    let mut command = runner::command(program());
     let mut wallet = Wallet::start(command.arg(folder.path()).stderr(Stdio::piped()));
     fs::remove_file(folder.path().join("LOCK")).unwrap();
     let answers = wallet.ask(&["receive 5".into()]);

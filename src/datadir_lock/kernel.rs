@@ -12,12 +12,12 @@ use unix as family;
 use windows as family;
 
 pub(crate) use family::{FileId, Primitive, create, is_still_at, open};
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) use family::{LockDescription, answer, record_lock, uninterrupted};
 pub(super) use family::{
     Locks, OpenPermit, holds, is_shared_by_others, is_unsupported, may_write, process_id,
     read_at_start, write_at_start,
 };
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-pub(crate) use family::{answer, uninterrupted};
 #[cfg(crosslock_fuzz)]
 pub(super) use family::{has_ended, lock_holder};
 #[cfg(windows)]

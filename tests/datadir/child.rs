@@ -3,12 +3,13 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crosslock::PidLockError;
 
 use crate::managers::Kind;
+use crate::runner;
 
 const KIND: &str = "CROSSLOCK_TEST_KIND";
 const DATADIR: &str = "CROSSLOCK_TEST_DATADIR";
@@ -37,8 +38,7 @@ pub(crate) fn wait_for_parent() {
 
 /// A command that runs `test`, given by its full name, in another process.
 pub(crate) fn command(test: &str, kind: Kind, datadir: &Path) -> Command {
-    let program = std::env::current_exe().expect("this program has a path");
-    let mut command = Command::new(program);
+    let mut command = runner::command(this_program());
     run_as_child(&mut command, test, kind, datadir);
     command
 }
@@ -52,12 +52,10 @@ pub(crate) fn command_under(
     kind: Kind,
     datadir: &Path,
 ) -> Option<Command> {
-    let wrapped = || {
-        let mut command = Command::new(wrapper[0]);
-        command.args(&wrapper[1..]);
-        command
-    };
-    let works = wrapped().arg("true").output();
+    let works = Command::new(wrapper[0])
+        .args(&wrapper[1..])
+        .arg("true")
+        .output();
     if !works.is_ok_and(|output| output.status.success()) {
         eprintln!(
             "left out, for `{}` is not to be had here",
@@ -65,10 +63,13 @@ pub(crate) fn command_under(
         );
         return None;
     }
-    let mut command = wrapped();
-    command.arg(std::env::current_exe().expect("this program has a path"));
+    let mut command = runner::command_under(wrapper, this_program());
     run_as_child(&mut command, test, kind, datadir);
     Some(command)
+}
+
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("it has a path")
 }
 
 fn run_as_child(command: &mut Command, test: &str, kind: Kind, datadir: &Path) {

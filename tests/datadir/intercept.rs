@@ -9,6 +9,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::mpsc;
 use std::thread;
 
+use crate::filter::{self, give, jump_unless, load_call};
+
 // From <linux/seccomp.h>, the same on all platforms. `libc` has them, but not yet in the oldest
 // version that the crate allows.
 const RET_USER_NOTIF: u32 = 0x7fc0_0000;
@@ -54,41 +56,13 @@ pub(crate) fn intercept(
 }
 
 fn install(calls: &[libc::c_long]) -> io::Result<OwnedFd> {
-    let instruction = |code: u32, jt, jf, k| libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
-    let answer = |action| instruction(libc::BPF_RET | libc::BPF_K, 0, 0, action);
-    // The number of the call stands at the start of what the filter is shown.
-    let load = instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0);
-    let mut program = vec![load];
+    let mut program = vec![load_call()];
     for &call in calls {
-        let is_it = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        program.push(instruction(is_it, 0, 1, call as u32));
-        program.push(answer(RET_USER_NOTIF));
+        program.push(jump_unless(libc::BPF_JEQ, call as u32, 1));
+        program.push(give(RET_USER_NOTIF));
     }
-    program.push(answer(libc::SECCOMP_RET_ALLOW));
-    let program = libc::sock_fprog {
-        len: program.len() as u16,
-        filter: program.as_mut_ptr(),
-    };
-    // SAFETY: the call takes numbers. Else only root might install a filter.
-    let promised = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    assert_eq!(promised, 0, "{}", io::Error::last_os_error());
-    // SAFETY: the kernel reads the program, which lives until the call is over.
-    let listener = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
-            &raw const program,
-        )
-    };
-    if listener == -1 {
-        return Err(io::Error::last_os_error());
-    }
+    program.push(give(libc::SECCOMP_RET_ALLOW));
+    let listener = filter::install(&mut program, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)?;
     // SAFETY: it is a new descriptor that nobody else has.
     Ok(unsafe { OwnedFd::from_raw_fd(listener as libc::c_int) })
 }

@@ -11,7 +11,7 @@ use crate::child::{
     task,
 };
 use crate::filter::{
-    refuse_creating_files, refuse_open_file_description_locks, refuse_to_say_who_holds,
+    self, refuse_creating_files, refuse_open_file_description_locks, refuse_to_say_who_holds,
 };
 use crate::folder;
 use crate::managers::{Kind, with_each_manager};
@@ -225,6 +225,9 @@ fn holder_and_asker() {
 /// `O_CREAT`, although it is there: `protected_regular` in proc_sys_fs(5). That is a setting
 /// for the whole machine, so here a filter refuses the flag.
 fn what_is_there_is_opened_without_creating_it(kind: Kind) {
+    if !filter::is_possible() {
+        return;
+    }
     let folder = folder::new();
     let datadir = folder.path();
     drop(kind.open(datadir).unwrap());
@@ -239,6 +242,9 @@ fn what_is_there_is_opened_without_creating_it(kind: Kind) {
 /// Whether the others share the datadir decides what the error advises. It is asked of the kernel,
 /// and an error of that question is none about a holder: it is told as it is.
 fn who_holds_is_not_guessed(kind: Kind) {
+    if !filter::is_possible() {
+        return;
+    }
     let folder = folder::new();
     let _held = kind.open(folder.path()).unwrap();
     // In a thread of its own, for the filter stays.
@@ -284,6 +290,9 @@ fcntl.lockf(file, fcntl.LOCK_EX)";
 
 /// A kernel before 3.15, as far as `fcntl` goes.
 fn without_open_file_description_locks(kind: Kind) {
+    if !filter::is_possible() {
+        return;
+    }
     let folder = folder::new();
     must_pass(child::command(
         "linux::on_an_old_kernel",

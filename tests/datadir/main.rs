@@ -5,6 +5,9 @@ mod child;
 #[path = "../support/folder.rs"]
 mod folder;
 mod managers;
+#[allow(dead_code, reason = "no test program uses all of it")]
+#[path = "../support/runner.rs"]
+mod runner;
 
 mod contents;
 mod death;

@@ -25,6 +25,12 @@ with_each_manager! {
     a_server_that_hangs_holds_up_nobody_else
 }
 
+/// The call that says on which file system a file is, and which of its arguments is the answer.
+#[cfg(not(target_arch = "x86"))]
+const FSTATFS: (libc::c_long, usize) = (libc::SYS_fstatfs, 1);
+#[cfg(target_arch = "x86")]
+const FSTATFS: (libc::c_long, usize) = (libc::SYS_fstatfs64, 2);
+
 /// Calls that reach the server, and may fail there.
 const CALLS: [libc::c_long; 2] = [libc::SYS_pwrite64, libc::SYS_fdatasync];
 
@@ -59,20 +65,20 @@ fn on_nfs(
     calls: &[libc::c_long],
     mut answer: impl FnMut(libc::c_long) -> Reply + Send + 'static,
 ) -> bool {
-    let calls = [&[libc::SYS_fstatfs], calls].concat();
+    let calls = [&[FSTATFS.0], calls].concat();
     intercept(&calls, move |call| match libc::c_long::from(call.nr) {
-        libc::SYS_fstatfs => is_nfs(call),
+        called if called == FSTATFS.0 => is_nfs(call),
         called => answer(called),
     })
 }
 
 fn is_nfs(call: &Call) -> Reply {
-    let (file, answer) = (call.args[0] as libc::c_int, call.args[1]);
-    let answer = answer as *mut libc::statfs;
+    let file = call.args[0] as libc::c_int;
+    let answer = call.args[FSTATFS.1] as *mut libc::statfs64;
     // SAFETY: the thread that called waits, with its file open, for somebody to write
     // such a structure to the address, which is one of this very process.
     unsafe {
-        assert_eq!(libc::fstatfs(file, answer), 0);
+        assert_eq!(libc::fstatfs64(file, answer), 0);
         (*answer).f_type = libc::NFS_SUPER_MAGIC as _;
     }
     Reply::Done
@@ -287,14 +293,14 @@ fn a_late_answer_does_not_count(kind: Kind) {
 /// have theirs elsewhere.
 fn a_server_that_hangs_holds_up_nobody_else(kind: Kind) {
     // In opening, and in the blanking of the record at the end.
-    for hanging in [libc::SYS_fstatfs, libc::SYS_pwrite64] {
+    for hanging in [FSTATFS.0, libc::SYS_pwrite64] {
         let (here, elsewhere) = (folder::new(), folder::new());
         let (called, calls) = mpsc::channel();
         let (answer, answers) = mpsc::channel::<()>();
         let held = kind.open(elsewhere.path()).unwrap();
         let datadir = here.path().to_owned();
         let stuck = thread::spawn(move || {
-            let opened = (hanging != libc::SYS_fstatfs).then(|| kind.open(&datadir).unwrap());
+            let opened = (hanging != FSTATFS.0).then(|| kind.open(&datadir).unwrap());
             let intercepted = intercept(&[hanging], move |_| {
                 called.send(()).unwrap();
                 // Until the end of the test, however that comes.

@@ -72,7 +72,13 @@ fn fcntl(
     (lock.l_start, lock.l_len) = (start, length);
     // SAFETY: the commands read a structure of this kind, and one of them writes it. It lives until
     // the call is over, and the file is open.
+    #[cfg(not(target_arch = "x86"))]
     let result = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
+    // The function of the C library may take another structure there.
+    #[cfg(target_arch = "x86")]
+    // SAFETY: as above.
+    let result =
+        unsafe { libc::syscall(libc::SYS_fcntl64, file.as_raw_fd(), command, &raw mut lock) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     lock
 }

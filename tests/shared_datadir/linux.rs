@@ -11,7 +11,7 @@ use crosslock::shared_datadir::SharedDatadirLockManager;
 use crosslock::{LockError, LockManager, LockMode, PidLockError};
 use futures::executor::block_on;
 
-use crate::filter::refuse_open_file_description_locks;
+use crate::filter::{self, refuse_open_file_description_locks};
 use crate::folder;
 use crate::process::{self, command_under, must_pass, passed};
 
@@ -161,6 +161,9 @@ fn on_a_read_only_file_system() {
 
 #[test]
 fn without_open_file_description_locks_it_is_refused() {
+    if !filter::is_possible() {
+        return;
+    }
     must_pass("linux::on_an_old_kernel", folder::new().path());
 }
 

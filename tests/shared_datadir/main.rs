@@ -17,6 +17,10 @@ mod filter;
 mod folder;
 #[cfg(unix)]
 mod process;
+#[cfg(unix)]
+#[allow(dead_code, reason = "no test program uses all of it")]
+#[path = "../support/runner.rs"]
+mod runner;
 
 mod between;
 #[cfg(target_os = "linux")]

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::runner;
+
 const DATADIR: &str = "CROSSLOCK_TEST_SHARED_DATADIR";
 
 /// The datadir that the parent names; `None` if this process is no child.
@@ -36,12 +38,9 @@ pub(crate) fn command_under(wrapper: &[&str], test: &str, datadir: &Path) -> Opt
 }
 
 fn command(wrapper: &[&str], test: &str, datadir: &Path) -> Command {
-    let program = std::env::current_exe().expect("this program has a path");
-    let program = program.to_str().expect("it is where cargo puts it");
-    let words = [wrapper, &[program]].concat();
-    let mut command = Command::new(words[0]);
+    let this = std::env::current_exe().expect("this program has a path");
+    let mut command = runner::command_under(wrapper, this);
     command
-        .args(&words[1..])
         .args([test, "--exact", "--include-ignored", "--nocapture"])
         .env(DATADIR, datadir);
     command

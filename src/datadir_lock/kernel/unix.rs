@@ -17,6 +17,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 mod classic;
+mod record_lock;
 mod syscalls;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -33,7 +34,11 @@ pub(in crate::datadir_lock) use os::{holds, process_id};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use os::{lockers, shows_our_processes};
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-pub(crate) use syscalls::{answer, uninterrupted};
+pub(crate) use {
+    os::LockDescription,
+    record_lock::record_lock,
+    syscalls::{answer, uninterrupted},
+};
 
 use super::Taken;
 use syscalls::Request;

@@ -5,21 +5,13 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
 
 use super::Region;
-use crate::datadir_lock::kernel::{answer, uninterrupted};
+use crate::datadir_lock::kernel::{LockDescription, answer, record_lock, uninterrupted};
 use crate::guard::LockMode;
 
 /// Whether one open file does for all waits. Locks that wait do not hold up its other locks.
 pub(in super::super) const WAITS_SHARE_A_FILE: bool = true;
-
-/// The structure that describes a lock. On Linux these commands take the one with 64-bit
-/// offsets, on 32-bit systems too.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-type Description = libc::flock64;
-#[cfg(target_vendor = "apple")]
-type Description = libc::flock;
 
 impl Region<'_> {
     pub(super) fn try_lock(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<bool> {
@@ -46,18 +38,17 @@ impl Region<'_> {
         Ok(lock.map(|lock| self.relative(&lock).max(bytes.start)))
     }
 
-    fn relative(&self, lock: &Description) -> u64 {
+    fn relative(&self, lock: &LockDescription) -> u64 {
         (lock.l_start as u64).saturating_sub(self.start)
     }
 
     /// A lock of another open file that conflicts with `mode` on these bytes.
-    fn query(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<Option<Description>> {
+    fn query(&self, mode: LockMode, bytes: &Range<u64>) -> io::Result<Option<LockDescription>> {
         let mut lock = self.describe(lock_type(mode), bytes);
         uninterrupted(|| {
             // SAFETY: `F_OFD_GETLK` reads a lock structure and writes to it. `lock` is of the
-            // kind that the command takes, it lives on this frame until the call is over, and
-            // the descriptor is open, because `file` is borrowed for the call.
-            unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) }
+            // kind that the command takes, and lives on this frame until the call is over.
+            unsafe { record_lock(self.file, libc::F_OFD_GETLK, &raw mut lock) }
         })?;
         let is_free = lock.l_type == libc::F_UNLCK as libc::c_short;
         Ok((!is_free).then_some(lock))
@@ -91,14 +82,14 @@ impl Region<'_> {
         Ok(lowest)
     }
 
-    fn describe(&self, kind: libc::c_short, bytes: &Range<u64>) -> Description {
+    fn describe(&self, kind: libc::c_short, bytes: &Range<u64>) -> LockDescription {
         assert!(
             !bytes.is_empty(),
             "a length of zero means all bytes there are"
         );
         // SAFETY: the structure consists of integers, and zero is a valid value of each. The
         // commands demand an `l_pid` of zero.
-        let mut lock: Description = unsafe { std::mem::zeroed() };
+        let mut lock: LockDescription = unsafe { std::mem::zeroed() };
         lock.l_type = kind;
         lock.l_whence = libc::SEEK_SET as _;
         // Regions end below 2^62: see `Place`.
@@ -116,11 +107,10 @@ fn lock_type(mode: LockMode) -> libc::c_short {
 }
 
 /// `false` if a conflicting lock is held, which only `F_OFD_SETLK` answers.
-fn set(file: &File, command: libc::c_int, lock: &Description) -> io::Result<bool> {
+fn set(file: &File, command: libc::c_int, lock: &LockDescription) -> io::Result<bool> {
     answer(|| {
         // SAFETY: both commands read a lock structure of this kind through the argument and
-        // write none. `lock` is borrowed for the call, and so is `file`, whose descriptor is
-        // open.
-        unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const *lock) }
+        // write none. `lock` is borrowed for the call.
+        unsafe { record_lock(file, command, &raw const *lock) }
     })
 }

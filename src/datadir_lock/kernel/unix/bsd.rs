@@ -19,7 +19,7 @@ pub(super) const OFD_GETLK: Option<libc::c_int> = Some(libc::F_OFD_GETLK);
 #[cfg(not(target_vendor = "apple"))]
 pub(super) const OFD_GETLK: Option<libc::c_int> = None;
 
-pub(super) type LockDescription = libc::flock;
+pub(crate) type LockDescription = libc::flock;
 
 /// The kernel keeps all locks of a file in one list, whichever call took them: "processes
 /// using different locking interfaces can cooperate over the same file safely", says fcntl(2)

@@ -20,7 +20,7 @@ pub(super) const OFD_GETLK: Option<libc::c_int> = Some(libc::F_OFD_GETLK);
 /// Classic locks take a smaller one there, and C libraries differ in what they convert. Both
 /// begin with the type and the origin. All else is zero for a lock on a whole file, so the
 /// larger structure can be read as either.
-pub(super) type LockDescription = libc::flock64;
+pub(crate) type LockDescription = libc::flock64;
 
 const CIFS: u32 = 0xff53_4d42;
 const SMB2: u32 = 0xfe53_4d42;
@@ -54,11 +54,12 @@ pub(super) fn is_remote(file: &File) -> io::Result<bool> {
     reason = "the field is a u32 on some 32-bit platforms"
 )]
 fn file_system(file: &File) -> io::Result<u32> {
-    let mut found = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: `fstatfs` writes a `statfs` structure through its second argument,
+    // On 32-bit systems `fstatfs` fails with EOVERFLOW where the file system has more blocks than 32 bits count.
+    let mut found = MaybeUninit::<libc::statfs64>::uninit();
+    // SAFETY: `fstatfs64` writes a `statfs64` structure through its second argument,
     // which points to memory of that size. The descriptor is open, because `file` is
     // borrowed for the call.
-    if unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) } == -1 {
+    if unsafe { libc::fstatfs64(file.as_raw_fd(), found.as_mut_ptr()) } == -1 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call succeeded, so the kernel has filled the structure.

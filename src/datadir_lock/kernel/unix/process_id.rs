@@ -40,7 +40,8 @@ pub(in crate::datadir_lock) fn process_id() -> u32 {
 }
 
 impl Page {
-    /// Fails where the kernel cannot wipe pages in a child: Linux before 4.14.
+    /// Fails where the kernel cannot wipe pages in a child: Linux before 4.14, and the user mode of QEMU
+    /// before 8.0.
     fn new() -> io::Result<Self> {
         // The kernel rounds this up to a page.
         const SIZE: usize = size_of::<AtomicU32>();
@@ -55,14 +56,35 @@ impl Page {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: this is the page that was mapped above, and no pointer to it exists elsewhere.
-        if unsafe { libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) } == -1 {
-            let error = io::Error::last_os_error();
+        let wiped = unsafe { is_wiped_on_fork(page, SIZE) };
+        if wiped.is_err() {
             // SAFETY: as above, and `page` is not used after this.
             unsafe { libc::munmap(page, SIZE) };
-            return Err(error);
         }
         let page = NonNull::new(page.cast()).expect("null is no mapping");
-        Ok(Self(page))
+        wiped.map(|()| Self(page))
+    }
+}
+
+/// Has the page wiped in every forked child.
+///
+/// An emulator of the kernel may ignore all advice and report success, as that of QEMU did. A child
+/// would then take its parent's PID for its own, and the parent's locks as well. So advice that
+/// does not exist must be refused.
+///
+/// # Safety
+///
+/// The page is mapped, private and anonymous, and nothing else is kept in it.
+unsafe fn is_wiped_on_fork(page: *mut libc::c_void, size: usize) -> io::Result<()> {
+    const NO_ADVICE: libc::c_int = -1;
+    // SAFETY: the kernel knows no such advice, so it does nothing.
+    if unsafe { libc::madvise(page, size, NO_ADVICE) } == 0 {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    // SAFETY: the caller says so of the page.
+    match unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 

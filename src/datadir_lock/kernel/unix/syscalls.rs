@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use super::os::LockDescription;
+use super::record_lock::record_lock;
 
 /// What to do with a lock. Nothing here ever waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +48,8 @@ pub(super) fn fcntl_lock(file: &File, command: libc::c_int, request: Request) ->
     answer(|| {
         // SAFETY: for both commands `fcntl` reads a lock structure, of the kind that
         // `LockDescription` explains, through its third argument; it writes none. `lock`
-        // lives on this frame until the call is over, and the descriptor is open,
-        // because `file` is borrowed for the call.
-        unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const lock) }
+        // lives on this frame until the call is over.
+        unsafe { record_lock(file, command, &raw const lock) }
     })
 }
 
@@ -64,9 +64,8 @@ pub(super) fn is_shared(file: &File, command: libc::c_int) -> io::Result<bool> {
     // the other commands say that a conflicting lock is held.
     uninterrupted(|| {
         // SAFETY: `F_OFD_GETLK` reads a lock structure and overwrites it with the lock that
-        // conflicts. `lock` is of that kind and lives on this frame until the call is over, and
-        // the descriptor is open, because `file` is borrowed for the call.
-        unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) }
+        // conflicts. `lock` is of that kind and lives on this frame until the call is over.
+        unsafe { record_lock(file, command, &raw mut lock) }
     })?;
     Ok(lock.l_type == libc::F_RDLCK as libc::c_short)
 }
