@@ -11,6 +11,7 @@ import { firefoxCapabilities } from './firefox.mjs';
 import { testAddonElsewhere } from './elsewhere.mjs';
 import { checkGrowth } from './growth.mjs';
 import { checkLicences, checkSources } from './licences.mjs';
+import { testOn } from './machines.mjs';
 import { makePackage, minimumRust } from './package.mjs';
 import { publish } from './publish.mjs';
 import { Problem, every, bin, root, run, say, script } from './run.mjs';
@@ -57,6 +58,8 @@ const byApt = {
   postgres: ['postgres'],
   musl: ['musl'],
   windows: ['wine'],
+  i686: ['i686'],
+  aarch64: ['aarch64'],
 };
 const withoutCompiler = ['lint', 'tools'];
 
@@ -234,6 +237,16 @@ const suites = {
     await testAddonElsewhere('win32-x64', { node, wallet, env, build: env });
   },
 
+  /** Linux with 32 bits, on this processor. */
+  async i686({ whole }) {
+    await testOn('i686', { whole });
+  },
+
+  /** Linux on 64-bit ARM, as far as QEMU is that. */
+  async aarch64({ whole }) {
+    await testOn('aarch64', { whole });
+  },
+
   async loom() {
     await rust();
     // A directory of its own, or every change between this and the other suites rebuilds all.
@@ -366,7 +379,7 @@ async function attempt(name, switches) {
 function choose() {
   const all = Object.keys(suites);
   try {
-    const options = { only: { type: 'string' }, skip: { type: 'string' }, 'accept-api': { type: 'boolean' } };
+    const options = { only: { type: 'string' }, skip: { type: 'string' }, 'accept-api': { type: 'boolean' }, whole: { type: 'boolean' } };
     const { values } = parseArgs({ options });
     const only = values.only?.split(',') ?? all;
     const skip = values.skip?.split(',') ?? [];
@@ -375,7 +388,7 @@ function choose() {
     return { chosen: new Set(only.filter((name) => !skip.includes(name))), switches: values };
   } catch (error) {
     throw new Problem(
-      `${error.message}. Usage: npm test -- [--only a,b] [--skip a,b] [--accept-api], with suites out of ${all.join(', ')}`,
+      `${error.message}. Usage: npm test -- [--only a,b] [--skip a,b] [--accept-api] [--whole], with suites out of ${all.join(', ')}`,
     );
   }
 }
