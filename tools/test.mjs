@@ -11,6 +11,7 @@ import { firefoxCapabilities } from './firefox.mjs';
 import { testAddonElsewhere } from './elsewhere.mjs';
 import { checkGrowth } from './growth.mjs';
 import { checkLicences, checkSources } from './licences.mjs';
+import { testOn } from './machines.mjs';
 import { makePackage, minimumRust } from './package.mjs';
 import { publish } from './publish.mjs';
 import { Problem, every, bin, root, run, say, script } from './run.mjs';
@@ -57,6 +58,7 @@ const byApt = {
   postgres: ['postgres'],
   musl: ['musl'],
   windows: ['wine'],
+  i686: ['i686'],
 };
 const withoutCompiler = ['lint', 'tools'];
 
@@ -232,6 +234,11 @@ const suites = {
     const node = ['wine', await nodeForWindows(22)];
     const wallet = join(env.CARGO_TARGET_DIR ?? join(root, 'target'), windows, 'debug/examples/wallet.exe');
     await testAddonElsewhere('win32-x64', { node, wallet, env, build: env });
+  },
+
+  /** Linux with 32 bits, on this processor. `npm run machines` does more, and on 64-bit ARM. */
+  async i686() {
+    await testOn('i686');
   },
 
   async loom() {
