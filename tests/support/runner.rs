@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-/// The command to which a program and its arguments are added, in words between blanks. `tools/test.mjs`
+/// The command to which a program and its arguments are added, in words between blanks. `tools/setup.mjs`
 /// sets it, since cargo tells the tests nothing of its runner. Wine needs none.
 const RUNNER: &str = "CROSSLOCK_TEST_RUNNER";
 
