@@ -36,7 +36,8 @@ export interface WebLockManagerOptions extends LockManagerOptions {
  * of one process.
  *
  * Node's own lock manager can grant one lock to two threads that request it at the same time (seen in
- * Node 24.21 and 26.10). So between threads, use these locks only for what may in rare cases happen twice.
+ * Node 24.21 and 26.10). So between threads, use these locks only for what may in rare cases happen twice. And it
+ * keeps in its queues, for a moment, what was given up: `tryLock` may then answer `null` although the lock is free.
  * Among the tasks of one thread, and in browsers, they hold.
  *
  * The browser frees the locks of a tab that is closed, reloaded or has crashed, and grants them to
