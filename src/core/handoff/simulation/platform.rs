@@ -48,6 +48,8 @@ pub(in crate::core::handoff) struct Platform {
     quirks: Quirks,
     /// Withdrawn, and still in a queue.
     withdrawn: BTreeSet<Serial>,
+    /// Those of them that stood behind another one that waited.
+    behind_others: BTreeSet<Serial>,
 }
 
 #[derive(Debug, Default)]
@@ -109,11 +111,14 @@ impl Platform {
 
     /// Withdraws a request. If it was granted in the meantime, nobody was called back.
     pub(in crate::core::handoff) fn withdraw(&mut self, serial: Serial) {
-        let mut waiting = self.queues.values().flat_map(|queue| &queue.waiting);
-        let is_waiting = waiting.any(|&(waiting, _)| waiting == serial);
-        match is_waiting && self.quirks.queues_withdrawn {
-            true => drop(self.withdrawn.insert(serial)),
-            false => drop(self.remove(serial)),
+        let mut queues = self.queues.values().map(|queue| &queue.waiting);
+        let place = queues.find_map(|waiting| waiting.iter().position(|other| other.0 == serial));
+        match place.filter(|_| self.quirks.queues_withdrawn) {
+            Some(place) => {
+                self.withdrawn.insert(serial);
+                self.behind_others.extend((place > 0).then_some(serial));
+            }
+            None => drop(self.remove(serial)),
         }
     }
 
@@ -141,6 +146,17 @@ impl Platform {
             let mut held = queue.held.iter();
             waiting.any(|(waiting, _)| self.withdrawn.contains(waiting))
                 && held.any(|(held, _)| !self.withdrawn.contains(held))
+        })
+    }
+
+    /// Whether one that was withdrawn behind another one that waited is still there. How long that is in the way of a try, the
+    /// rules do not know: they count what was withdrawn, and not where it stands.
+    pub(in crate::core::handoff) fn is_withdrawn_behind_others(&self, name: &str) -> bool {
+        self.queues.get(name).is_some_and(|queue| {
+            let mut all = queue.held.iter().chain(&queue.waiting);
+            all.any(|(serial, _)| {
+                self.withdrawn.contains(serial) && self.behind_others.contains(serial)
+            })
         })
     }
 
