@@ -22,7 +22,7 @@ const own = pages.filter((name) => !name.startsWith('api/') && name !== 'tab.htm
 /** What an address is on this site. */
 const parts = (page, href) => new URL(href, `http://site/${page}`);
 
-describe('the site', { timeout: 300_000 }, () => {
+describe('the site', { timeout: 900_000 }, () => {
   test('has no dead links', () => {
     const ids = new Map();
     const idsOf = (page) => {
@@ -96,9 +96,7 @@ describe('the site', { timeout: 300_000 }, () => {
         test(`axe finds nothing on a ${size}, in ${colorScheme}, and nothing is wider than the page`, async () => {
           const context = await browser.newContext({ viewport, colorScheme });
           const page = await context.newPage();
-          // The papers differ in nothing but their text, so they are looked at twice.
-          const both = (size === 'phone') === (colorScheme === 'light');
-          for (const name of both ? own : own.filter((name) => !name.startsWith('docs/'))) {
+          for (const name of own) {
             await page.goto(`${address}/${name}`);
             if (name === 'guide.html') await answer(page, 'browser', 'tabs');
             await page.evaluate(axe.source);
