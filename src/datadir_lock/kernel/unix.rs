@@ -17,6 +17,20 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 mod classic;
+#[cfg_attr(
+    all(
+        any(target_os = "linux", target_os = "android"),
+        any(
+            target_arch = "arm",
+            target_arch = "m68k",
+            target_arch = "mips",
+            target_arch = "powerpc",
+            target_arch = "sparc",
+            target_arch = "x86",
+        )
+    ),
+    path = "unix/record_lock_by_fcntl64.rs"
+)]
 mod record_lock;
 mod syscalls;
 
