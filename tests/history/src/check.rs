@@ -3,9 +3,11 @@
 use std::fmt;
 
 use crate::operation::{History, Operation};
+use in_the_way::InTheWay;
 
 mod answers;
 mod exclusion;
+mod in_the_way;
 mod loss;
 mod order;
 mod progress;
@@ -21,6 +23,9 @@ pub struct Contract {
     /// Whether a client may hold, and release, what was stolen from it before it heard of the
     /// grant, and hear nothing of that. It is so between the processes of a browser.
     pub losses_come_late: bool,
+    /// Whether nobody is granted a lock because a writer in front gave up its wait: then the
+    /// readers behind it wait for a release. It is so in Chromium.
+    pub grants_on_release_alone: bool,
 }
 
 /// Who may be granted a lock before somebody who asked for it earlier.
@@ -41,6 +46,7 @@ impl Default for Contract {
             order: Order::FirstComeFirstServed,
             patience: 5_000_000_000,
             losses_come_late: false,
+            grants_on_release_alone: false,
         }
     }
 }
@@ -77,7 +83,7 @@ pub fn check(history: &History, contract: &Contract) -> Vec<Violation> {
         let queue = Queue::new(history, places, contract.losses_come_late);
         exclusion::check(&queue, &mut found);
         order::check(&queue, contract, &mut found);
-        let in_the_way = InTheWay::new(&queue);
+        let in_the_way = InTheWay::new(&queue, contract);
         answers::check(&queue, &in_the_way, contract, &mut found);
         progress::check(&queue, &in_the_way, contract, &mut found);
         loss::check(&queue, contract, &mut found);
@@ -159,68 +165,6 @@ impl<'a> Queue<'a> {
         let has_given_up = operation.ended.is_some();
         let is_killed = operation.killed.is_some() && operation.releasing.is_none();
         self.losses_come_late || has_given_up || is_killed
-    }
-}
-
-/// For every moment, until when somebody who had asked by then may have stood in the way.
-///
-/// The two latest of each kind, as nobody stands in the way of itself.
-struct InTheWay {
-    asked: Vec<u64>,
-    /// Of all, and of those who asked for an exclusive lock.
-    latest: Vec<[Latest; 2]>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Latest([Option<(u64, usize)>; 2]);
-
-impl Latest {
-    fn add(&mut self, until: u64, place: usize) {
-        let new = Some((until, place));
-        if new > self.0[0] {
-            self.0 = [new, self.0[0]];
-        } else if new > self.0[1] {
-            self.0[1] = new;
-        }
-    }
-
-    fn but(self, own: usize) -> Option<u64> {
-        let others = self
-            .0
-            .into_iter()
-            .flatten()
-            .find(|&(_, place)| place != own);
-        others.map(|(until, _)| until)
-    }
-}
-
-impl InTheWay {
-    fn new(queue: &Queue<'_>) -> Self {
-        let mut latest = [Latest::default(); 2];
-        let mut all = Self {
-            asked: Vec::new(),
-            latest: Vec::new(),
-        };
-        for (place, operation) in queue.operations() {
-            let until = operation.possibly_there_until();
-            latest[0].add(until, place);
-            if operation.mode == crate::Mode::Exclusive {
-                latest[1].add(until, place);
-            }
-            all.asked.push(operation.asked);
-            all.latest.push(latest);
-        }
-        all
-    }
-
-    /// Until when somebody who conflicts with `own` and asked before `moment` may have been there.
-    fn until(&self, own: usize, mode: crate::Mode, moment: u64) -> Option<u64> {
-        let last = self.asked.partition_point(|&asked| asked < moment);
-        let latest = self.latest.get(last.checked_sub(1)?)?;
-        match mode {
-            crate::Mode::Exclusive => latest[0].but(own),
-            crate::Mode::Shared => latest[1].but(own),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! `crosslock-history [--handed-on MILLIS,TURNS] [--within-contexts] [--late-losses] [FILE]`: reads
-//! events as lines of JSON, from a file or from its input, and says whether they keep the contract.
+//! `crosslock-history [--handed-on MILLIS,TURNS] [--within-contexts] [--late-losses]
+//! [--grants-on-release-alone] [FILE]`: reads events as lines of JSON, from a file or from its input, and says whether
+//! they keep the contract.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
@@ -8,8 +9,8 @@ use std::process::ExitCode;
 use crosslock_history::event::read;
 use crosslock_history::{Contract, History, Order, check};
 
-const USAGE: &str =
-    "crosslock-history [--handed-on MILLIS,TURNS] [--within-contexts] [--late-losses] [FILE]";
+const USAGE: &str = "crosslock-history [--handed-on MILLIS,TURNS] [--within-contexts] [--late-losses] \
+    [--grants-on-release-alone] [FILE]";
 
 fn main() -> ExitCode {
     match run() {
@@ -34,6 +35,8 @@ fn run() -> Result<bool, String> {
             contract.order = Order::WithinContexts;
         } else if argument == "--late-losses" {
             contract.losses_come_late = true;
+        } else if argument == "--grants-on-release-alone" {
+            contract.grants_on_release_alone = true;
         } else {
             let file = File::open(&argument).map_err(|error| format!("{argument}: {error}"))?;
             input = Box::new(BufReader::new(file));

@@ -49,13 +49,14 @@ impl Operation {
         if self.lost.is_some() || matches!(self.ended, Some((_, Ended::Lost))) {
             return self.queued.unwrap_or(self.asked);
         }
-        if let Some(granted) = self.granted {
-            return granted;
-        }
-        // No timer fires before its time.
+        // No timer fires before its time. Whoever is granted the lock after it may have left the queue by
+        // then, and have tried once more.
         let late = self
             .timeout
             .map_or(u64::MAX, |timeout| self.asked.saturating_add(timeout));
+        if let Some(granted) = self.granted {
+            return late.min(granted);
+        }
         let ended = self.ended.map_or(u64::MAX, |(at, _)| at);
         let killed = self.killed.map_or(u64::MAX, |(killing, _)| killing);
         let giving_up = self.giving_up.unwrap_or(u64::MAX);

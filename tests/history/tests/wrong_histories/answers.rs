@@ -1,7 +1,7 @@
 //! Who is refused, forgotten, or waits for what is free.
 
-use crosslock_history::Violation;
 use crosslock_history::event::{Ended, How};
+use crosslock_history::{Contract, Violation};
 
 use crate::script::{EXCLUSIVE, SECOND, SHARED, script};
 
@@ -61,4 +61,28 @@ fn a_reader_that_is_refused_among_readers_is_found() {
         .ended(21, 2, "b", Ended::Busy);
     let operation = 1;
     assert_eq!(wrong.found(), [Violation::RefusedWhileFree { operation }]);
+}
+
+/// In Chromium a reader waits for a release when the writer in front of it gives up. Then others are refused for it.
+#[test]
+fn a_writer_that_gave_up_is_in_the_way_of_readers_until_a_release() {
+    let history = |again| {
+        script()
+            .held(1, "a", SHARED, 10, 100)
+            .lock(20, 2, "b", EXCLUSIVE)
+            .queued(21, 2, "b")
+            .lock(30, 3, "c", SHARED)
+            .ended(40, 2, "b", Ended::TimedOut)
+            .granted(3, "c", 102, 150)
+            .asked(again, 4, "d", SHARED, How::TryLock)
+            .ended(again + 1, 4, "d", Ended::Busy)
+    };
+    let alone = Contract {
+        grants_on_release_alone: true,
+        ..Contract::default()
+    };
+    let refused = [Violation::RefusedWhileFree { operation: 3 }];
+    assert_eq!(history(60).found(), refused);
+    assert_eq!(history(60).verdict(alone), []);
+    assert_eq!(history(160).verdict(alone), refused);
 }

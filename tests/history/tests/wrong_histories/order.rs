@@ -162,6 +162,29 @@ fn who_has_given_up_is_not_overtaken() {
     assert_eq!(right.found(), []);
 }
 
+/// Whoever leaves the queue at the end of its time tries once more, and may be granted the lock then.
+#[test]
+fn who_tries_again_at_the_end_of_its_time_is_not_overtaken() {
+    let history = |timeout| {
+        let asked = What::Asked {
+            request: 2,
+            key: "k".to_owned(),
+            mode: EXCLUSIVE,
+            how: How::Lock,
+            timeout: Some(timeout),
+        };
+        script()
+            .held(1, "a", EXCLUSIVE, 10, 50)
+            .add(20, "b", asked)
+            .queued(21, 2, "b")
+            .lock(30, 3, "c", EXCLUSIVE)
+            .granted(3, "c", 52, 60)
+            .granted(2, "b", 62, 70)
+    };
+    assert_eq!(history(20).found(), []);
+    assert!(!history(33).found().is_empty());
+}
+
 /// It was granted and stolen before it heard of it: then it did not wait in the meantime.
 #[test]
 fn who_is_robbed_before_it_knows_is_not_overtaken() {
