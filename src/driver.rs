@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Waker;
 
-use crate::core::handoff::{Command, Quirks, Settled};
+use crate::core::handoff::{Command, Settled};
 use crate::sync::{Mutex, MutexGuard, locked};
 
 mod named_hand_off;
@@ -27,9 +27,9 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(quirks: Quirks) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            rules: Mutex::new(NamedHandOff::new(quirks)),
+            rules: Mutex::new(NamedHandOff::new()),
             is_applying: AtomicBool::new(false),
         }
     }
@@ -78,7 +78,7 @@ impl Driver {
             }
             Command::Release(grant) => platform.release(grant),
             Command::Forget(grant) => platform.forget(grant),
-            Command::Confirm { grant, round_trips } => platform.confirm(grant, round_trips),
+            Command::Confirm(grant) => platform.confirm(grant),
             Command::Remind => platform.remind(),
         }
     }
@@ -145,7 +145,7 @@ mod tests {
             self.log.borrow_mut().push("forget");
         }
 
-        fn confirm(&self, _: GrantId, _: u32) {
+        fn confirm(&self, _: GrantId) {
             self.log.borrow_mut().push("confirm");
         }
 
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_platform_that_comes_back_at_once_is_called_in_turn() {
-        let driver = Driver::new(Quirks::default());
+        let driver = Driver::new();
         let platform = AtOnce::new(&driver, true);
         let requests = request(&driver, &["a", "b", "c"]);
         driver.apply_commands(&platform);
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_request_that_cannot_be_made_is_rejected_with_the_reason() {
-        let driver = Driver::new(Quirks::default());
+        let driver = Driver::new();
         let platform = AtOnce::new(&driver, false);
         let requests = request(&driver, &["a"]);
         driver.apply_commands(&platform);

@@ -125,9 +125,10 @@ use request::RequestHandle;
 /// happen twice. Among the tasks of one thread they hold.
 ///
 /// Node differs in three more points (all seen in Node 26). A request whose wait was given up
-/// stays in its queue until the next release. [`query`](LockManager::query) shows a thread only
-/// the requests of that thread. Node crashes when a lock is stolen from another thread, so
-/// there [`steal`](LockManager::steal) of such a lock is [`LockError::Unsupported`].
+/// stays in its queue until the next release, and readers behind a writer wait until then.
+/// [`query`](LockManager::query) shows a thread only the requests of that thread. Node crashes
+/// when a lock is stolen from another thread, so there [`steal`](LockManager::steal) of such a
+/// lock is [`LockError::Unsupported`].
 ///
 /// # Names
 ///

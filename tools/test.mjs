@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkApi } from './api.mjs';
 import { announce } from './apt.mjs';
@@ -253,6 +253,11 @@ const suites = {
     const { executablePath, chromedriver, args } = await import('./chromium.mjs?installed');
     const capabilities = { 'goog:chromeOptions': { binary: executablePath, args } };
     await wasmTests('chromium', capabilities, ['--chrome', '--chromedriver', chromedriver]);
+    // Where its locks reach the threads of Node.
+    const node = dirname(await nodeWithWebLocks());
+    const env = await wasmPack();
+    const path = `${node}:${env.PATH ?? process.env.PATH}`;
+    await run('wasm-pack', ['test', '--node', '--mode', 'no-install', '--test', 'web_node'], { env: { ...env, PATH: path } });
   },
 
   async types() {

@@ -5,7 +5,6 @@
 import { about, now, startTimer, timer } from './clock.js';
 import type { Core, QueueNumber, RequestNumber } from './core.js';
 import { keyOf } from './keys.js';
-import { isNode } from './host.js';
 import { PlatformGrants } from './platform-grants.js';
 
 /** @internal Where a request stands: the low three bits of its state. */
@@ -121,11 +120,7 @@ export class Client {
   }
 
   #platform(): PlatformGrants {
-    if (!this.#grants) {
-      this.#core.setQuirks(isNode());
-      this.#grants = new PlatformGrants(this);
-    }
-    return this.#grants;
+    return (this.#grants ??= new PlatformGrants(this));
   }
 
   /** Makes a queue for a name of our own, which need not follow the rules for keys. */
@@ -354,7 +349,7 @@ export class Client {
     } else if (command === Command.Request) {
       this.#platform().request(number, this.#core.detail(0), this.nameOf(this.#core.detail(1)), this.#core.detail(2));
     } else if (command === Command.Confirm) {
-      void this.#platform().confirm(number, this.#core.detail(0), this.#core.detail(1));
+      void this.#platform().confirm(number, this.#core.detail(0));
     } else {
       this.#platform().end(number, this.#core.detail(0), command === Command.Release);
     }

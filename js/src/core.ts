@@ -50,7 +50,6 @@ export interface Core {
   loseAll(): void;
   remind(now: number): void;
   setHidden(isHidden: boolean, now: number): void;
-  setQuirks(queuesWithdrawn: boolean): void;
 
   holds(queue: QueueNumber): Bit;
   /** Whether somebody of this context is in the way; then `detail` has the holder and the number in front. */

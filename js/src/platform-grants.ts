@@ -119,9 +119,9 @@ export class PlatformGrants {
     else void done.then(() => this.#settled(grant, request, 1));
   }
 
-  /** Goes to the lock manager and back this many times, and then tells the rules. */
-  async confirm(grant: number, serial: number, times: number): Promise<void> {
-    while (times--) await roundTrip();
+  /** Goes to the lock manager and back, and then tells the rules. */
+  async confirm(grant: number, serial: number): Promise<void> {
+    await roundTrip();
     this.#client.confirmed(grant, serial);
   }
 }

@@ -36,9 +36,9 @@ export interface WebLockManagerOptions extends LockManagerOptions {
  * of one process.
  *
  * Node's own lock manager can grant one lock to two threads that request it at the same time (seen in
- * Node 24.21 and 26.10). So between threads, use these locks only for what may in rare cases happen twice. And it
- * keeps in its queues, for a moment, what was given up: `tryLock` may then answer `null` although the lock is free.
- * Among the tasks of one thread, and in browsers, they hold.
+ * Node 24.21 and 26.10). So between threads, use these locks only for what may in rare cases happen twice. Among the
+ * tasks of one thread, and in browsers, they hold. A request that was given up stays in Node's queue until the next
+ * release, and readers behind a writer wait until then.
  *
  * The browser frees the locks of a tab that is closed, reloaded or has crashed, and grants them to
  * the next in its queue. A page that goes into the back/forward cache loses its locks: `lost` says so.

@@ -127,25 +127,14 @@ pub(crate) enum Command {
     Release(GrantId),
     /// It was taken away: there is nothing to release.
     Forget(GrantId),
-    /// Go so many times to the lock manager and back, one after the other, and then tell
-    /// [`HandOff::confirmed`].
-    Confirm { grant: GrantId, round_trips: u32 },
+    /// Go to the lock manager and back, and then tell [`HandOff::confirmed`].
+    Confirm(GrantId),
     /// Call [`HandOff::remind`] when [`MILLIS`] are over.
     Remind,
 }
 
-/// What a platform does otherwise than its specification has it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Quirks {
-    /// A request that was withdrawn stays in the queue. When its turn comes it is granted
-    /// and freed at once, but that takes as long as a round trip, in which nobody else can
-    /// have the lock (Node 24 and 26).
-    pub(crate) queues_withdrawn: bool,
-}
-
 #[derive(Debug)]
 pub(crate) struct HandOff<W, R> {
-    quirks: Quirks,
     queues: Slab<Queue>,
     requests: Slab<Request<W, R>>,
     grants: Grants,
@@ -175,9 +164,6 @@ struct Queue {
     /// More than one only if shared, or after a steal.
     active: Vec<GrantId>,
     ending: Endings,
-    /// How many requests were withdrawn that the platform may still have in its queue, by
-    /// its [quirk](Quirks::queues_withdrawn).
-    withdrawn: u32,
     /// How many requests and grants know this queue.
     references: usize,
 }
@@ -222,9 +208,8 @@ impl<W, R> Linked for Request<W, R> {
 }
 
 impl<W, R: Clone + PartialEq> HandOff<W, R> {
-    pub(crate) const fn new(quirks: Quirks) -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
-            quirks,
             queues: Slab::new(),
             requests: Slab::new(),
             grants: Grants::new(),
@@ -234,10 +219,6 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
             is_reminded: false,
             is_hidden: false,
         }
-    }
-
-    pub(crate) fn set_quirks(&mut self, quirks: Quirks) {
-        self.quirks = quirks;
     }
 
     /// The next command. The caller must not borrow the rules while it carries it out: that runs

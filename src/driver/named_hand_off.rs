@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::waker_set::WakerSet;
 use crate::core::handoff::{
-    Asked, GrantId, HandOff, IfHeld, Own, Passing, QueueSlot, Quirks, Reason, RequestSlot, Settled,
+    Asked, GrantId, HandOff, IfHeld, Own, Passing, QueueSlot, Reason, RequestSlot, Settled,
 };
 use crate::guard::LockMode;
 use crate::hash::BuildHasher;
@@ -20,9 +20,9 @@ pub(crate) struct NamedHandOff {
 }
 
 impl NamedHandOff {
-    pub(crate) fn new(quirks: Quirks) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            rules: HandOff::new(quirks),
+            rules: HandOff::new(),
             queues: HashMap::default(),
             names: Vec::new(),
         }

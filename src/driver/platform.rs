@@ -29,8 +29,8 @@ pub(crate) trait Platform {
     /// Drops what is kept for `grant`, whose lock was taken away.
     fn forget(&self, grant: GrantId);
 
-    /// Goes to the lock manager and back this often, and then tells the rules.
-    fn confirm(&self, grant: GrantId, round_trips: u32);
+    /// Goes to the lock manager and back, and then tells the rules.
+    fn confirm(&self, grant: GrantId);
 
     /// Reminds the rules [a little later](crate::core::handoff::MILLIS).
     fn remind(&self);

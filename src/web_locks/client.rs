@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::environment::{is_node, lock_manager};
+use super::environment::lock_manager;
 use super::events::PlatformEvents;
 use super::reason::describe;
 use super::round_trip::round_trip;
 use super::{page_lifecycle, platform_request};
-use crate::core::handoff::{GrantId, IfHeld, MILLIS, Quirks, Reason, Settled};
+use crate::core::handoff::{GrantId, IfHeld, MILLIS, Reason, Settled};
 use crate::driver::{Driver, NamedHandOff, Platform};
 use crate::guard::LockMode;
 use crate::tasks;
@@ -30,11 +30,8 @@ thread_local! {
 
 impl Client {
     fn new() -> Self {
-        let quirks = Quirks {
-            queues_withdrawn: is_node(),
-        };
         Self {
-            driver: Driver::new(quirks),
+            driver: Driver::new(),
         }
     }
 
@@ -84,20 +81,18 @@ impl Platform for Browser {
     }
 
     fn release(&self, grant: GrantId) {
-        platform_request::release(grant);
+        platform_request::release(grant, Browser);
     }
 
     fn forget(&self, grant: GrantId) {
         platform_request::forget(grant);
     }
 
-    fn confirm(&self, grant: GrantId, round_trips: u32) {
+    fn confirm(&self, grant: GrantId) {
         tasks::spawn(async move {
-            for _ in 0..round_trips {
-                // Where there is no lock manager any more, nothing is on its way from it.
-                if let Ok(locks) = lock_manager() {
-                    round_trip(&locks).await;
-                }
+            // Where there is no lock manager any more, nothing is on its way from it.
+            if let Ok(locks) = lock_manager() {
+                round_trip(&locks).await;
             }
             Client::here().step(|rules, now| rules.confirmed(grant, now));
         });

@@ -17,11 +17,12 @@ use js_sys::{Function, JsString};
 use wasm_bindgen::prelude::*;
 
 use super::bindings::{self, AbortController, Bindable, Foreign, Kind, when_settled};
-use super::environment::{failed, lock_manager, rejected};
+use super::environment::{failed, is_node, lock_manager, rejected};
 use super::events::PlatformEvents;
 use super::node_wakeup;
 use crate::core::handoff::{GrantId, IfHeld, Settled};
 use crate::guard::LockMode;
+use crate::tasks;
 
 /// How many places are kept for other grants.
 const KEPT: usize = 16;
@@ -54,7 +55,10 @@ struct PlatformRequest {
 struct Queueing {
     mode: LockMode,
     options: Foreign,
-    controller: AbortController,
+    /// Not in Node (24 to 26), where a signal is of no use: a request whose signal was aborted stays in the queue
+    /// until its turn comes, and then one with a signal is in the way of others for longer than a round trip takes.
+    /// One without is granted and freed within one step.
+    controller: Option<AbortController>,
 }
 
 /// What the browser calls, with the number of a grant bound in front of the arguments.
@@ -102,7 +106,7 @@ pub(super) fn send(
     let sent = try_to_send(grant, name, mode, if_held, events);
     if sent.is_err() {
         // The request may have been made before something else failed. Nobody wants it.
-        release(grant);
+        release(grant, events);
     }
     sent
 }
@@ -148,8 +152,8 @@ fn try_to_send(
     when_settled("navigator.locks.request()", &sent, &on_success, &on_failure)
 }
 
-/// Withdraws the request, or frees the lock.
-pub(super) fn release(grant: GrantId) {
+/// Withdraws the request, or frees the lock. What follows is reported to `events`, later.
+pub(super) fn release(grant: GrantId, events: impl PlatformEvents) {
     match take(grant) {
         Some((
             PlatformRequest {
@@ -158,7 +162,10 @@ pub(super) fn release(grant: GrantId) {
             _,
         )) => drop(free.call0(&JsValue::UNDEFINED)),
         // If that fails, the lock will be granted some day, and freed at once as nobody wants it.
-        Some((_, Some(queueing))) => drop(queueing.controller.abort()),
+        Some((_, Some(queueing))) => match queueing.controller {
+            Some(controller) => drop(controller.abort()),
+            None => tasks::spawn(async move { on_settled(grant, Settled::Aborted, events) }),
+        },
         _ => {}
     }
 }
@@ -203,8 +210,11 @@ fn options(grant: GrantId, mode: LockMode, if_held: IfHeld) -> Result<Foreign, J
             if let Some(options) = kept {
                 return Ok(options);
             }
-            let controller = bindings::abort_controller()?;
-            let options = bindings::options(mode, Kind::Queue, Some(&controller))?;
+            let controller = match is_node() {
+                true => None,
+                false => Some(bindings::abort_controller()?),
+            };
+            let options = bindings::options(mode, Kind::Queue, controller.as_ref())?;
             let queueing = Some(Queueing {
                 mode,
                 options: options.clone(),

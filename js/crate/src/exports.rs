@@ -14,8 +14,8 @@ use alloc::vec::Vec;
 use wasm_bindgen::prelude::*;
 
 use crate::core::handoff::{
-    Ahead, Command, Downgraded, GrantId, HandOff, IfHeld, Passing, QueueSlot, Quirks, Reason,
-    Settled, State,
+    Ahead, Command, Downgraded, GrantId, HandOff, IfHeld, Passing, QueueSlot, Reason, Settled,
+    State,
 };
 use crate::core::{BrokenRule, LockMode, MAX_KEY_LEN, broken_rule};
 
@@ -50,9 +50,7 @@ static EDGE: Single = Single(RefCell::new(Edge::new()));
 impl Edge {
     const fn new() -> Self {
         Self {
-            rules: HandOff::new(Quirks {
-                queues_withdrawn: false,
-            }),
+            rules: HandOff::new(),
             detail: [0; 3],
             since: 0.0,
             rows: Vec::new(),
@@ -262,10 +260,7 @@ pub fn next() -> u32 {
             }
             Command::Release(grant) => (3, grant),
             Command::Forget(grant) => (4, grant),
-            Command::Confirm { grant, round_trips } => {
-                edge.detail[1] = round_trips;
-                (5, grant)
-            }
+            Command::Confirm(grant) => (5, grant),
             Command::Remind => return 6,
         };
         edge.detail[0] = grant.serial;
@@ -332,12 +327,6 @@ pub fn remind(now: f64) {
 #[wasm_bindgen(js_name = setHidden)]
 pub fn set_hidden(is_hidden: bool, now: f64) {
     with(|edge| edge.rules.set_hidden(is_hidden, now));
-}
-
-/// What the platform does otherwise than its specification has it.
-#[wasm_bindgen(js_name = setQuirks)]
-pub fn set_quirks(queues_withdrawn: bool) {
-    with(|edge| edge.rules.set_quirks(Quirks { queues_withdrawn }));
 }
 
 /// Whether this context holds the lock.

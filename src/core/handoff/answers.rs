@@ -105,27 +105,14 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
                 self.reconcile(queue, now);
             }
             Phase::Ending => {
-                let round_trips = match (how, is_granted) {
-                    (Settled::Resolved, _) => self.withdrawn_before(queue),
-                    // It was stolen before the platform heard of the release.
-                    (_, true) => 0,
-                    // It was withdrawn, and the promise is rejected here, by the signal. The
-                    // lock manager may not have heard of that, and may have granted the lock.
-                    (_, false) => {
-                        let queues_withdrawn = self.quirks.queues_withdrawn;
-                        let queue = &mut self.queues[queue];
-                        queue.withdrawn += u32::from(queues_withdrawn);
-                        1
-                    }
-                };
-                if round_trips == 0 {
+                // By a request that was withdrawn, the promise is rejected here, by the signal. The lock
+                // manager may not have heard of that, and may have granted the lock. One that was
+                // granted is over: released, or stolen before the platform heard of that.
+                if matches!(how, Settled::Resolved) || is_granted {
                     return self.over(id, now);
                 }
                 self.grants[id].phase = Phase::Confirming;
-                self.commands.push(Command::Confirm {
-                    grant: id,
-                    round_trips,
-                });
+                self.commands.push(Command::Confirm(id));
             }
             Phase::Confirming => {}
         }
@@ -216,17 +203,6 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         let head = queue.waiting.front()?;
         queue.waiting.unlink(head, &mut self.requests);
         Some(head)
-    }
-
-    /// How many that were withdrawn the platform may come across, before what is released
-    /// in `queue` is free.
-    fn withdrawn_before(&mut self, queue: QueueSlot) -> u32 {
-        let queue = &mut self.queues[queue];
-        match queue.active.is_empty() {
-            true => mem::take(&mut queue.withdrawn),
-            // They stay where they are until the last holder releases.
-            false => 0,
-        }
     }
 
     /// The platform is done with a grant that was ended.

@@ -1,9 +1,7 @@
 //! What the edges ask of the rules beside what becomes of a request: what is next, and what is kept when all is over.
 
 use super::IfHeld::{Queue, Refuse};
-use super::{
-    Command, HandOff, KEPT, Passing, QueueSlot, Quirks, Reason, RequestSlot, Settled, State,
-};
+use super::{Command, HandOff, KEPT, Passing, QueueSlot, Reason, RequestSlot, State};
 use crate::guard::LockMode::Exclusive;
 
 type Rules = HandOff<&'static str, ()>;
@@ -14,7 +12,7 @@ fn request(rules: &mut Rules, queue: QueueSlot) -> RequestSlot {
 
 #[test]
 fn something_is_next_until_the_last_command_is_taken() {
-    let mut rules = Rules::new(Quirks::default());
+    let mut rules = Rules::new();
     assert!(!rules.is_anything_next());
     for _ in 0..3 {
         let queue = rules.open(false);
@@ -34,7 +32,7 @@ fn something_is_next_until_the_last_command_is_taken() {
 
 #[test]
 fn something_is_next_until_the_last_wake_is_taken() {
-    let mut rules = Rules::new(Quirks::default());
+    let mut rules = Rules::new();
     let queue = rules.open(true);
     let [holder, waiter] = [(); 2].map(|()| request(&mut rules, queue));
     *rules.waker(waiter) = Some("waiter");
@@ -48,7 +46,7 @@ fn something_is_next_until_the_last_wake_is_taken() {
 #[test]
 fn a_holder_is_told_whether_anybody_of_its_context_waits() {
     for is_local in [true, false] {
-        let mut rules = Rules::new(Quirks::default());
+        let mut rules = Rules::new();
         let [queue, other] = [(); 2].map(|()| rules.open(is_local));
         let [holder, alone] = [queue, other].map(|queue| request(&mut rules, queue));
         while let Some(command) = rules.next_command() {
@@ -68,7 +66,7 @@ fn a_holder_is_told_whether_anybody_of_its_context_waits() {
 
 #[test]
 fn a_try_that_waits_for_a_release_is_a_waiter() {
-    let mut rules = Rules::new(Quirks::default());
+    let mut rules = Rules::new();
     let queue = rules.open(false);
     let holder = request(&mut rules, queue);
     let Some(Command::Request { grant, .. }) = rules.next_command() else {
@@ -83,45 +81,9 @@ fn a_try_that_waits_for_a_release_is_a_waiter() {
     assert!(!rules.has_waiters(early));
 }
 
-/// Whether a release has to be confirmed, where a request was withdrawn before.
-fn is_to_be_confirmed(mut rules: Rules) -> bool {
-    let queue = rules.open(false);
-    let requested = |rules: &mut Rules| match rules.next_command() {
-        Some(Command::Request { grant, .. }) => grant,
-        other => panic!("{other:?}"),
-    };
-    let withdrawn = request(&mut rules, queue);
-    let first = requested(&mut rules);
-    rules.remove(withdrawn, 0.0);
-    assert_eq!(rules.next_command(), Some(Command::Release(first)));
-    let held = request(&mut rules, queue);
-    let second = requested(&mut rules);
-    rules.settled(first, Settled::Aborted, 0.0);
-    // That the platform has heard of the first one has always to be confirmed.
-    let confirm = rules.next_command();
-    assert!(matches!(confirm, Some(Command::Confirm { grant, .. }) if grant == first));
-    rules.called_back(second, true, 0.0);
-    assert!(matches!(rules.state(held), State::Held(_)));
-    rules.remove(held, 0.0);
-    assert_eq!(rules.next_command(), Some(Command::Release(second)));
-    rules.settled(second, Settled::Resolved, 0.0);
-    let confirm = rules.next_command();
-    matches!(confirm, Some(Command::Confirm { grant, .. }) if grant == second)
-}
-
-#[test]
-fn quirks_may_be_set_later() {
-    let mut rules = Rules::new(Quirks::default());
-    rules.set_quirks(Quirks {
-        queues_withdrawn: true,
-    });
-    assert!(is_to_be_confirmed(rules));
-    assert!(!is_to_be_confirmed(Rules::new(Quirks::default())));
-}
-
 /// Opens so many queues, of which each has a holder, and removes all but the last.
 fn all_but_one(count: usize) -> (Rules, QueueSlot, RequestSlot) {
-    let mut rules = Rules::new(Quirks::default());
+    let mut rules = Rules::new();
     let all: Vec<_> = (0..count)
         .map(|_| {
             let queue = rules.open(true);
@@ -161,7 +123,7 @@ fn memory_for_many_requests_is_freed_after_the_last_one() {
 /// The edge may hear in the middle of the commands that all is lost: whatever a command calls may say so.
 #[test]
 fn nothing_is_requested_for_a_queue_that_was_closed_before() {
-    let mut rules = Rules::new(Quirks::default());
+    let mut rules = Rules::new();
     let [sent, withdrawn, lost] = [(); 3].map(|()| {
         let queue = rules.open(false);
         (queue, request(&mut rules, queue))

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{Downgraded, HandOff, IfHeld, Passing, QueueSlot, Quirks, RequestSlot, State};
+use super::{Downgraded, HandOff, IfHeld, Passing, QueueSlot, RequestSlot, State};
 use crate::guard::LockMode::{self, Exclusive, Shared};
 
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +79,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #[test]
     fn local_locks_are_as_the_specification_has_them(steps in steps()) {
-        let mut rules: HandOff<RequestSlot, ()> = HandOff::new(Quirks::default());
+        let mut rules: HandOff<RequestSlot, ()> = HandOff::new();
         let queues: [QueueSlot; 2] = [(); 2].map(|()| rules.open(true));
         let mut models = [Model::default(), Model::default()];
         let mut lost: Vec<(usize, RequestSlot)> = Vec::new();

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::simulation::{Delivery, Spec, World};
-use super::{IfHeld, Passing, Quirks};
+use super::{IfHeld, Passing};
 use crate::guard::LockMode;
 
 const NAMES: [&str; 2] = ["a", "b"];
@@ -195,12 +195,7 @@ pub(crate) fn keeps_its_promises_in_browsers((tabs, steps, last_first): (usize, 
 /// Node alone leaves in its queues what was withdrawn. Threads of Node's may be refused for what
 /// others have withdrawn: here is but one.
 pub(crate) fn keeps_its_promises_in_node((steps, last_first): (Vec<Step>, bool)) {
-    let queues_withdrawn = true;
-    keeps_its_promises(
-        World::with_quirks(1, Quirks { queues_withdrawn }),
-        steps,
-        last_first,
-    );
+    keeps_its_promises(World::of_node(), steps, last_first);
 }
 
 proptest! {

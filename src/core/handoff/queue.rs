@@ -22,7 +22,6 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
             next: None,
             active: Vec::new(),
             ending: Endings::default(),
-            withdrawn: 0,
             references: 0,
         })
     }
@@ -45,7 +44,6 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         if self.queues[queue].references > 0 {
             return None;
         }
-        self.queues[queue].withdrawn = 0;
         Some(queue)
     }
 

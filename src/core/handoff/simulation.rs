@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Wake;
 
-use super::{GrantId, IfHeld, Passing, Quirks, RequestSlot, State};
+use super::{GrantId, IfHeld, Passing, RequestSlot, State};
 use crate::driver::{Driver, NamedHandOff, WakerId};
 use crate::guard::LockMode;
 
@@ -109,8 +109,8 @@ enum Message {
     Request(Serial, &'static str, LockMode, IfHeld),
     Withdraw(Serial),
     End(Serial),
-    /// To the platform and back, so many times.
-    RoundTrips(Serial, u32),
+    /// To the platform and back.
+    RoundTrip(Serial),
 }
 
 impl Message {
@@ -118,7 +118,7 @@ impl Message {
         let (Self::Request(serial, ..)
         | Self::Withdraw(serial)
         | Self::End(serial)
-        | Self::RoundTrips(serial, _)) = self;
+        | Self::RoundTrip(serial)) = self;
         serial
     }
 }
@@ -138,12 +138,17 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(tabs: usize) -> Self {
-        Self::with_quirks(tabs, Quirks::default())
+        Self::on(tabs, Platform::default())
     }
 
-    pub(super) fn with_quirks(tabs: usize, quirks: Quirks) -> Self {
+    /// A thread of Node.
+    pub(super) fn of_node() -> Self {
+        Self::on(1, Platform::of_node())
+    }
+
+    fn on(tabs: usize, platform: Platform) -> Self {
         let tab = |_| Tab {
-            driver: Arc::new(Driver::new(quirks)),
+            driver: Arc::new(Driver::new()),
             requests: BTreeMap::new(),
             to_platform: Vec::new(),
             from_platform: Vec::new(),
@@ -154,7 +159,7 @@ impl World {
         };
         Self {
             now: 0.0,
-            platform: Platform::new(quirks),
+            platform,
             tabs: (0..tabs).map(tab).collect(),
             tasks: BTreeMap::new(),
             tasks_ever: 0,

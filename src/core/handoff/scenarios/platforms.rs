@@ -1,7 +1,7 @@
 //! What platforms do in another order than their specification has it, or not at all.
 
 use super::super::simulation::{Delivery, World};
-use super::super::{Command, GrantId, HandOff, IfHeld, Passing, Quirks, Reason, Settled, State};
+use super::super::{Command, GrantId, HandOff, IfHeld, Passing, Reason, Settled, State};
 use super::{MILLIS, alone, by_force, lock, or_not, shared, world_with};
 use crate::guard::LockMode;
 
@@ -52,7 +52,7 @@ fn of_ten_steals_at_once_one_holds_and_nine_have_lost() {
 
 /// The rules that has asked for a lock, without a platform to play by the rules.
 fn asked(if_held: IfHeld) -> (HandOff<(), &'static str>, usize, GrantId) {
-    let mut hand_off = HandOff::new(Quirks::default());
+    let mut hand_off = HandOff::new();
     let mode = LockMode::Exclusive;
     let queue = hand_off.open(false);
     let request = hand_off.request(queue, mode, if_held, Passing::On, 0.0);
@@ -192,26 +192,21 @@ fn a_tab_that_becomes_hidden_requests_for_those_who_wait_for_the_timer() {
     assert_eq!(world.requests_ever(), before);
 }
 
-/// In Node, what was withdrawn comes its turn after a release, and is in the way for a moment.
+/// In Node, what was withdrawn comes its turn, and is in nobody's way then.
 #[test]
-fn a_release_is_over_when_withdrawn_requests_are_out_of_the_way() {
-    let queues_withdrawn = true;
-    let mut world = World::with_quirks(1, Quirks { queues_withdrawn });
-    let holder = world.request(lock(0));
+fn a_try_is_not_refused_for_what_was_withdrawn() {
+    let mut world = World::of_node();
+    let [first, second, withdrawn] = [(); 3].map(|()| world.request(alone(lock(0))));
+    world.leave(withdrawn);
     world.deliver_all();
-    for _ in 0..3 {
-        let waiter = world.request(alone(lock(0)));
-        world.deliver_all();
-        world.leave(waiter);
-    }
+    world.leave(first);
     world.deliver_all();
-    world.release(holder);
-    while world.state(holder) == State::Releasing {
-        world.deliver(0, 0);
-        world.receive_event(0, 0);
-    }
-    let again = world.request(or_not(lock(0)));
-    world.deliver(0, 0);
-    world.receive_event(0, 0);
-    assert!(world.is_held(again));
+    assert!(world.is_held(second));
+    world.leave(second);
+    let attempt = world.request(or_not(lock(0)));
+    world.deliver_all();
+    assert!(world.is_held(attempt));
+    world.leave(attempt);
+    world.deliver_all();
+    assert!(world.is_empty());
 }

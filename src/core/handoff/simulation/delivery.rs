@@ -62,12 +62,12 @@ impl Platform for TabPlatform<'_> {
         request.is_forgotten = true;
     }
 
-    fn confirm(&self, grant: GrantId, round_trips: u32) {
+    fn confirm(&self, grant: GrantId) {
         let mut world = self.world.borrow_mut();
         let mut owners = world.owners.iter();
         let serial = owners.position(|owner| *owner == (self.tab, grant));
         let serial = serial.expect("it was requested");
-        let message = Message::RoundTrips(serial, round_trips);
+        let message = Message::RoundTrip(serial);
         world.tabs[self.tab].to_platform.push(message);
     }
 
@@ -161,15 +161,8 @@ impl World {
                 }
                 self.forget(tab, grant);
             }
-            Message::RoundTrips(serial, left) => {
-                self.platform.pass_time();
-                match left {
-                    1 => self.tabs[tab].from_platform.push(Event::Confirmed(serial)),
-                    _ => {
-                        let message = Message::RoundTrips(serial, left - 1);
-                        self.tabs[tab].to_platform.push(message);
-                    }
-                }
+            Message::RoundTrip(serial) => {
+                self.tabs[tab].from_platform.push(Event::Confirmed(serial));
             }
         }
         self.queue_events(
@@ -320,7 +313,6 @@ impl World {
     pub(in crate::core::handoff) fn deliver_all(&mut self) {
         (0..self.tabs.len()).for_each(|tab| self.fire_timer(tab));
         while !self.is_quiet() {
-            self.platform.pass_time();
             self.queue_events(Delivery::Plain, false);
             for tab in 0..self.tabs.len() {
                 self.deliver(tab, 0);
@@ -333,6 +325,6 @@ impl World {
 
     pub(super) fn is_quiet(&self) -> bool {
         let quiet = |tab: &Tab| tab.to_platform.is_empty() && tab.from_platform.is_empty();
-        self.tabs.iter().all(quiet) && !self.platform.is_withdrawn_held()
+        self.tabs.iter().all(quiet)
     }
 }

@@ -311,7 +311,6 @@ impl World {
         let mut tabs = self.tabs.iter().enumerate();
         by_a_task
             || self.platform.is_withdrawn_behind(spec.name)
-            || self.platform.is_withdrawn_behind_others(spec.name)
             || tabs.any(|(at, tab)| {
                 let mut requests = tab.requests.values();
                 requests.any(|request| {

@@ -1,10 +1,10 @@
 //! The platform's lock manager, as its specification describes it: one queue for each
 //! name, and nothing granted before what was asked for earlier. And as Node has it, which
-//! [leaves in its queues](Quirks::queues_withdrawn) what was withdrawn.
+//! leaves in its queues what was withdrawn until that comes its turn.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::super::{IfHeld, Quirks};
+use super::super::IfHeld;
 use crate::guard::LockMode;
 
 /// Names a request of the platform, in all contexts and for ever.
@@ -45,11 +45,9 @@ impl Event {
 pub(in crate::core::handoff) struct Platform {
     queues: BTreeMap<&'static str, Queue>,
     events: Vec<Event>,
-    quirks: Quirks,
+    keeps_withdrawn: bool,
     /// Withdrawn, and still in a queue.
     withdrawn: BTreeSet<Serial>,
-    /// Those of them that stood behind another one that waited.
-    behind_others: BTreeSet<Serial>,
 }
 
 #[derive(Debug, Default)]
@@ -66,9 +64,9 @@ impl Queue {
 }
 
 impl Platform {
-    pub(in crate::core::handoff) fn new(quirks: Quirks) -> Self {
+    pub(in crate::core::handoff) fn of_node() -> Self {
         Self {
-            quirks,
+            keeps_withdrawn: true,
             ..Self::default()
         }
     }
@@ -112,13 +110,10 @@ impl Platform {
     /// Withdraws a request. If it was granted in the meantime, nobody was called back.
     pub(in crate::core::handoff) fn withdraw(&mut self, serial: Serial) {
         let mut queues = self.queues.values().map(|queue| &queue.waiting);
-        let place = queues.find_map(|waiting| waiting.iter().position(|other| other.0 == serial));
-        match place.filter(|_| self.quirks.queues_withdrawn) {
-            Some(place) => {
-                self.withdrawn.insert(serial);
-                self.behind_others.extend((place > 0).then_some(serial));
-            }
-            None => drop(self.remove(serial)),
+        let waits = queues.any(|waiting| waiting.iter().any(|other| other.0 == serial));
+        match waits && self.keeps_withdrawn {
+            true => drop(self.withdrawn.insert(serial)),
+            false => drop(self.remove(serial)),
         }
     }
 
@@ -129,39 +124,12 @@ impl Platform {
         }
     }
 
-    /// As long as a round trip takes.
-    pub(in crate::core::handoff) fn pass_time(&mut self) {
-        for serial in self.withdrawn.clone() {
-            if self.is_held(serial) {
-                self.withdrawn.remove(&serial);
-                self.remove(serial);
-            }
-        }
-    }
-
     /// Whether one that was withdrawn is behind a holder.
     pub(in crate::core::handoff) fn is_withdrawn_behind(&self, name: &str) -> bool {
         self.queues.get(name).is_some_and(|queue| {
             let mut waiting = queue.waiting.iter();
-            let mut held = queue.held.iter();
-            waiting.any(|(waiting, _)| self.withdrawn.contains(waiting))
-                && held.any(|(held, _)| !self.withdrawn.contains(held))
+            !queue.held.is_empty() && waiting.any(|(waiting, _)| self.withdrawn.contains(waiting))
         })
-    }
-
-    /// Whether one that was withdrawn behind another one that waited is still there. How long that is in the way of a try, the
-    /// rules do not know: they count what was withdrawn, and not where it stands.
-    pub(in crate::core::handoff) fn is_withdrawn_behind_others(&self, name: &str) -> bool {
-        self.queues.get(name).is_some_and(|queue| {
-            let mut all = queue.held.iter().chain(&queue.waiting);
-            all.any(|(serial, _)| {
-                self.withdrawn.contains(serial) && self.behind_others.contains(serial)
-            })
-        })
-    }
-
-    pub(in crate::core::handoff) fn is_withdrawn_held(&self) -> bool {
-        self.withdrawn.iter().any(|&serial| self.is_held(serial))
     }
 
     fn remove(&mut self, serial: Serial) -> bool {
@@ -211,10 +179,12 @@ impl Platform {
                 return;
             }
             queue.waiting.pop_front();
-            queue.held.push((serial, mode));
-            if !self.withdrawn.contains(&serial) {
-                self.events.push(Event::Granted(serial));
+            if self.withdrawn.remove(&serial) {
+                // It is granted, and freed before anything else happens.
+                continue;
             }
+            queue.held.push((serial, mode));
+            self.events.push(Event::Granted(serial));
         }
     }
 }
