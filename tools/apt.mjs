@@ -26,6 +26,10 @@ const parts = {
     // On Windows rustc finds the linker of Visual Studio by itself.
     missing: () => (which('cc') || process.platform === 'win32' ? [] : ['gcc', 'libc6-dev']),
   },
+  'c++': {
+    what: 'the C++ compiler, for libFuzzer',
+    missing: () => (which('c++') ? [] : ['g++']),
+  },
   chromium: {
     what: 'Chromium with its driver',
     missing() {

@@ -18,6 +18,7 @@ const DENY = { version: '0.20.2' };
 const NIGHTLY = 'nightly-2026-05-20'; // what Miri can run changes from one to the next
 const TYPEDOC = { version: '0.28.20', typescript: '5.9.3' };
 const MUTANTS = { version: '27.1.0' };
+const CARGO_FUZZ = { version: '0.13.1' };
 const MUSL_NODE = { version: '24.19.0', musl: 4 }; // it needs musl 1.2.4
 const ZIGBUILD = { cargo: '0.24.1', zig: '0.17.1' };
 const NODE = {
@@ -155,6 +156,15 @@ export const typedoc = once(async () => {
 export const mutants = once(async () => {
   await rust();
   const dir = await cargoTool('cargo-mutants', MUTANTS.version, 'cargo-mutants', (found) => found === MUTANTS.version, ['--locked']);
+  return { PATH: [dir, process.env.PATH].join(delimiter) };
+});
+
+/** cargo-fuzz, and a C++ compiler for the library by which it fuzzes. Returns the environment in which cargo finds it. */
+export const cargoFuzz = once(async () => {
+  await rust();
+  await apt('c++');
+  const { version } = CARGO_FUZZ;
+  const dir = await cargoTool('cargo-fuzz', version, 'cargo-fuzz', (found) => found === version, ['--locked']);
   return { PATH: [dir, process.env.PATH].join(delimiter) };
 });
 

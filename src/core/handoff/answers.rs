@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::{
-    Command, Grant, GrantId, HandOff, IfHeld, List, Phase, QueueSlot, Reason, RequestSlot, State,
+    Command, Grant, GrantId, HandOff, IfHeld, List, LockMode, Phase, QueueSlot, Reason,
+    RequestSlot, State,
 };
 
 /// How the promise of a request was settled.
@@ -66,9 +67,9 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         self.grants[id].phase = Phase::Active;
         self.grants[id].is_granted = true;
         self.grants[id].granted = now;
-        if self.grants[id].if_held == IfHeld::Steal {
-            // The platform will say so as well, but by then a victim might have handed on
-            // what it no longer had.
+        // It was stolen from those whom it excludes. The platform will say so as well, but by then a victim
+        // might have handed on what it no longer had, or the thief be gone and the next one hold.
+        if self.excludes_a_holder(id) {
             for victim in mem::take(&mut self.queues[queue].active) {
                 if !self.queues[queue].is_local {
                     self.commands.push(Command::Forget(victim));
@@ -86,6 +87,13 @@ impl<W, R: Clone + PartialEq> HandOff<W, R> {
         }
         self.reconcile(queue, now);
         true
+    }
+
+    fn excludes_a_holder(&self, id: GrantId) -> bool {
+        let Grant { queue, mode, .. } = self.grants[id];
+        let exclusive = LockMode::Exclusive;
+        let mut active = self.queues[queue].active.iter();
+        active.any(|&active| mode == exclusive || self.grants[active].mode == exclusive)
     }
 
     /// The promise of a request is settled, or there was none.

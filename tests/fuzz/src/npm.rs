@@ -8,12 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 mod exports;
 
 use exports::{
-    ahead, called_back, close, confirmed, detail, free, holds, list_asked, list_own, lose_all,
-    next, open, remind, remove, request, row, set_hidden, settled, state, try_at_once,
+    ahead, called_back, check_key, close, confirmed, detail, downgrade, free, holds, key_buffer,
+    list_asked, list_own, lose_all, next, open, remind, remove, request, row, set_hidden, settled,
+    since, state, try_at_once,
 };
 
 const HELD: u32 = 1;
 const RELEASING: u32 = 5;
+const UNSUPPORTED: u32 = 7;
+
+/// As many bytes as `Client.brokenRule` copies: one more than a key can have.
+const KEY_BUFFER: usize = 201;
 
 /// A grant of the platform, by the slot and the serial number that the rules gave it.
 type Grant = (u32, u32);
@@ -28,6 +33,16 @@ pub(super) fn calls_and_answers(data: &[u8]) {
         page.check();
     }
     page.end();
+}
+
+/// The number of the rule that a key breaks, or 0, and where, as `Client.brokenRule` is told.
+pub(super) fn broken_rule(key: &[u8]) -> (u32, usize) {
+    let length = key.len().min(KEY_BUFFER);
+    // SAFETY: that many bytes are there, as they are for JavaScript. Nothing else uses them, as `EDGE` is not borrowed
+    // between two calls.
+    unsafe { key_buffer().copy_from_nonoverlapping(key.as_ptr(), length) };
+    let broken = check_key(u32::try_from(length).expect("it is small"));
+    (broken & 7, broken as usize >> 3)
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +73,7 @@ impl Page {
     fn call(&mut self, call: u8, argument: usize) {
         self.now += 0.25 * f64::from(call >> 5);
         let now = self.now;
-        match call % 20 {
+        match call % 22 {
             0 if self.queues.len() < 4 => drop(
                 self.queues
                     .insert(open(argument & 1 == 1), argument & 1 == 1),
@@ -101,6 +116,8 @@ impl Page {
             }
             17 => set_hidden(argument & 1 == 1, now),
             18 => self.look(argument),
+            20 => self.downgrade(argument),
+            21 if argument & 0xf0 == 0xf0 => self.rush(argument),
             _ => self.run(argument),
         }
     }
@@ -147,6 +164,40 @@ impl Page {
         assert_eq!(freed & 1, 1, "it is free, or will be");
         self.requests.remove(&number);
         self.unused(freed >> 2);
+    }
+
+    /// A lock of the platform that is held for one alone stays so.
+    fn downgrade(&mut self, argument: usize) {
+        let Some(number) = nth(self.requests.keys(), argument) else {
+            return;
+        };
+        let before = state(number) & 7;
+        let (queue, is_shared) = self.requests[&number];
+        let after = downgrade(number, self.now) & 7;
+        if before == HELD && !is_shared && !self.queues[&queue] {
+            assert_eq!(after, UNSUPPORTED);
+        } else {
+            assert_eq!(after, before);
+            if before == HELD {
+                self.requests.insert(number, (queue, true));
+            }
+        }
+    }
+
+    /// Many who come one after the other, each just before the one before it goes: more than a grant may be handed on to.
+    fn rush(&mut self, argument: usize) {
+        let Some(queue) = nth(self.queues.keys(), argument) else {
+            return;
+        };
+        let mut before = None;
+        for _ in 0..1100 {
+            let number = request(queue, 0, self.now) >> 4;
+            self.requests.insert(number, (queue, false));
+            if let Some(before) = before.replace(number) {
+                self.requests.remove(&before);
+                assert_eq!(remove(before, self.now), 0, "somebody waits");
+            }
+        }
     }
 
     fn called_back(&mut self, argument: usize, has_lock: bool) {
@@ -297,8 +348,16 @@ impl Page {
         }
         let rows = list_own();
         let held = (0..rows).filter(|&n| {
-            row(n);
-            detail(0) & 2 != 0
+            let number = row(n);
+            let flags = detail(0);
+            let (queue, is_shared) = self.requests[&number];
+            assert_eq!(
+                (flags >> 3, flags & 1 == 1),
+                (queue, is_shared),
+                "what is listed of request {number}"
+            );
+            assert!((0.0..=self.now).contains(&since()), "since {}", since());
+            flags & 2 != 0
         });
         assert_eq!(held.count(), self.held().count(), "what is listed as held");
         for n in 0..list_asked() {

@@ -36,6 +36,26 @@ fn nothing_breaks_a_promise() {
     }
 }
 
+/// A target that cargo-fuzz does not know is never fuzzed, and one that is not here is not tested.
+#[test]
+fn cargo_fuzz_has_the_same_targets() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
+    let files = fs::read_dir(folder).expect("it is a folder");
+    let mut programs: Vec<String> = files
+        .map(|file| file.expect("it is listed").path())
+        .map(|path| {
+            path.file_stem()
+                .expect("it has a name")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    programs.sort();
+    let mut targets = TARGETS.map(|(name, _)| name);
+    targets.sort_unstable();
+    assert_eq!(programs, targets);
+}
+
 /// Up to 4,096 bytes, by splitmix64.
 fn bytes(seed: u64) -> Vec<u8> {
     let mut state = seed;

@@ -86,6 +86,34 @@ fn a_second_callback_changes_nothing() {
     assert_eq!(*hand_off.state(request), State::Held(0.0));
 }
 
+/// No platform is known to be that late with the news of a steal, nor to grant to two. Here both would hold.
+#[test]
+fn a_grant_shows_that_what_it_excludes_was_taken_away() {
+    use LockMode::{Exclusive, Shared};
+    let modes = [Exclusive, Shared].map(|mode| [(mode, Exclusive), (mode, Shared)]);
+    for (first, second) in modes.into_iter().flatten() {
+        let mut hand_off = HandOff::<(), &str>::new();
+        let queue = hand_off.open(false);
+        let [(earlier, grant), (later, _)] = [first, second].map(|mode| {
+            let request = hand_off.request(queue, mode, IfHeld::Queue, Passing::Off, 0.0);
+            let grant = match hand_off.next_command() {
+                Some(Command::Request { grant, .. }) => grant,
+                other => panic!("{other:?}"),
+            };
+            assert!(hand_off.called_back(grant, true, 0.0));
+            (request, grant)
+        });
+        assert_eq!(*hand_off.state(later), State::Held(0.0));
+        if (first, second) == (Shared, Shared) {
+            assert_eq!(*hand_off.state(earlier), State::Held(0.0));
+        } else {
+            assert_eq!(*hand_off.state(earlier), State::Lost(Reason::Stolen));
+            assert_eq!(hand_off.next_command(), Some(Command::Forget(grant)));
+        }
+        assert_eq!(hand_off.next_command(), None);
+    }
+}
+
 #[test]
 fn a_promise_that_ends_early_says_why() {
     for (how, expected) in [
