@@ -18,6 +18,8 @@ pub(crate) struct Opening {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Too plain for a model: the flag is set under the mutex under which whoever waits looks at it, so no notice comes
+/// between the look and the wait; and the thread is joined before anything that it uses is gone.
 #[derive(Debug, Default)]
 struct Stop {
     is_set: Mutex<bool>,

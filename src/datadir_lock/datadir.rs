@@ -106,6 +106,11 @@ impl LockedDatadir {
         true
     }
 
+    /// Whether a check counts at `now` that found all well.
+    ///
+    /// The number stands for itself: no other memory is read because of it, so it needs no order, and there
+    /// is nothing that a model of threads could find. It only grows, and is stored after its check. A thread that sees
+    /// an older one therefore checks once more, and none relies on a check that has not ended.
     fn is_confirmed(&self, now: u64) -> bool {
         let confirmed = self.confirmed.load(Ordering::Relaxed);
         now < confirmed + CHECK_COUNTS.as_millis() as u64

@@ -58,14 +58,11 @@ impl<F: Function> Wakes<F> {
 
     /// Runs a step that may wake requests, and says whether it woke any of this one's own. They
     /// are looked at when the call returns: to be called for that would take a turn of the event
-    /// loop.
+    /// loop. If the step panics, nobody looks then, and JavaScript is called.
     pub fn within<T>(&self, step: impl FnOnce() -> T) -> (T, bool) {
-        let own: *const Self = self;
-        CALL.with(|call| call.set(own.cast()));
-        WOKE.with(|woke| woke.set(false));
+        let call = Call::begin(self);
         let result = step();
-        CALL.with(|call| call.set(ptr::null()));
-        (result, WOKE.with(Cell::get))
+        (result, call.end())
     }
 
     /// The next request that has changed. `None` makes the next change call JavaScript again.
@@ -121,6 +118,33 @@ impl<F: Function> List<F> {
         {
             // It fails where the environment ends, which then frees all that waits.
             self.is_called = function.call();
+        }
+    }
+}
+
+/// A call that the thread is at work on. It ends when this is dropped, by a panic too: else all that the thread wakes
+/// from then on would be taken for what a call looks at when it returns.
+struct Call<'a, F: Function>(&'a Wakes<F>);
+
+impl<'a, F: Function> Call<'a, F> {
+    fn begin(wakes: &'a Wakes<F>) -> Self {
+        let own: *const Wakes<F> = wakes;
+        CALL.with(|call| call.set(own.cast()));
+        WOKE.with(|woke| woke.set(false));
+        Self(wakes)
+    }
+
+    /// Returns whether it woke any of its own. The caller looks at them.
+    fn end(self) -> bool {
+        WOKE.with(|woke| woke.replace(false))
+    }
+}
+
+impl<F: Function> Drop for Call<'_, F> {
+    fn drop(&mut self) {
+        CALL.with(|call| call.set(ptr::null()));
+        if WOKE.with(|woke| woke.replace(false)) {
+            self.0.lock().call();
         }
     }
 }

@@ -153,7 +153,9 @@ mod tests {
     #[test]
     fn text_of_every_length_stays_what_it_was() {
         let long = "lightning.send.42.".repeat(12);
-        for length in 0..=200 {
+        // Under Miri those around which anything changes.
+        let is_tried = |length: &usize| !cfg!(miri) || *length < 40 || *length == 200;
+        for length in (0..=200).filter(is_tried) {
             let text = Text::from(&long[..length]);
             assert_eq!(&*text, &long[..length]);
             assert_eq!(matches!(text, Text::Short(_)), length <= Short::LONGEST);

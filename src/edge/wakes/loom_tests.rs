@@ -1,5 +1,6 @@
 //! Every interleaving of the threads that wake and the one that runs JavaScript, by loom.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -81,6 +82,26 @@ fn what_a_call_wakes_itself_is_looked_at_when_it_returns() {
         let seen = std::iter::from_fn(|| wakes.next()).collect();
         event_loop.look(&wakes, seen, 2);
         other.join().expect("who wakes");
+    });
+}
+
+/// A call panics once it has woken a request of its own, and JavaScript gets an error instead of what follows. So it is
+/// called for that, and for what the same thread wakes afterwards.
+#[test]
+fn what_a_call_that_panics_has_woken_is_called_for() {
+    loom::model(|| {
+        let (event_loop, wakes) = new();
+        let own = wakes.waker(1);
+        let call = AssertUnwindSafe(|| {
+            wakes.within(|| {
+                own.wake();
+                resume_unwind(Box::new("as a panic does"));
+            })
+        });
+        assert!(catch_unwind(call).is_err());
+        event_loop.look(&wakes, Vec::new(), 1);
+        wakes.waker(1).wake();
+        event_loop.look(&wakes, Vec::new(), 1);
     });
 }
 

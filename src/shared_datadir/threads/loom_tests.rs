@@ -58,6 +58,8 @@ fn no_job_waits_for_the_end_of_another() {
         let threads = Threads::default();
         let begun = Arc::new(Begun::default());
         threads.run(job(&begun)).expect("a thread");
+        // Before that no thread is idle. Loom begins with the way in which one is by then.
+        begun.wait_for(1);
         threads.run(job_beside(&begun, 3)).expect("a thread");
         threads.run(job_beside(&begun, 3)).expect("a thread");
         begun.wait_for(3);

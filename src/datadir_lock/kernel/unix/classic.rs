@@ -32,6 +32,10 @@ static LOCKED: RwLock<Locked> = RwLock::new(BTreeMap::new());
 
 /// Whether the kernel has refused any other lock. From then on, this process opens lock
 /// files one at a time.
+///
+/// Only a hint, so `Relaxed` will do, and nothing is left for loom to find: the permits are safe by `LOCKED` alone.
+/// A thread that does not see the hint yet takes the read lock, which lets nobody take a classic lock meanwhile,
+/// and comes back for the exclusive permit if it needs one.
 static NEEDED: AtomicBool = AtomicBool::new(false);
 
 /// The permission to open lock files, and to close them unlocked.
