@@ -40,6 +40,9 @@ export interface WebLockManagerOptions extends LockManagerOptions {
  * tasks of one thread, and in browsers, they hold. A request that was given up stays in Node's queue until the next
  * release, and readers behind a writer wait until then.
  *
+ * Chromium (156) grants locks only on a release. So when a writer gives up its wait, the readers that queued behind it
+ * wait until a present holder releases, although nothing conflicts with them any more.
+ *
  * The browser frees the locks of a tab that is closed, reloaded or has crashed, and grants them to
  * the next in its queue. A page that goes into the back/forward cache loses its locks: `lost` says so.
  *
