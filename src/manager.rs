@@ -159,7 +159,8 @@ pub trait LockManager: Send + Sync + Debug {
     /// # Errors
     ///
     /// [`LockError::InvalidKey`] at once, [`LockError::TimedOut`] after `timeout`,
-    /// and what the backend adds, such as [`LockError::Unavailable`].
+    /// [`LockError::Lost`] if the lock was taken away just when it was granted, and what the
+    /// backend adds, such as [`LockError::Unavailable`].
     ///
     /// Natively, a wait with a timeout needs the timer of a tokio runtime. Outside of a
     /// runtime, or in one that was built without `enable_time` or `enable_all`, the error is

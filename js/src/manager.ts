@@ -104,7 +104,8 @@ export abstract class LockManager {
    * If `signal` is aborted, the wait is given up, nothing is left in the queue, and the promise is
    * rejected with the signal's own reason. If it is already aborted, nothing is requested.
    *
-   * @throws {@link LockError} `TIMED_OUT`, `INVALID_KEY` (at once), `UNAVAILABLE`.
+   * @throws {@link LockError} `TIMED_OUT`, `INVALID_KEY` (at once), `UNAVAILABLE`; `LOST` if the lock was stolen
+   * just when it was granted, or the page went into the back/forward cache meanwhile.
    * @throws TypeError if `timeout` is left out, negative or not a number.
    */
   lock(key: string, options: LockOptions): Promise<LockGuard> {
@@ -128,7 +129,7 @@ export abstract class LockManager {
    * Takes the lock on `key` if that is possible without waiting for a holder. `null` means that
    * somebody else holds it or is queued for it. Every other obstacle is thrown.
    *
-   * @throws {@link LockError} `INVALID_KEY`, `UNAVAILABLE`.
+   * @throws {@link LockError} `INVALID_KEY`, `UNAVAILABLE`; `LOST` as {@link LockManager.lock}.
    */
   async tryLock(key: string, options: TryLockOptions = {}): Promise<LockGuard | null> {
     return this.#try(checkKey(key), checkMode(checkOptions(options).mode)).catch((thrown) => throwLater(thrown, false));

@@ -58,7 +58,13 @@ export async function useLocks({ manager, tell, settle, rest, seed, operations, 
 
   async function tryLock(request, key, mode) {
     await tell('asked', { request, key, mode, how: 'try-lock' });
-    const guard = await manager.tryLock(key, { mode });
+    let guard;
+    try {
+      guard = await manager.tryLock(key, { mode });
+    } catch (error) {
+      if (error.code !== 'LOST') throw error;
+      return tellGone('ended', { request, why: 'lost' });
+    }
     if (!guard) return tell('ended', { request, why: 'busy' });
     await hold(request, guard);
     await guard.release();
