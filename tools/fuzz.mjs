@@ -41,7 +41,7 @@ function choose() {
     if (!Number.isInteger(value) || value < 1 || value >= 2 ** 31) throw new Problem(`--${name} takes a whole number from 1. ${USAGE}`);
     return value;
   };
-  const seed = number('seed', 1 + Math.floor(Math.random() * 2 ** 31 - 1));
+  const seed = number('seed', 1 + Math.floor(Math.random() * (2 ** 31 - 1)));
   return { targets, seconds: number('seconds', 60), seed, keep: values.keep };
 }
 
@@ -77,15 +77,16 @@ async function find(target, fuzz, seconds, seed) {
   throw new Problem(`${target} fails over ${input}`);
 }
 
-/** The inputs that made a run fail, if they are what did. */
+/** The inputs that made a run fail, if they are what did. Those of a run before are written anew if they fail again. */
 async function failures(target, run) {
-  const before = new Set(artifacts(target));
+  const before = artifacts(target);
+  const written = () => [...artifacts(target)].filter(([file, when]) => before.get(file) !== when).map(([file]) => file);
   try {
     await run();
   } catch (error) {
-    if (artifacts(target).every((file) => before.has(file))) throw error;
+    if (written().length === 0) throw error;
   }
-  return artifacts(target).filter((file) => !before.has(file));
+  return written();
 }
 
 /** Replaces what cargo-fuzz has named. What a person has named stays. */
@@ -110,11 +111,12 @@ function kept(target) {
   return join(root, FOLDER, 'corpus', target);
 }
 
-/** Inputs that failed, from the root of the repository. */
+/** Inputs that failed, from the root of the repository, and when they were written. */
 function artifacts(target) {
   const folder = join(FOLDER, 'artifacts', target);
   mkdirSync(join(root, folder), { recursive: true });
-  return readdirSync(join(root, folder)).map((name) => join(folder, name));
+  const files = readdirSync(join(root, folder)).map((name) => join(folder, name));
+  return new Map(files.map((file) => [file, statSync(join(root, file)).mtimeMs]));
 }
 
 function size(file) {
