@@ -41,11 +41,11 @@ function choose() {
     if (!Number.isInteger(value) || value < 1 || value >= 2 ** 31) throw new Problem(`--${name} takes a whole number from 1. ${USAGE}`);
     return value;
   };
-  const seed = number('seed', 1 + Math.floor(Math.random() * 2 ** 31 - 1));
+  const seed = number('seed', 1 + Math.floor(Math.random() * (2 ** 31 - 1)));
   return { targets, seconds: number('seconds', 60), seed, keep: values.keep };
 }
 
-/** Installs what is missing. Returns what runs a target with arguments of libFuzzer, and the folders that these name. */
+/** Installs what is missing. Returns what has cargo-fuzz do something with a target: on these paths, with arguments for libFuzzer. */
 async function setUp() {
   if (process.platform !== 'linux') throw new Problem('cargo-fuzz is tried here on Linux alone');
   const tool = await cargoFuzz();
@@ -58,23 +58,35 @@ async function setUp() {
     CARGO_PROFILE_RELEASE_LTO: 'false',
   };
   const options = ['--fuzz-dir', FOLDER, '--features', 'libfuzzer'];
-  return (target, args, folders) => run('cargo', [toolchain, 'fuzz', 'run', ...options, target, ...folders, '--', ...args], { env });
+  return (command, target, paths, args) => run('cargo', [toolchain, 'fuzz', command, ...options, target, ...paths, '--', ...args], { env });
 }
 
 /** Runs a target for a while. What is of use for the next time stays outside of the repository. */
 async function find(target, fuzz, seconds, seed) {
-  const folders = [found(target), kept(target)];
-  const before = new Set(artifacts(target));
-  const limits = [`-max_total_time=${seconds}`, `-max_len=${lengthFor(target)}`, '-timeout=60', `-seed=${seed}`, '-len_control=10'];
   say(`${target} for ${seconds} s, from seed ${seed}`);
+  // Longer inputs soon: what is deep takes many steps.
+  const limits = [`-max_total_time=${seconds}`, `-max_len=${lengthFor(target)}`, '-len_control=10', '-timeout=60', `-seed=${seed}`];
+  const failed = await failures(target, () =>
+    fuzz('run', target, [found(target), kept(target)], [...limits, '-print_final_stats=1', '-print_funcs=0']),
+  );
+  if (failed.length === 0) return;
+  const smaller = await failures(target, () => fuzz('tmin', target, [failed[0]], ['-max_total_time=60', '-print_funcs=0']));
+  const input = [failed[0], ...smaller].reduce((least, file) => (size(file) < size(least) ? file : least));
+  say('To keep that as a test, which runs on stable Rust, give it a name that says what it is about:');
+  console.log(`  cp ${input} ${relative(root, kept(target))}/a-name-in-words && npm test -- --only fuzz`);
+  throw new Problem(`${target} fails over ${input}`);
+}
+
+/** The inputs that made a run fail, if they are what did. Those of a run before are written anew if they fail again. */
+async function failures(target, run) {
+  const before = artifacts(target);
+  const written = () => [...artifacts(target)].filter(([file, when]) => before.get(file) !== when).map(([file]) => file);
   try {
-    await fuzz(target, [...limits, '-print_final_stats=1', '-print_funcs=0'], folders);
-  } finally {
-    for (const input of artifacts(target).filter((file) => !before.has(file))) {
-      say(`${target} fails over ${input}. To keep it as a test, which runs on stable Rust, give it a name that says what it is about:`);
-      console.log(`  cp ${input} ${relative(root, kept(target))}/a-name-in-words && npm test -- --only fuzz`);
-    }
+    await run();
+  } catch (error) {
+    if (written().length === 0) throw error;
   }
+  return written();
 }
 
 /** Replaces what cargo-fuzz has named. What a person has named stays. */
@@ -82,9 +94,9 @@ async function keepOf(target, fuzz) {
   const isNamedByHash = (name) => /^[0-9a-f]{40}$/.test(name);
   for (const name of readdirSync(kept(target)).filter(isNamedByHash)) renameSync(join(kept(target), name), join(found(target), name));
   // How often something is reached does not count: that would be hundreds of files.
-  await fuzz(target, ['-set_cover_merge=1', '-use_counters=0', `-max_len=${lengthFor(target)}`], [kept(target), found(target)]);
-  const files = readdirSync(kept(target)).map((name) => statSync(join(kept(target), name)).size);
-  say(`${target}: ${files.length} files of ${files.reduce((sum, size) => sum + size, 0)} bytes in ${relative(root, kept(target))}`);
+  await fuzz('run', target, [kept(target), found(target)], ['-set_cover_merge=1', '-use_counters=0', `-max_len=${lengthFor(target)}`]);
+  const files = readdirSync(kept(target)).map((name) => size(join(FOLDER, 'corpus', target, name)));
+  say(`${target}: ${files.length} files of ${files.reduce((sum, bytes) => sum + bytes, 0)} bytes in ${relative(root, kept(target))}`);
 }
 
 /** The corpus that grows on this machine. */
@@ -95,11 +107,18 @@ function found(target) {
 }
 
 /** The corpus in the repository. */
-const kept = (target) => join(root, FOLDER, 'corpus', target);
+function kept(target) {
+  return join(root, FOLDER, 'corpus', target);
+}
 
-/** Inputs that failed, from the root of the repository. */
+/** Inputs that failed, from the root of the repository, and when they were written. */
 function artifacts(target) {
   const folder = join(FOLDER, 'artifacts', target);
   mkdirSync(join(root, folder), { recursive: true });
-  return readdirSync(join(root, folder)).map((name) => join(folder, name));
+  const files = readdirSync(join(root, folder)).map((name) => join(folder, name));
+  return new Map(files.map((file) => [file, statSync(join(root, file)).mtimeMs]));
+}
+
+function size(file) {
+  return statSync(join(root, file)).size;
 }
