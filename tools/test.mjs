@@ -244,7 +244,13 @@ const suites = {
   async loom() {
     await rust();
     // A directory of its own, or every change between this and the other suites rebuilds all.
-    const env = { RUSTFLAGS: '--cfg loom', CARGO_TARGET_DIR: join(root, 'target/loom') };
+    const env = {
+      RUSTFLAGS: '--cfg loom',
+      CARGO_TARGET_DIR: join(root, 'target/loom'),
+      // To link for speed takes longer than the models do.
+      CARGO_PROFILE_RELEASE_LTO: 'off',
+      CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
+    };
     await run('cargo', ['test', '--lib', '--features', '__edge', '--release', 'loom'], { env });
   },
 

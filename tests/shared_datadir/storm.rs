@@ -4,10 +4,17 @@ use std::time::Duration;
 
 use crate::folder;
 use crate::process::{self, Forked, must_pass, shared_memory};
+use crate::runner;
 use crate::witness::{Witness, work};
 
 #[test]
 fn killed_at_any_moment() {
+    if runner::is_emulated() {
+        // Each process is translated anew, which takes longer than it lives here: 40 grants beside 50 kills. With
+        // longer pauses, 12 of them at a time are so slow that on a busy machine they wait for longer than `STUCK`.
+        eprintln!("left out: under an emulator processes are killed before they lock anything");
+        return;
+    }
     let folder = folder::new();
     must_pass("storm::master", folder.path());
 }

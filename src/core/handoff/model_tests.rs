@@ -9,9 +9,6 @@ use crate::guard::LockMode;
 
 const NAMES: [&str; 2] = ["a", "b"];
 
-/// Miri takes a thousand times as long, and everything is looked at after each step.
-const STEPS: usize = if cfg!(miri) { 20 } else { 150 };
-
 /// A number stands for one of those that there are at the time.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
@@ -174,7 +171,7 @@ fn all_leave(world: &mut World, last_first: bool) {
 /// What tabs of browsers are to go through.
 pub(crate) fn tabs() -> impl Strategy<Value = (usize, Vec<Step>, bool)> {
     let tabs_and_steps =
-        (1..4usize).prop_flat_map(|tabs| (Just(tabs), prop::collection::vec(step(tabs), 0..STEPS)));
+        (1..4usize).prop_flat_map(|tabs| (Just(tabs), prop::collection::vec(step(tabs), 0..150)));
     (tabs_and_steps, any::<bool>())
         .prop_map(|((tabs, steps), last_first)| (tabs, steps, last_first))
 }
@@ -182,10 +179,7 @@ pub(crate) fn tabs() -> impl Strategy<Value = (usize, Vec<Step>, bool)> {
 /// What a thread of Node is to go through. Node keeps no pages, so nothing is lost all at once, after
 /// which a try would meet what was withdrawn then.
 pub(crate) fn thread_of_node() -> impl Strategy<Value = (Vec<Step>, bool)> {
-    (
-        prop::collection::vec(step_of_node(), 0..STEPS),
-        any::<bool>(),
-    )
+    (prop::collection::vec(step_of_node(), 0..150), any::<bool>())
 }
 
 pub(crate) fn step_of_node() -> impl Strategy<Value = Step> {
