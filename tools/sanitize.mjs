@@ -2,19 +2,21 @@
 
 import { parseArgs } from 'node:util';
 import { Problem, every, script } from './run.mjs';
-import { miri, tsan } from './sanitizers.mjs';
+import { miri, parts, tsan } from './sanitizers.mjs';
 
+/** The parts of Miri, each of which can be chosen, and `miri` for all of them. */
 const TOOLS = {
-  miri: () => miri({ orders: 16 }),
+  ...Object.fromEntries(parts.map((part) => [`miri-${part}`, () => miri(part)])),
   tsan,
 };
 
 await script(async () => {
   const names = Object.keys(TOOLS);
-  const chosen = choose() ?? names;
+  const asked = choose() ?? ['miri', 'tsan'];
+  const chosen = asked.flatMap((name) => (name === 'miri' ? parts.map((part) => `miri-${part}`) : [name]));
   const unknown = chosen.find((name) => !names.includes(name));
   if (unknown !== undefined) {
-    throw new Problem(`there is no tool "${unknown}". Usage: npm run sanitize -- [--only a,b], out of ${names.join(', ')}`);
+    throw new Problem(`there is no tool "${unknown}". Usage: npm run sanitize -- [--only a,b], out of miri, ${names.join(', ')}`);
   }
   await every(Object.fromEntries(chosen.map((name) => [name, TOOLS[name]])));
 });

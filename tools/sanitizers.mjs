@@ -5,38 +5,60 @@ import { join } from 'node:path';
 import { Problem, output, root, run, say } from './run.mjs';
 import { nightly } from './setup.mjs';
 
-/** What Miri runs of the crate's own tests: all that is not about JavaScript, its text or PostgreSQL. */
-const OF_THE_CRATE = [
-  ...['core::', 'datadir_lock::', 'driver::', 'key::', 'shared_datadir::', 'snapshot::', 'table::', 'time::'],
-  // What it cannot run, or not in minutes.
-  ...[
-    'a_file_that_was_deleted_before_it_was_locked', // opens with O_NONBLOCK and O_NOCTTY
-    'every_number_replaces_every_other', // getrlimit
-    'the_cached_pid_is_that_of_the_process', // madvise
-    'what_has_ended_is_known', // the child that it starts
-    'shared_datadir::protocol::search', // a million states, in safe Rust alone
-    'capacity_is_given_back', // a hundred thousand keys
-    'places_are_spread', // the same
-    'memory_for_many_requests', // the same
-    'local_locks_are_as_the_specification_has_them', // every order of many steps, in safe Rust alone
-    'keeps_its_promises', // random steps of the hand-off, in safe Rust alone; the scenarios are run
-  ].flatMap((name) => ['--skip', name]),
-];
+/**
+ * What Miri runs, in parts that end within minutes. Left out is what is about JavaScript, its text or PostgreSQL, and what is
+ * named here.
+ */
+const PARTS = {
+  'hand-off': {
+    of: ['core::', 'driver::'],
+    but: [
+      'keeps_its_promises', // random steps of whole tabs, in one thread and safe Rust: minutes for one case
+      // A thousand turns of the same.
+      'a_wait_behind_a_young_grant',
+      'another_tab_waits_for_two_grants',
+      'other_tabs_wait_for_so_many_turns',
+    ],
+  },
+  table: {
+    of: ['key::', 'snapshot::', 'table::'],
+    but: ['keys_are_spread'], // arithmetic over a thousand keys
+  },
+  kernel: {
+    of: ['datadir_lock::', 'shared_datadir::', 'time::'],
+    but: [
+      'a_file_that_was_deleted_before_it_was_locked', // opens with O_NONBLOCK and O_NOCTTY
+      'every_number_replaces_every_other', // getrlimit
+      'the_cached_pid_is_that_of_the_process', // madvise
+      'places_are_spread', // arithmetic over thousands of keys
+      'shared_datadir::protocol::search', // a million states, in safe Rust alone
+    ],
+  },
+  // What only threads show, each time in another order of them.
+  threads: {
+    tests: ['threads', 'edge'],
+    but: ['datadir', 'other_processes'], // as above
+    orders: 4,
+  },
+};
 
-/** Runs tests in Miri; the threads of tests/threads.rs in so many orders. */
-export async function miri({ orders }) {
-  const cargo = [`+${await nightly('miri', 'rust-src')}`, 'miri', 'test'];
+/** The names of the parts. */
+export const parts = Object.keys(PARTS);
+
+/** Runs the tests of a part in Miri. */
+export async function miri(part) {
+  const { of = [], but = [], tests, orders } = PARTS[part];
+  const what = tests === undefined ? ['--lib'] : ['--features', '__edge', ...tests.flatMap((name) => ['--test', name])];
+  // Files, and the time, are those of the machine.
+  const flags = ['-Zmiri-disable-isolation', ...(orders === undefined ? [] : [`-Zmiri-many-seeds=0..${orders}`])];
   const env = {
     // A directory of its own, as for other kinds of builds.
     CARGO_TARGET_DIR: join(root, 'target/miri'),
     PROPTEST_CASES: '2',
-    // Files, and the time, are those of the machine.
-    MIRIFLAGS: '-Zmiri-disable-isolation',
+    MIRIFLAGS: flags.join(' '),
   };
-  await run('cargo', [...cargo, '--lib', '--', ...OF_THE_CRATE], { env });
-  const seeds = `${env.MIRIFLAGS} -Zmiri-many-seeds=0..${orders}`;
-  const threads = ['--features', '__edge', '--test', 'threads', '--test', 'edge', '--', '--skip', 'datadir', '--skip', 'other_processes'];
-  await run('cargo', [...cargo, ...threads], { env: { ...env, MIRIFLAGS: seeds } });
+  const cargo = [`+${await nightly('miri', 'rust-src')}`, 'miri', 'test'];
+  await run('cargo', [...cargo, ...what, '--', ...of, ...but.flatMap((name) => ['--skip', name])], { env });
 }
 
 /** Runs tests with ThreadSanitizer, and with a standard library that was compiled with it. */
