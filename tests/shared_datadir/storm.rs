@@ -11,7 +11,7 @@ use crate::witness::{Witness, work};
 fn killed_at_any_moment() {
     if runner::is_emulated() {
         // Each process is translated anew, which takes longer than it lives here: 40 grants beside 50 kills. With
-        // longer pauses, 12 of them at a time are so slow that on a busy machine they wait for longer than `STUCK`.
+        // longer pauses some waited for longer than `STUCK`, on a busy machine. (CONTRIBUTING.md has what is known.)
         eprintln!("left out: under an emulator processes are killed before they lock anything");
         return;
     }
