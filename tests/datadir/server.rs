@@ -243,13 +243,11 @@ fn a_server_is_not_asked_for_every_lock(kind: Kind) {
         guard.ensure_held().unwrap();
         thread::sleep(Duration::from_millis(5));
     }
-    let called = (server.called.load(SeqCst) - before) as u32;
+    let called = server.called.load(SeqCst) - before;
     let elapsed = start.elapsed();
-    // In a tenth of the time within which a loss has to be noticed, once at most.
-    assert!(
-        called * NOTICED / 10 <= elapsed,
-        "{called} times in {elapsed:?}"
-    );
+    // However long each takes, so it is counted by the time.
+    let most = 3 * (elapsed.as_millis() / NOTICED.as_millis() + 1);
+    assert!(called as u128 <= most, "{called} times in {elapsed:?}");
 }
 
 /// Who asks waits for the answer. The others rely on the one before, as long as that counts.
@@ -280,6 +278,8 @@ fn while_the_server_is_asked_others_go_on(kind: Kind) {
     // More than once, as nothing was asked before the first time; and a machine that is busy may be too late now
     // and then.
     let went_on = (0..10).filter(|_| {
+        // When it is asked the next time.
+        while calls.try_recv().is_ok() {}
         calls.recv_timeout(LONG).unwrap();
         let before = answered.load(SeqCst);
         manager.try_lock("other").is_some() && answered.load(SeqCst) == before

@@ -245,8 +245,13 @@ pub(in super::super) fn serves(
 
 #[cfg(test)]
 mod tests {
+    use super::super::TICKETS;
     use super::*;
     use LockMode::{Exclusive, Shared};
+
+    fn asking(mode: LockMode) -> Acquisition {
+        Acquisition::with_tickets(mode, TICKETS)
+    }
 
     /// Makes the calls up to this one, where the bytes below `taken` are locked by others.
     fn go_on_until(acquisition: &mut Acquisition, taken: u64, last: impl Fn(&Call) -> bool) -> u64 {
@@ -272,14 +277,14 @@ mod tests {
     }
 
     fn is_gate(bytes: &Range<u64>) -> bool {
-        bytes.start == super::super::TICKETS
+        bytes.start == TICKETS
     }
 
     /// What every lock costs that nobody else wants.
     #[test]
     fn who_is_alone_is_granted_after_two_calls() {
         for mode in [Exclusive, Shared] {
-            let mut alone = Acquisition::new(mode);
+            let mut alone = asking(mode);
             for answer in [Answer::Done, Answer::Found(None)] {
                 assert!(alone.granted().is_none() && alone.is_alone_so_far());
                 alone.next().unwrap();
@@ -292,9 +297,9 @@ mod tests {
     /// Who does not want to wait gives up then, and has nothing locked.
     #[test]
     fn who_meets_others_is_not_alone() {
-        let mut behind_a_holder = Acquisition::new(Exclusive);
+        let mut behind_a_holder = asking(Exclusive);
         behind_a_holder.answered(Answer::Conflict);
-        let mut before_a_ticket = Acquisition::new(Exclusive);
+        let mut before_a_ticket = asking(Exclusive);
         for answer in [Answer::Done, Answer::Found(Some(1)), Answer::Done] {
             before_a_ticket.answered(answer);
         }
@@ -307,7 +312,7 @@ mod tests {
     /// It has been free a moment ago, so it is no ticket that others have, and the next byte will do.
     #[test]
     fn a_byte_that_a_wait_has_for_a_moment_is_left_out() {
-        let mut acquisition = Acquisition::new(Exclusive);
+        let mut acquisition = asking(Exclusive);
         go_on_until(&mut acquisition, 3, is_ticket);
         let Some(Call::TryLock(_, first)) = acquisition.next() else {
             panic!("{acquisition:?}");
@@ -320,7 +325,7 @@ mod tests {
     #[test]
     fn the_end_of_a_long_queue_is_found_in_few_calls() {
         for taken in [1, 2, 3, 5, 100, 1000, 60_000] {
-            let mut acquisition = Acquisition::new(Exclusive);
+            let mut acquisition = asking(Exclusive);
             let calls = go_on_until(&mut acquisition, taken, is_ticket);
             let ticket = acquisition.next();
             let free = taken.max(1);
