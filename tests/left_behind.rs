@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crosslock::LockManager;
 use crosslock::memory::MemoryLockManager;
+use crosslock::pid_fcntl::FcntlPidLockManager;
+use futures::executor::block_on;
 use futures::poll;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -40,14 +42,41 @@ async fn use_many_keys(locks: &MemoryLockManager, round: usize) {
     drop(waits);
 }
 
-#[test]
 fn many_keys_leave_next_to_nothing() {
     let locks = MemoryLockManager::new();
     for round in 0..3 {
         let region = Region::new(ALLOCATOR);
-        futures::executor::block_on(use_many_keys(&locks, round));
-        let change = region.change();
-        let left = change.bytes_allocated as isize - change.bytes_deallocated as isize;
+        block_on(use_many_keys(&locks, round));
+        let left = left(&region);
         assert!(left < KEPT, "round {round} left {left} bytes");
     }
+}
+
+/// A program may open and close one datadir after the other.
+fn closed_datadirs_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let use_one = || {
+        let locks = FcntlPidLockManager::new(folder.path()).unwrap();
+        let lock = |n| block_on(locks.try_lock(&format!("left-behind.{n}"))).unwrap();
+        drop((0..100).map(lock).collect::<Vec<_>>());
+    };
+    // What is allocated once for all.
+    use_one();
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..100 {
+        use_one();
+    }
+    let left = left(&region);
+    assert!(left < 100 * 100, "{left} bytes are left");
+}
+
+fn left(region: &Region<'_, System>) -> isize {
+    let change = region.change();
+    change.bytes_allocated as isize - change.bytes_deallocated as isize
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    closed_datadirs_leave_nothing();
+    many_keys_leave_next_to_nothing();
 }

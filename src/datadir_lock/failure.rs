@@ -59,7 +59,9 @@ pub(crate) fn creating_directory(datadir: &Path, error: io::Error) -> io::Error 
              create it for this user, or let the user write to its parent"
         ),
         ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
-            format!("cannot create {datadir}; something on the way to it is a file")
+            format!(
+                "cannot create {datadir}; something on the way to it is a file, or a link to nothing"
+            )
         }
         _ => format!("cannot create {datadir}"),
     };

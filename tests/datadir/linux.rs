@@ -11,7 +11,8 @@ use crate::child::{
     task,
 };
 use crate::filter::{
-    self, refuse_creating_files, refuse_open_file_description_locks, refuse_to_say_who_holds,
+    self, refuse_creating_files, refuse_open_file_description_locks, refuse_to_lock,
+    refuse_to_say_who_holds,
 };
 use crate::folder;
 use crate::managers::{Kind, with_each_manager};
@@ -26,6 +27,7 @@ with_each_manager! {
     between_containers_nobody_is_named
     what_is_there_is_opened_without_creating_it
     who_holds_is_not_guessed
+    a_file_system_without_locks_is_an_error
     a_lock_of_another_program_counts
     without_open_file_description_locks
 }
@@ -158,6 +160,8 @@ fn on_a_read_only_file_system() {
         let (error, message) = setup_fails(kind, &datadir);
         assert_eq!(error, io::ErrorKind::ReadOnlyFilesystem, "{message}");
         assert!(message.contains("Read-only"), "{message}");
+        let file = "mounted read-only, and the kernel locks only files that are open for writing";
+        assert!(message.contains(file) || !datadir.exists(), "{message}");
     }
 }
 
@@ -258,6 +262,25 @@ fn who_holds_is_not_guessed(kind: Kind) {
     };
     assert_eq!(source.kind(), io::ErrorKind::PermissionDenied);
     assert!(source.to_string().contains("LOCK"), "{source}");
+}
+
+/// As on a share that is mounted with its locks switched off.
+fn a_file_system_without_locks_is_an_error(kind: Kind) {
+    if !filter::is_possible() {
+        return;
+    }
+    let folder = folder::new();
+    // In a thread of its own, for the filter stays.
+    let open = || {
+        refuse_to_lock();
+        setup_fails(kind, folder.path())
+    };
+    let (_, message) = std::thread::scope(|scope| scope.spawn(open).join().unwrap());
+    assert!(message.contains("does not support"), "{message}");
+    assert!(
+        message.contains("mount the share with locking on"),
+        "{message}"
+    );
 }
 
 /// A program that knows nothing of us, and locks `LOCK` by one of the primitives.
@@ -364,6 +387,8 @@ fn on_an_old_kernel() {
     guard.ensure_held().unwrap();
     drop((manager, guard));
     assert_eq!(open_elsewhere(kind, &datadir), Answer::Opened);
+    // And for this process.
+    drop(kind.open(&datadir).unwrap());
 
     // Threads that open and close it all the time: one at a time is in, and those that
     // are refused do not free its lock. A program that uses the other primitive alone

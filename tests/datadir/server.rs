@@ -20,6 +20,8 @@ with_each_manager! {
     a_full_server_has_not
     what_a_server_cannot_be_asked_is_no_loss_and_no_lock
     while_a_check_hangs_nobody_is_told_that_it_is_held
+    a_server_is_not_asked_for_every_lock
+    while_the_server_is_asked_others_go_on
     the_server_is_asked_by_one_thread_at_a_time
     a_late_answer_does_not_count
     a_server_that_hangs_holds_up_nobody_else
@@ -226,6 +228,68 @@ fn while_a_check_hangs_nobody_is_told_that_it_is_held(kind: Kind) {
     guard.ensure_held().unwrap();
 }
 
+/// An answer counts for a while: another one takes a way to the server and back.
+fn a_server_is_not_asked_for_every_lock(kind: Kind) {
+    let server = Server::default();
+    if !server.serve(libc::SYS_fdatasync) {
+        return;
+    }
+    let folder = folder::new();
+    let manager = kind.open(folder.path()).unwrap();
+    let guard = manager.try_lock("held").unwrap();
+    let (start, before) = (Instant::now(), server.called.load(SeqCst));
+    for _ in 0..200 {
+        assert!(manager.try_lock("used").is_some());
+        guard.ensure_held().unwrap();
+        thread::sleep(Duration::from_millis(5));
+    }
+    let called = server.called.load(SeqCst) - before;
+    let elapsed = start.elapsed();
+    // However long each takes, so it is counted by the time.
+    let most = 3 * (elapsed.as_millis() / NOTICED.as_millis() + 1);
+    assert!(called as u128 <= most, "{called} times in {elapsed:?}");
+}
+
+/// Who asks waits for the answer. The others rely on the one before, as long as that counts.
+fn while_the_server_is_asked_others_go_on(kind: Kind) {
+    let answered = Arc::new(AtomicUsize::new(0));
+    let (answers, over) = (Arc::clone(&answered), Arc::new(AtomicBool::new(false)));
+    let (called, calls) = mpsc::channel();
+    let intercepted = on_nfs(&[libc::SYS_fdatasync], move |_| {
+        let _ = called.send(());
+        thread::sleep(NOTICED / 4);
+        answers.fetch_add(1, SeqCst);
+        Reply::Continue
+    });
+    if !intercepted {
+        return;
+    }
+    let folder = folder::new();
+    let manager = Arc::new(kind.open(folder.path()).unwrap());
+    let asks = {
+        let (manager, over) = (Arc::clone(&manager), Arc::clone(&over));
+        thread::spawn(move || {
+            while !over.load(SeqCst) {
+                assert!(manager.try_lock("used").is_some());
+                thread::sleep(Duration::from_millis(5));
+            }
+        })
+    };
+    // More than once, as nothing was asked before the first time; and a machine that is busy may be too late now
+    // and then.
+    let went_on = (0..10).filter(|_| {
+        // When it is asked the next time.
+        while calls.try_recv().is_ok() {}
+        calls.recv_timeout(LONG).unwrap();
+        let before = answered.load(SeqCst);
+        manager.try_lock("other").is_some() && answered.load(SeqCst) == before
+    });
+    let went_on = went_on.take(3).count();
+    over.store(true, SeqCst);
+    asks.join().unwrap();
+    assert_eq!(went_on, 3);
+}
+
 /// Of those who flush a file at a time, the kernel tells one of an error: see fsync(2). The others would go on.
 fn the_server_is_asked_by_one_thread_at_a_time(kind: Kind) {
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -257,6 +321,8 @@ fn the_server_is_asked_by_one_thread_at_a_time(kind: Kind) {
     let asked = asked.lock().unwrap();
     assert!(!asked.is_empty());
     assert!(asked.chunks(2).all(|calls| calls == CALLS), "{asked:?}");
+    // What one is told is good for all who waited for it.
+    assert!(asked.chunks(2).len() < 8, "{asked:?}");
 }
 
 /// It may be an old one: what the server said before the network was cut, and said again when it was back.

@@ -13,6 +13,7 @@ with_each_manager! {
     a_missing_datadir_is_created_with_its_parents
     what_is_no_regular_file_is_refused
     a_file_in_the_way_is_named
+    a_manager_shows_its_datadir
 }
 
 /// Opens `datadir`, which must fail for a reason that is no other holder. Returns
@@ -67,7 +68,9 @@ fn a_file_in_the_way_is_named(kind: Kind) {
     let file = folder.path().join("file");
     fs::write(&file, "precious").unwrap();
     for datadir in [file.clone(), file.join("below"), file.join("a/b")] {
-        setup_fails(kind, &datadir);
+        let (_, message) = setup_fails(kind, &datadir);
+        let expected = "something on the way to it is a file";
+        assert!(message.contains(expected) || cfg!(windows), "{message}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
     }
     match kind.open(PathBuf::new()) {
@@ -79,4 +82,12 @@ fn a_file_in_the_way_is_named(kind: Kind) {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// In what a program logs of its own structures.
+fn a_manager_shows_its_datadir(kind: Kind) {
+    let folder = folder::new();
+    let manager = kind.open(folder.path()).unwrap();
+    let shown = format!("{manager:?}");
+    assert!(shown.contains(&format!("{:?}", folder.path())), "{shown}");
 }

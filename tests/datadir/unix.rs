@@ -17,6 +17,7 @@ use crate::setup::setup_fails;
 with_each_manager! {
     a_path_need_not_be_utf8
     a_link_is_not_followed
+    a_link_to_nothing_is_no_datadir
     a_fifo_is_refused_at_once
     a_directory_that_may_not_be_written_is_no_holder
     the_umask_decides_who_may_open_it
@@ -49,6 +50,20 @@ fn a_link_is_not_followed(kind: Kind) {
     }
 }
 
+/// What it leads to is not created: somebody has moved it, or not mounted it yet.
+fn a_link_to_nothing_is_no_datadir(kind: Kind) {
+    let folder = folder::new();
+    let datadir = folder.path().join("datadir");
+    symlink(folder.path().join("moved"), &datadir).unwrap();
+    let (_, message) = setup_fails(kind, &datadir);
+    let expected = format!(
+        "cannot create {}; something on the way to it is a file, or a link to nothing",
+        datadir.display()
+    );
+    assert!(message.contains(&expected), "{message}");
+    assert!(!folder.path().join("moved").exists());
+}
+
 fn a_fifo_is_refused_at_once(kind: Kind) {
     let folder = folder::new();
     let lock = folder.path().join("LOCK");
@@ -78,7 +93,10 @@ fn a_directory_that_may_not_be_written_is_no_holder(kind: Kind) {
     let expected = format!("cannot open {}; this user", lock.display());
     assert!(message.contains(&expected), "{message}");
     assert!(message.contains("Permission denied"), "{message}");
-    let message = open(&folder.path().join("a/b"));
+    let below = folder.path().join("a/b");
+    let message = open(&below);
+    let expected = format!("cannot create {}; create it for this user", below.display());
+    assert!(message.contains(&expected), "{message}");
     assert!(message.contains("Permission denied"), "{message}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     set(folder.path(), 0o755);

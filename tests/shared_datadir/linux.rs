@@ -293,3 +293,31 @@ fn hold_in_a_container() {
         std::thread::park();
     }
 }
+
+/// In a container that was given the `/proc` of its host, the numbers there are not those of its own processes.
+/// (It has root's power over them, without which it would be told nothing.)
+#[test]
+fn with_the_processes_of_another_container_nobody_is_named() {
+    const WITH_OUR_PROCESSES: &[&str] = &["unshare", "--pid", "--fork", "--kill-child"];
+    let folder = folder::new();
+    let manager = SharedDatadirLockManager::new(folder.path()).unwrap();
+    let _guard = block_on(manager.try_lock("key")).unwrap();
+    let ask = "linux::ask_in_a_container";
+    if let Some(mut command) = command_under(WITH_OUR_PROCESSES, ask, folder.path()) {
+        passed(command.output());
+    }
+}
+
+#[test]
+#[ignore = "a child process of the other tests"]
+fn ask_in_a_container() {
+    let Some(datadir) = process::datadir() else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_time().build().unwrap();
+    let manager = SharedDatadirLockManager::new(datadir).unwrap();
+    let error = runtime.block_on(manager.lock("key", Duration::from_millis(50)));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("held by another process"), "{error}");
+}

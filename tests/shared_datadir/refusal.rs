@@ -174,3 +174,27 @@ fn what_is_in_the_way_is_named() {
     // The lock on `LOCK` is gone with the attempt.
     FcntlPidLockManager::new(folder.path()).unwrap();
 }
+
+/// A program that knows nothing of us, and locks `LOCK` by `flock(2)` alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lock_of_another_program_counts() {
+    use std::os::fd::AsRawFd;
+
+    let folder = folder::new();
+    let lock = folder.path().join("LOCK");
+    let other = fs::File::create(&lock).unwrap();
+    let flock = |operation| {
+        // SAFETY: `flock` takes numbers, and the file is open.
+        unsafe { libc::flock(other.as_raw_fd(), operation) == 0 }
+    };
+    assert!(flock(libc::LOCK_EX));
+    let error = SharedDatadirLockManager::new(folder.path()).unwrap_err();
+    assert!(matches!(error, PidLockError::OtherKind { .. }), "{error}");
+    assert!(flock(libc::LOCK_UN));
+    // And the other way round: it is refused, as long as the datadir is shared.
+    let manager = SharedDatadirLockManager::new(folder.path()).unwrap();
+    assert!(!flock(libc::LOCK_EX | libc::LOCK_NB));
+    drop(manager);
+    assert!(flock(libc::LOCK_EX | libc::LOCK_NB));
+}

@@ -28,6 +28,12 @@ pub(crate) fn refuse_to_say_who_holds() {
     refuse_fcntl(&[libc::F_OFD_GETLK], libc::EACCES);
 }
 
+/// Has it lock nothing, as where the lock service of a file server is switched off.
+#[allow(dead_code, reason = "no test program uses all of it")]
+pub(crate) fn refuse_to_lock() {
+    refuse_fcntl(&[libc::F_OFD_SETLK], libc::ENOLCK);
+}
+
 fn refuse_fcntl(commands: &[libc::c_int], error: libc::c_int) {
     let calls = [
         libc::SYS_fcntl,

@@ -242,3 +242,95 @@ pub(in super::super) fn serves(
     let is_weaker = mode == wanted || mode == LockMode::Shared;
     is_weaker && of.start <= bytes.start && bytes.end <= of.end
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::TICKETS;
+    use super::*;
+    use LockMode::{Exclusive, Shared};
+
+    fn asking(mode: LockMode) -> Acquisition {
+        Acquisition::with_tickets(mode, TICKETS)
+    }
+
+    /// Makes the calls up to this one, where the bytes below `taken` are locked by others.
+    fn go_on_until(acquisition: &mut Acquisition, taken: u64, last: impl Fn(&Call) -> bool) -> u64 {
+        for calls in 1.. {
+            let call = acquisition.next().expect("it is not granted yet");
+            if last(&call) {
+                return calls;
+            }
+            acquisition.answered(match call {
+                Call::TryLock(_, bytes) if bytes.start < taken => Answer::Conflict,
+                Call::FindConflict(_, bytes) if bytes.start < taken => {
+                    Answer::Found(Some(bytes.start))
+                }
+                Call::FindConflict(..) => Answer::Found(None),
+                _ => Answer::Done,
+            });
+        }
+        unreachable!()
+    }
+
+    fn is_ticket(call: &Call) -> bool {
+        matches!(call, Call::TryLock(_, bytes) if !bytes.contains(&0) && !is_gate(bytes))
+    }
+
+    fn is_gate(bytes: &Range<u64>) -> bool {
+        bytes.start == TICKETS
+    }
+
+    /// What every lock costs that nobody else wants.
+    #[test]
+    fn who_is_alone_is_granted_after_two_calls() {
+        for mode in [Exclusive, Shared] {
+            let mut alone = asking(mode);
+            for answer in [Answer::Done, Answer::Found(None)] {
+                assert!(alone.granted().is_none() && alone.is_alone_so_far());
+                alone.next().unwrap();
+                alone.answered(answer);
+            }
+            assert_eq!((alone.granted(), alone.next()), (Some(0), None));
+        }
+    }
+
+    /// Who does not want to wait gives up then, and has nothing locked.
+    #[test]
+    fn who_meets_others_is_not_alone() {
+        let mut behind_a_holder = asking(Exclusive);
+        behind_a_holder.answered(Answer::Conflict);
+        let mut before_a_ticket = asking(Exclusive);
+        for answer in [Answer::Done, Answer::Found(Some(1)), Answer::Done] {
+            before_a_ticket.answered(answer);
+        }
+        for acquisition in [behind_a_holder, before_a_ticket] {
+            assert!(!acquisition.is_alone_so_far());
+            assert_eq!(acquisition.cancel().count(), 0);
+        }
+    }
+
+    /// It has been free a moment ago, so it is no ticket that others have, and the next byte will do.
+    #[test]
+    fn a_byte_that_a_wait_has_for_a_moment_is_left_out() {
+        let mut acquisition = asking(Exclusive);
+        go_on_until(&mut acquisition, 3, is_ticket);
+        let Some(Call::TryLock(_, first)) = acquisition.next() else {
+            panic!("{acquisition:?}");
+        };
+        acquisition.answered(Answer::Conflict);
+        let next = Call::TryLock(Exclusive, first.end..first.end + 1);
+        assert_eq!((first, acquisition.next()), (3..4, Some(next)));
+    }
+
+    #[test]
+    fn the_end_of_a_long_queue_is_found_in_few_calls() {
+        for taken in [1, 2, 3, 5, 100, 1000, 60_000] {
+            let mut acquisition = asking(Exclusive);
+            let calls = go_on_until(&mut acquisition, taken, is_ticket);
+            let ticket = acquisition.next();
+            let free = taken.max(1);
+            assert_eq!(ticket, Some(Call::TryLock(Exclusive, free..free + 1)));
+            assert!(calls <= 40, "{calls} for {taken}");
+        }
+    }
+}

@@ -18,7 +18,7 @@ mod graph;
 mod kernel;
 mod state;
 
-use super::{probed, queried};
+use super::{Call, probed, queried};
 use crate::guard::LockMode::{self, Exclusive, Shared};
 use graph::Graph;
 use kernel::Kernel;
@@ -39,10 +39,10 @@ trait Rules: Clone + Eq + std::hash::Hash + std::fmt::Debug {
     fn is_alone_so_far(&self) -> bool;
     /// Whether it waits for the region to become empty.
     fn is_full(&self) -> bool;
-    fn next(&self) -> Option<super::Call>;
+    fn next(&self) -> Option<Call>;
     fn answered(&mut self, answer: super::Answer);
-    fn cancel(&self) -> Vec<super::Call>;
-    fn weaken(ticket: u64) -> Vec<super::Call>;
+    fn cancel(&self) -> Vec<Call>;
+    fn weaken(ticket: u64) -> Vec<Call>;
     fn serves(wait: &Wait, wanted: &Wait) -> bool;
 }
 
@@ -80,7 +80,7 @@ macro_rules! rules {
                 self.is_full_for_tests()
             }
 
-            fn next(&self) -> Option<super::Call> {
+            fn next(&self) -> Option<Call> {
                 self.next()
             }
 
@@ -88,11 +88,11 @@ macro_rules! rules {
                 self.answered(answer);
             }
 
-            fn cancel(&self) -> Vec<super::Call> {
+            fn cancel(&self) -> Vec<Call> {
                 self.cancel().collect()
             }
 
-            fn weaken(ticket: u64) -> Vec<super::Call> {
+            fn weaken(ticket: u64) -> Vec<Call> {
                 $protocol::weaken(ticket).into()
             }
 
@@ -254,6 +254,26 @@ fn waits_do_not_pile_up<R: Rules>() {
     let most = graph.states.iter().map(waits).max();
     // For the gate, for what is in the way, and for the region to be empty.
     assert!(most <= Some(3), "{most:?}");
+}
+
+/// One who has the key alone has nobody behind it, itself least of all, nor anybody to wait for. (On Unix
+/// nobody is in the way of its own questions.)
+#[test]
+fn a_holder_is_not_behind_itself() {
+    let (ticket, holder, its_waits) = (3, 0, 1);
+    let mut kernel = kernel::Windows::default();
+    assert!(kernel.try_lock(holder, Exclusive, ticket..ticket + 1));
+    let behind = super::find_behind(Exclusive, ticket);
+    let nobody_behind = super::await_nobody_behind(Exclusive, ticket);
+    let (Call::FindConflict(mode, bytes), Call::Wait(wanted, of)) = (behind, nobody_behind) else {
+        panic!("other calls");
+    };
+    assert!(kernel.can_lock(holder, mode, bytes.clone()));
+    assert!(kernel.can_lock(its_waits, wanted, of.clone()));
+    // Whoever comes next has a ticket there.
+    assert!(kernel.try_lock(2, Exclusive, ticket + 1..ticket + 2));
+    assert!(!kernel.can_lock(holder, mode, bytes));
+    assert!(!kernel.can_lock(its_waits, wanted, of));
 }
 
 macro_rules! searches {

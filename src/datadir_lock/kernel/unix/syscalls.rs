@@ -70,7 +70,8 @@ pub(super) fn is_shared(file: &File, command: libc::c_int) -> io::Result<bool> {
     Ok(lock.l_type == libc::F_RDLCK as libc::c_short)
 }
 
-/// The size beyond which this process may not make a file grow, if there is a limit.
+/// The size beyond which this process may not make a file grow. Where there is no limit, that is
+/// `RLIM_INFINITY`, the highest number of its type. `None` where it cannot be found out.
 pub(super) fn file_size_limit() -> Option<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -83,8 +84,7 @@ pub(super) fn file_size_limit() -> Option<u64> {
         clippy::useless_conversion,
         reason = "the type differs between platforms"
     )]
-    let limit =
-        (succeeded && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur as u64);
+    let limit = succeeded.then_some(limit.rlim_cur as u64);
     limit
 }
 
