@@ -36,7 +36,9 @@ await script(async () => {
   const chosen = named.length ? named : Object.keys(PARTS);
   const unknown = chosen.find((part) => !PARTS[part]);
   if (unknown)
-    throw new Problem(`there is no part "${unknown}". Usage: npm run mutants -- [PART…] [OPTION…], with parts out of ${Object.keys(PARTS).join(', ')}`);
+    throw new Problem(
+      `there is no part "${unknown}". Usage: npm run mutants -- [PART…] [OPTION…], with parts out of ${Object.keys(PARTS).join(', ')}`,
+    );
   const env = {
     ...(await mutants()),
     CARGO_PROFILE_TEST_DEBUG: '0',
