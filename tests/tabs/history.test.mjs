@@ -1,5 +1,6 @@
-// What tabs saw of their locks keeps the contract, with tabs that are closed, navigated, reloaded and, in Chromium,
-// crashed and frozen in the middle, thefts, timeouts and waits that are aborted. tests/history has the checker.
+// What tabs and their workers saw of their locks keeps the contract, with tabs that are closed, navigated, reloaded
+// and, in Chromium, crashed and frozen in the middle, workers that are terminated, thefts, timeouts and waits that are
+// aborted. tests/history has the checker.
 //
 // The clocks of tabs differ, and are coarse. So the server has the one clock: a tab tells it what it is about to
 // do, and waits for the answer, and tells it what has happened when it has. What the server knows of each lock is
@@ -22,25 +23,35 @@ const life = Math.min(1_000, Math.ceil(each / 8));
 /** As many as are looked at together, so that no history outgrows the memory. */
 const chunk = 50_000;
 
-/** How a tab ends that has not come to its end. */
+/** How a client ends that has not come to its end. */
 const ends = {
   closed: (page) => page.close(),
   navigated: (page) => page.goto(page.url().replace('/blank', '/other')),
   reloaded: (page) => page.reload(),
   ...(engine === 'chromium' ? { crashed: crash } : {}),
+  terminated: (page) => page.evaluate(() => worker.terminate()),
 };
 
-describe('histories of tabs', { timeout: 10_800_000 }, () => {
+/** The clients by turns: a tab, or a worker in one, with each end. */
+const lives = ['ended', ...Object.keys(ends)].flatMap((end) =>
+  [false, true].filter((inWorker) => inWorker || end !== 'terminated').map((inWorker) => ({ end, inWorker })),
+);
+
+const scripts = { '/client.js': 'page.mjs', '/use-locks.js': 'use-locks.mjs' };
+
+describe('histories of tabs and workers', { timeout: 10_800_000 }, () => {
   const { tab, answer } = browserTests();
 
   for (const passing of [true, false]) {
     test(`with passing: ${passing}`, async (t) => {
       t.diagnostic(`CROSSLOCK_OPERATIONS=${2 * each} CROSSLOCK_SEED=${seed}`);
       const count = {};
-      answer('/use-locks.js', (_, response) => {
-        response.writeHead(200, { 'Content-Type': 'text/javascript' });
-        response.end(readFileSync(new URL('../history/clients/use-locks.mjs', import.meta.url)));
-      });
+      for (const [path, file] of Object.entries(scripts)) {
+        answer(path, (_, response) => {
+          response.writeHead(200, { 'Content-Type': 'text/javascript' });
+          response.end(readFileSync(new URL(`../history/clients/${file}`, import.meta.url)));
+        });
+      }
       answer('/rest', async (request, response) => {
         await setTimeout(Number(new URL(request.url, 'http://localhost').searchParams.get('for')));
         response.end();
@@ -66,19 +77,20 @@ describe('histories of tabs', { timeout: 10_800_000 }, () => {
     // It stays, to look what the browser knows of the others.
     const observer = await tab();
     let left = requests;
-    const lives = Array.from({ length: tabs }, async () => {
+    const contexts = Array.from({ length: tabs }, async () => {
       while (left > 0) {
         const number = ++last;
         const context = `tab ${number}`;
         const share = Math.min(left, life);
         left -= share;
         const page = await tab();
-        const clientId = await page.evaluate(nameItself, [context]);
-        // One of them comes to its end.
-        const names = ['ended', ...Object.keys(ends)];
-        const end = names[number % names.length];
-        count[end] = (count[end] ?? 0) + 1;
-        const work = page.evaluate(useLocksHere, [{ context, passing, seed: seed + number, operations: end === 'ended' ? share : 1e9 }]);
+        const { end, inWorker } = lives[number % lives.length];
+        await page.evaluate(makeClient, [inWorker]);
+        const clientId = await page.evaluate((context) => client.nameItself(context), context);
+        const name = inWorker ? `${end} (worker)` : end;
+        count[name] = (count[name] ?? 0) + 1;
+        const options = { context, passing, seed: seed + number, operations: end === 'ended' ? share : 1e9 };
+        const work = page.evaluate((options) => client.useThem(options), options);
         if (end === 'ended') {
           const frozen = engine === 'chromium' ? freeze(page, context, history, share) : undefined;
           await work;
@@ -94,7 +106,7 @@ describe('histories of tabs', { timeout: 10_800_000 }, () => {
         if (end !== 'closed') await page.close();
       }
     });
-    await Promise.all(lives);
+    await Promise.all(contexts);
     await observer.close();
     return history.lines;
   }
@@ -153,12 +165,6 @@ class History {
 
 // What runs in the tabs.
 
-/** What the browser calls this tab in `query()`. */
-async function nameItself([context]) {
-  const own = (held) => held.find(({ name }) => name === context).clientId;
-  return navigator.locks.request(context, async () => own((await navigator.locks.query()).held));
-}
-
 async function untilForgotten([clientId]) {
   for (;;) {
     const { held, pending } = await navigator.locks.query();
@@ -166,40 +172,20 @@ async function untilForgotten([clientId]) {
   }
 }
 
-async function useLocksHere([{ context, passing, seed, operations }]) {
-  const { useLocks } = await import('/use-locks.js');
-  let untold = [];
-  let isTelling = false;
-  /** Tells what there is. What comes meanwhile is told together, after it. */
-  async function tellAll() {
-    isTelling = true;
-    while (untold.length > 0) {
-      const telling = untold;
-      untold = [];
-      const body = JSON.stringify({ context, events: telling.map(({ event }) => event) });
-      // It fails when the page is about to go: then nobody is to go on.
-      await fetch('/history', { method: 'POST', body }).catch(() => new Promise(() => {}));
-      for (const { resolve } of telling) resolve();
-    }
-    isTelling = false;
+/** Gives the tab a client: itself, or a worker. */
+async function makeClient([inWorker]) {
+  if (!inWorker) {
+    globalThis.client = await import('/client.js');
+    return;
   }
-  await useLocks({
-    manager: new WebLockManager({ namespace: 'history', passing }),
-    tell: (event, rest) =>
-      new Promise((resolve) => {
-        untold.push({ event: { event, ...rest }, resolve });
-        if (!isTelling) tellAll();
-      }),
-    // The browser hears of a release and an abort in another process, and they do not wait for that. What it says to
-    // a query comes behind them.
-    settle: () => navigator.locks.query(),
-    // Not by a timer, which a browser lets wait for a second in a tab that is out of sight.
-    rest: async (random) => {
-      if (random(4) === 0) await fetch(`/rest?for=${random(10)}`).catch(() => new Promise(() => {}));
-    },
-    seed,
-    operations,
-    keys: [0, 1, 2].map((key) => `history.${key}`),
-    shortest: 30,
-  });
+  globalThis.worker = new Worker('/client.js', { type: 'module' });
+  // Or WebKit keeps it, with its locks, in the back/forward cache (the documentation of `WebLockManager` has it).
+  addEventListener('pagehide', () => worker.terminate());
+  const call = (name) => (argument) =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = ({ data: { result, error } }) => (error === undefined ? resolve(result) : reject(new Error(error)));
+      worker.onerror = ({ message }) => reject(new Error(message));
+      worker.postMessage([name, argument]);
+    });
+  globalThis.client = { nameItself: call('nameItself'), useThem: call('useThem') };
 }

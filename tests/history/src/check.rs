@@ -80,7 +80,7 @@ pub fn check(history: &History, contract: &Contract) -> Vec<Violation> {
         of_key[operation.key].push(place);
     }
     for places in of_key {
-        let queue = Queue::new(history, places, contract.losses_come_late);
+        let queue = Queue::new(history, places, contract);
         exclusion::check(&queue, &mut found);
         order::check(&queue, contract, &mut found);
         let in_the_way = InTheWay::new(&queue, contract);
@@ -99,10 +99,11 @@ struct Queue<'a> {
     /// Those that took the lock from others, or may have: by the time they were asked for.
     steals: Vec<usize>,
     losses_come_late: bool,
+    patience: u64,
 }
 
 impl<'a> Queue<'a> {
-    fn new(history: &'a History, mut places: Vec<usize>, losses_come_late: bool) -> Self {
+    fn new(history: &'a History, mut places: Vec<usize>, contract: &Contract) -> Self {
         places.sort_by_key(|&place| history.operations[place].asked);
         let is_steal = |&place: &usize| history.operations[place].is_steal();
         let steals = places.iter().copied().filter(is_steal).collect();
@@ -110,7 +111,8 @@ impl<'a> Queue<'a> {
             history,
             places,
             steals,
-            losses_come_late,
+            losses_come_late: contract.losses_come_late,
+            patience: contract.patience,
         }
     }
 
@@ -134,8 +136,9 @@ impl<'a> Queue<'a> {
             end = end.min(invalidated);
         }
         // Who was robbed may have been so before it heard of its grant.
-        let since = match operation.lost.is_some() || self.may_be_untold(operation) {
-            true => operation.asked,
+        let since = match operation.lost.is_some() {
+            true => self.may_be_robbed_since(operation),
+            false if self.may_be_untold(operation) => operation.asked,
             false => start,
         };
         for &thief in &self.steals {
@@ -148,6 +151,29 @@ impl<'a> Queue<'a> {
             }
         }
         (end > start).then_some((start, end))
+    }
+
+    /// From when on the lock may have been stolen that was then granted to it, and of whose loss it was told. That is since
+    /// it was asked for; but where losses come late, a context may share a lock among its requests, or hand it on,
+    /// of which the system has told it and whose theft it has not heard of. Then since the first of these asked.
+    fn may_be_robbed_since(&self, operation: &Operation) -> u64 {
+        let mut since = operation.asked;
+        if !self.losses_come_late {
+            return since;
+        }
+        let earliest = since.saturating_sub(self.patience);
+        let before = self
+            .places
+            .partition_point(|&place| self.operation(place).asked < since);
+        let before = self.places[..before].iter().rev();
+        let before = before.map(|&place| self.operation(place));
+        for other in before.take_while(|other| other.asked >= earliest) {
+            let is_met = other.possibly_there_until() >= since;
+            if other.context == operation.context && !other.is_steal() && is_met {
+                since = other.asked;
+            }
+        }
+        since
     }
 
     /// Whether it may have been granted and stolen before it heard of the grant at `granted`.

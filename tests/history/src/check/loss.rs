@@ -12,10 +12,11 @@ pub(super) fn check(queue: &Queue<'_>, contract: &Contract, found: &mut Vec<Viol
         let invalidated = queue.history.invalidated.get(&operation.context);
         match robbed {
             Some(told) => {
+                // It may have been stolen before its owner knew that it had it.
+                let since = queue.may_be_robbed_since(operation);
                 let may_be_stolen = |&thief: &usize| {
                     let steal = queue.operation(thief);
-                    // It may have been stolen before its owner knew that it had it.
-                    thief != place && steal.asked < told && steal.took_by() > operation.asked
+                    thief != place && steal.asked < told && steal.took_by() > since
                 };
                 let killed = operation.killed.is_some_and(|(killing, _)| killing <= told);
                 let is_known = killed || invalidated.is_some_and(|&at| at <= told);

@@ -112,6 +112,43 @@ fn a_loss_may_come_too_late_to_be_told() {
     assert!(matches!(script().found()[..], [Violation::Overlap { .. }]));
 }
 
+/// A tab asks once more for what the browser has granted it, and taken away again, before it hears of either. Both are
+/// granted what is lost, and told so. (Found by a soak in Chromium.)
+#[test]
+fn a_request_that_shares_what_was_stolen_on_its_way_is_right() {
+    let with = |first_ends| {
+        script()
+            .lock(10, 1, "tab", SHARED)
+            .asked(20, 2, "thief", EXCLUSIVE, How::Steal)
+            .granted(2, "thief", 30, 50)
+            .lock(40, 3, "tab", SHARED)
+            .granted(1, "tab", 60, first_ends)
+            .add(61, "tab", What::Granted { request: 3 })
+            .add(70, "tab", What::Lost { request: 3 })
+            .released(3, "tab", 80)
+    };
+    let late = Contract {
+        losses_come_late: true,
+        ..Contract::default()
+    };
+    assert_eq!(with(65).verdict(late), []);
+    // Where a loss is told at once, it was that of another lock.
+    let operation = 2;
+    let expected = [Violation::LossWithoutCause { operation }];
+    assert_eq!(with(65).found(), expected);
+    // So it was if it shared nothing with who asked before.
+    let alone = script()
+        .lock(10, 1, "tab", SHARED)
+        .granted(1, "tab", 11, 15)
+        .asked(20, 2, "thief", EXCLUSIVE, How::Steal)
+        .granted(2, "thief", 30, 50)
+        .lock(40, 3, "tab", SHARED)
+        .add(61, "tab", What::Granted { request: 3 })
+        .add(70, "tab", What::Lost { request: 3 })
+        .released(3, "tab", 80);
+    assert_eq!(alone.verdict(late), expected);
+}
+
 /// Who was stolen from is no longer in the way, and the thief is.
 #[test]
 fn a_thief_excludes_as_well() {
