@@ -45,6 +45,8 @@ export interface WebLockManagerOptions extends LockManagerOptions {
  *
  * The browser frees the locks of a tab that is closed, reloaded or has crashed, and grants them to
  * the next in its queue. A page that goes into the back/forward cache loses its locks: `lost` says so.
+ * A *worker* is not told of that, and WebKit keeps its locks held meanwhile: end it in the page's `pagehide` if
+ * `event.persisted` is true, and start it again in `pageshow`.
  *
  * Without `navigator.locks` (an insecure context, an opaque origin, an old browser) every call fails
  * with `UNAVAILABLE`. Nothing falls back to a lock that excludes less.

@@ -179,7 +179,7 @@ async function makeClient([inWorker]) {
     return;
   }
   globalThis.worker = new Worker('/client.js', { type: 'module' });
-  // Or WebKit keeps it, with its locks, in the back/forward cache (the documentation of `WebLockManager` has it).
+  // As the documentation of `WebLockManager` says: WebKit would keep it in the back/forward cache, with its locks held.
   addEventListener('pagehide', () => worker.terminate());
   const call = (name) => (argument) =>
     new Promise((resolve, reject) => {

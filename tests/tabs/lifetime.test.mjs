@@ -34,10 +34,17 @@ describe('lifetime', { timeout: 120_000 }, () => {
 
   const goElsewhere = (page) => page.goto('about:blank');
 
+  /** As the documentation says. */
+  const endWorkerAndGo = async (page) => {
+    await page.evaluate(() => addEventListener('pagehide', () => worker.terminate()));
+    await goElsewhere(page);
+  };
+
   for (const [how, kind, end] of [
     ['a dedicated worker that is terminated', 'dedicated', (page) => page.evaluate(() => worker.terminate())],
     ['a dedicated worker that closes itself', 'dedicated', (page) => page.evaluate(() => port.postMessage('close'))],
     ['a dedicated worker whose tab is closed', 'dedicated', (page) => page.close()],
+    ['a dedicated worker that its tab ends when it goes elsewhere', 'dedicated', endWorkerAndGo],
     ['a shared worker that closes itself', 'shared', (page) => page.evaluate(() => port.postMessage('close'))],
     ['a shared worker whose last tab is closed', 'shared', (page) => page.close()],
     ['a shared worker whose last tab goes elsewhere', 'shared', goElsewhere],
