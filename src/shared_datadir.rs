@@ -6,14 +6,11 @@ mod files;
 mod guard;
 mod others;
 mod place;
-#[cfg_attr(
-    any(target_os = "linux", target_os = "android"),
-    path = "shared_datadir/processes/linux.rs"
-)]
-#[cfg_attr(
-    not(any(target_os = "linux", target_os = "android")),
-    path = "shared_datadir/processes/unknown.rs"
-)]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "shared_datadir/processes/linux.rs"]
+mod processes;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "shared_datadir/processes/unknown.rs"]
 mod processes;
 mod protocol;
 mod ranges;

@@ -45,15 +45,23 @@ impl Client {
     }
 
     fn acquire(&self, mode: LockMode) -> Request {
-        let (mut request, mut state) = self.ask(mode);
+        let (mut request, state) = self.ask(mode);
+        if state == State::Pending {
+            self.wait(&mut request);
+        }
+        request
+    }
+
+    /// Until it holds.
+    fn wait(&self, request: &mut Request) {
+        let mut state = State::Pending;
         while state == State::Pending {
             match self.wakes.next() {
-                Some(_) => state = self.locks.state(&mut request),
+                Some(_) => state = self.locks.state(request),
                 None => thread::park(),
             }
         }
-        assert_eq!(state, State::Held, "{}", self.locks.reason(&mut request));
-        request
+        assert_eq!(state, State::Held, "{}", self.locks.reason(request));
     }
 
     /// Returns whether it was held until now.
@@ -145,6 +153,32 @@ fn threads_take_turns_with_other_processes() {
     let other = thread::spawn(move || take_turns(&elsewhere, ROUNDS / 20));
     take_turns(&locks, ROUNDS / 20);
     other.join().expect("the other manager");
+}
+
+/// It is granted by the kernel, of which the thread is woken, and given back as it was taken: once.
+#[test]
+fn a_key_that_another_process_has_is_granted_when_it_is_free() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opened = [(); 2].map(|()| open(Kind::Shared, folder.path()));
+    let [Some(locks), Some(elsewhere)] = opened else {
+        return;
+    };
+    let (client, other) = (Client::new(&locks), Client::new(&elsewhere));
+    let held = other.acquire(LockMode::Exclusive);
+    let (mut first, state) = client.ask(LockMode::Exclusive);
+    assert_eq!(state, State::Pending);
+    assert_eq!(client.locks.state(&mut first), State::Pending);
+    let (second, state) = client.ask(LockMode::Exclusive);
+    assert_eq!(state, State::Pending);
+    assert!(other.free(held));
+    client.wait(&mut first);
+    let (third, state) = other.ask(LockMode::Exclusive);
+    assert_eq!(state, State::Pending);
+    assert!(client.free(first));
+    assert!(!client.free(second));
+    let mut third = third;
+    other.wait(&mut third);
+    assert!(other.free(third));
 }
 
 /// Each is told of its loss, whoever looks first.

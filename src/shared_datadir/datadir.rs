@@ -43,6 +43,15 @@ struct Look {
     at: Instant,
 }
 
+impl Look {
+    /// Whether another look would find no more than this one.
+    fn will_do(&self, now: Instant, is_complete: impl Fn(&Processes) -> bool) -> bool {
+        now.duration_since(self.at) < LOOK_EVERY
+            // One that lacks somebody although all were looked for would lack it again.
+            && (!self.was_complete || is_complete(&self.found))
+    }
+}
+
 pub(super) fn open(
     options: DatadirOptions,
 ) -> Result<TableLocks<Arc<SharedDatadir>>, PidLockError> {
@@ -87,9 +96,7 @@ impl SharedDatadir {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = &*last
-            && last.at.elapsed() < LOOK_EVERY
-            // One that lacks somebody although all were looked for would lack it again.
-            && (!last.was_complete || is_complete(&last.found))
+            && last.will_do(Instant::now(), &is_complete)
         {
             return Arc::clone(&last.found);
         }
@@ -217,5 +224,51 @@ impl fmt::Debug for SharedDatadir {
         f.debug_struct("SharedDatadir")
             .field("base", &self.base)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::LockMode;
+    use crate::shared_datadir::place::Place;
+    use crate::shared_datadir::request::Request;
+
+    #[test]
+    fn a_look_at_the_processes_will_do_for_some_milliseconds() {
+        let at = Instant::now();
+        let look = |was_complete| Look {
+            found: Arc::default(),
+            was_complete,
+            at,
+        };
+        let soon = at + LOOK_EVERY - Duration::from_nanos(1);
+        for (was_complete, is_complete, will_do) in [
+            (true, true, true),
+            (true, false, false),
+            (false, true, true),
+            (false, false, true),
+        ] {
+            let look = look(was_complete);
+            assert_eq!(look.will_do(soon, |_| is_complete), will_do);
+            assert!(!look.will_do(at + LOOK_EVERY, |_| is_complete));
+        }
+    }
+
+    /// A ticket is there while somebody wants it, and no longer, or each key that was ever used would take memory.
+    #[test]
+    fn what_nobody_wants_any_more_is_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let locks = open(DatadirOptions::new(folder.path())).expect("nobody else has it");
+        let datadir = locks.handle();
+        let file = datadir.files().at(Place::of("key"));
+        let is_known = || file.look(Place::of("key"), |_| ()).is_some();
+        let asked = [LockMode::Shared; 2].map(|mode| Request::asked(datadir, "key", mode));
+        let [one, other] = asked.map(Result::unwrap);
+        assert!(one.is_granted() && other.is_granted());
+        drop(one);
+        assert!(is_known());
+        drop(other);
+        assert!(!is_known());
     }
 }

@@ -133,6 +133,10 @@ pub(super) fn contention(datadir: &SharedDatadir, place: Place) -> Option<Conten
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use crate::{
+        datadir_lock::DatadirOptions, shared_datadir::datadir, shared_datadir::request::Request,
+    };
     use LockMode::{Exclusive, Shared};
 
     fn told(own: Option<(u64, LockMode)>, others: &[(u64, LockMode)]) -> Vec<(bool, bool)> {
@@ -146,6 +150,27 @@ mod tests {
         };
         let others = region.others();
         others.iter().map(|it| (it.is_held, it.is_ahead)).collect()
+    }
+
+    /// By the kernel's word, as another process would be told of this one.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn all_are_known_who_were_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = || DatadirOptions::new(folder.path());
+        let [one, two, other] = [(); 3].map(|()| datadir::open(options()).expect("it is shared"));
+        let held = [&one, &two].map(|locks| {
+            Request::asked(locks.handle(), "key", Shared).expect("nobody else wants it")
+        });
+        let look = || Region::look(other.handle(), Place::of("key")).expect("the file is there");
+        let region = look();
+        assert_eq!(region.others().len(), 2);
+        let nobody = Processes::default();
+        assert!(!region.are_known(&nobody));
+        let found = other.handle().processes(|found| region.are_known(found));
+        assert!(region.are_known(&found));
+        drop(held);
+        assert!(look().are_known(&nobody));
     }
 
     #[test]

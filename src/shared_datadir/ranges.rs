@@ -1,7 +1,10 @@
 //! [`Region`]: the calls of the protocol, made of those of the system.
 
-#[cfg_attr(unix, path = "ranges/unix.rs")]
-#[cfg_attr(windows, path = "ranges/windows.rs")]
+#[cfg(unix)]
+#[path = "ranges/unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "ranges/windows.rs"]
 mod system;
 
 use std::fs::File;

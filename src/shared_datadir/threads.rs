@@ -68,12 +68,6 @@ impl Drop for Threads {
     }
 }
 
-impl std::fmt::Debug for Threads {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Threads").finish_non_exhaustive()
-    }
-}
-
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // No job runs under the mutex, so nothing panics there.

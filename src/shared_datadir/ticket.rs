@@ -155,7 +155,8 @@ impl Ticket {
         numbers: &mut Numbers,
         kernel: &dyn Kernel,
     ) -> io::Result<bool> {
-        if !matches!(self.state, State::None) || !self.requests.is_empty() {
+        // Without a ticket nobody waits for one: a request that was made begins to acquire it, or fails.
+        if !matches!(self.state, State::None) {
             return Ok(false);
         }
         let byte = match protocol::take_if_alone(mode, |call| kernel.call(call))? {

@@ -57,9 +57,14 @@ fn on_a_full_disk() {
     let Some(folder) = process::datadir() else {
         return;
     };
-    // One for each of the root, the datadir, LOCK and LOCKS, and some for the 128 files.
-    mount(&["-t", "tmpfs", "-o", "nr_inodes=20", "none"], &folder);
+    // One for each of the root, the datadir and LOCK.
+    mount(&["-t", "tmpfs", "-o", "nr_inodes=3", "none"], &folder);
     let datadir = folder.join("datadir");
+    let (kind, message) = setup_fails(&datadir);
+    assert_eq!(kind, io::ErrorKind::StorageFull, "{message}");
+    assert!(message.contains("LOCKS"), "{message}");
+    // And for LOCKS and some of the 128 files.
+    mount(&["-o", "remount,nr_inodes=20"], &folder);
     let (kind, message) = setup_fails(&datadir);
     assert_eq!(kind, io::ErrorKind::StorageFull, "{message}");
     let expected = format!("cannot open or create {}/", datadir.join("LOCKS").display());

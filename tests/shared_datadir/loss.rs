@@ -11,6 +11,7 @@ use crosslock::{LockError, LockManager, LockMode};
 use futures::executor::block_on;
 
 use crate::folder;
+use crate::wakes::Waiting;
 
 /// The time within which a loss has to be noticed.
 const NOTICED: Duration = Duration::from_secs(1);
@@ -140,11 +141,12 @@ async fn whoever_waits_for_others_hears_of_the_loss() {
         .into();
     let held = one.try_lock("key").await.unwrap();
     let kept = other.try_lock("kept").await.unwrap();
-    let mut waiting = other.lock("key", LONG);
-    assert!(futures::poll!(&mut waiting).is_pending());
+    let waiting = Waiting::new(other.lock("key", Duration::MAX)).await;
+    let lost = Waiting::new(kept.lost()).await;
     fs::remove_dir_all(folder.path().join("LOCKS")).unwrap();
     assert!(kept.is_lost());
-    let error = waiting.await.unwrap_err();
+    lost.end().await;
+    let error = waiting.end().await.unwrap_err();
     assert!(
         matches!(error, LockError::Lost { key: None, .. }),
         "{error}"

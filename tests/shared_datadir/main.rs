@@ -27,15 +27,19 @@ mod between;
 mod bytes;
 mod collisions;
 #[cfg(target_os = "linux")]
+mod failures;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(unix)]
 mod loss;
 mod query;
+mod readers;
 mod refusal;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
 mod storm;
+mod wakes;
 #[cfg(windows)]
 mod windows;
 mod witness;

@@ -98,16 +98,33 @@ async fn whoever_asks_for_a_key_is_told_who_has_it() {
 async fn a_timeout_names_the_holder_and_those_in_front() {
     let folder = folder::new();
     let open = || SharedDatadirLockManager::new(folder.path()).unwrap();
-    let (one, two, three) = (open(), open(), open());
+    let (one, two, three, four) = (open(), open(), open(), open());
     let _held = one.try_lock("key").await.unwrap();
-    let mut waits = two.lock("key", LONG);
-    assert!(poll!(&mut waits).is_pending());
-    let error = three.lock("key", Duration::from_millis(50)).await;
+    let mut waits = [two.lock("key", LONG), three.lock("key", LONG)];
+    for wait in &mut waits {
+        assert!(poll!(wait).is_pending());
+    }
+    let error = four.lock("key", Duration::from_millis(50)).await;
     let text = error.unwrap_err().to_string();
     let holder = match cfg!(target_os = "linux") {
         true => format!("held by process {} for ", std::process::id()),
         false => String::from("held by another process for "),
     };
     assert!(text.contains(&holder), "{text}");
-    assert!(text.ends_with("ms, 1 request waits in front"), "{text}");
+    assert!(text.ends_with("ms, 2 requests wait in front"), "{text}");
+}
+
+/// As many as are looked for. (Elsewhere readers may share one byte, or a process may not open so many files.)
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn of_many_processes_so_many_are_shown() {
+    let folder = folder::new();
+    let open = || SharedDatadirLockManager::new(folder.path()).unwrap();
+    let (watcher, readers) = (open(), [(); 130].map(|()| open()));
+    let mut guards = Vec::new();
+    for reader in &readers {
+        guards.push(reader.try_acquire("key", LockMode::Shared).await.unwrap());
+    }
+    let shown = watcher.query_keys(["key"]).await.unwrap();
+    assert_eq!((shown.held.len(), shown.pending.len()), (128, 0));
 }

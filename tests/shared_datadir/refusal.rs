@@ -10,7 +10,7 @@ use crosslock::pid_flock::FlockPidLockManager;
 #[cfg(windows)]
 use crosslock::pid_flock::FlockPidLockManager as FcntlPidLockManager;
 use crosslock::shared_datadir::SharedDatadirLockManager;
-use crosslock::{DatadirOptions, LockManager, PidLockError, platform_default};
+use crosslock::{DatadirOptions, LockManager, LockMode, PidLockError, platform_default};
 use futures::executor::block_on;
 
 use crate::folder;
@@ -97,6 +97,18 @@ fn who_shares_is_refused() {
     }
 }
 
+#[test]
+fn what_is_logged_of_it_names_the_datadir_and_the_key() {
+    let folder = folder::new();
+    let manager = SharedDatadirLockManager::new(folder.path()).unwrap();
+    let shown = format!("{manager:?}");
+    let datadir = format!("{:?}", folder.path());
+    assert!(shown.contains(&datadir), "{shown}");
+    let guard = block_on(manager.try_lock("some.key")).unwrap();
+    let shown = format!("{guard:?}");
+    assert!(shown.contains("some.key"), "{shown}");
+}
+
 /// A guard keeps the datadir as its manager does.
 #[test]
 fn a_guard_keeps_the_datadir_shared() {
@@ -173,6 +185,42 @@ fn what_is_in_the_way_is_named() {
     assert!(source.to_string().contains("LOCKS"), "{source}");
     // The lock on `LOCK` is gone with the attempt.
     FcntlPidLockManager::new(folder.path()).unwrap();
+}
+
+/// Many come upon a new datadir at once, and one of them creates each file.
+#[test]
+fn many_can_open_a_new_datadir_at_once() {
+    const OPENERS: usize = 4;
+    for _ in 0..10 {
+        let folder = folder::new();
+        let all = std::sync::Barrier::new(OPENERS);
+        std::thread::scope(|scope| {
+            for _ in 0..OPENERS {
+                scope.spawn(|| {
+                    all.wait();
+                    SharedDatadirLockManager::new(folder.path()).unwrap();
+                });
+            }
+        });
+    }
+}
+
+/// Other names in `LOCKS` stand for none of its files, however like a number they look.
+#[test]
+#[cfg(unix)]
+fn other_files_in_the_folder_are_no_matter() {
+    let folder = folder::new();
+    let locks = folder.path().join("LOCKS");
+    fs::create_dir(&locks).unwrap();
+    for name in ["80", "81", "ff", "7F", "0A", "00a", "00", "+1", "1", "x"] {
+        fs::write(locks.join(name), "").unwrap();
+    }
+    let manager = SharedDatadirLockManager::new(folder.path()).unwrap();
+    // So many that each of the files has some.
+    for n in 0..2000 {
+        let guard = block_on(manager.try_acquire(&format!("key.{n}"), LockMode::Exclusive));
+        assert!(guard.unwrap().is_some());
+    }
 }
 
 /// A program that knows nothing of us, and locks `LOCK` by `flock(2)` alone.

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 
 use super::FileId;
 
+#[path = "process_id.rs"]
 mod process_id;
 
 pub(in crate::datadir_lock) use process_id::process_id;
