@@ -61,9 +61,13 @@ export function browserTests({ backForwardCache = false, hides = false } = {}) {
   });
 
   after(async () => {
-    await browser?.close();
-    server?.close();
-    server?.closeAllConnections();
+    try {
+      await browser?.close();
+    } finally {
+      // Or the process of the tests would never end.
+      server?.close();
+      server?.closeAllConnections();
+    }
   });
 
   return {

@@ -98,7 +98,7 @@ async function startDriver(program, capabilities, env) {
     await bounded(driver.getSession(), 60_000, 'the start of the browser');
     const stop = async () => {
       try {
-        await bounded(driver.quit(), 15_000, 'the end of the browser');
+        await bounded(driver.quit(), 60_000, 'the end of the browser');
       } finally {
         await service.kill();
       }
