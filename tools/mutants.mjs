@@ -31,7 +31,7 @@ const PARTS = {
     without: ['core::', 'table::', 'protocol::', 'memory', 'fcntl', 'flock', 'plain', 'storm', 'containers_on', 'a_grant_on_what'],
     limit: 60,
   },
-  /** By its search alone, and then as the rest of the shared datadir. */
+  /** Its search looks first, and then what real processes see of each other. */
   protocol: {
     files: ['src/shared_datadir/protocol.rs', 'src/shared_datadir/protocol/**'],
     tests: ['--lib', '--test=shared_datadir'],

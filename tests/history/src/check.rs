@@ -153,9 +153,9 @@ impl<'a> Queue<'a> {
         (end > start).then_some((start, end))
     }
 
-    /// From when on the lock may have been stolen that was then granted to it, and of whose loss it was told. That is since
-    /// it was asked for; but where losses come late, a context may share a lock among its requests, or hand it on,
-    /// of which the system has told it and whose theft it has not heard of. Then since the first of these asked.
+    /// Since when the lock of an operation that was told of a loss may have been stolen. That is since it was asked for.
+    /// But where losses come late, its context may have shared a lock with it, or handed one on, without having heard
+    /// yet that it was stolen. Then it is since the first request of the context that can have had this lock.
     fn may_be_robbed_since(&self, operation: &Operation) -> u64 {
         let mut since = operation.asked;
         if !self.losses_come_late {
