@@ -53,11 +53,13 @@ fn hash(key: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::TICKETS;
     use super::*;
 
     /// Whoever changes these lets two versions hold one key.
     #[test]
     fn places_are_the_same_for_ever() {
+        assert_eq!((TICKETS, REGION), (65_535, 65_536));
         let place = |key| {
             let Place { file, start } = Place::of(key);
             (file, start / REGION)

@@ -322,6 +322,34 @@ mod tests {
         assert_eq!((first, acquisition.next()), (3..4, Some(next)));
     }
 
+    /// The gate is no ticket.
+    #[test]
+    fn behind_the_last_ticket_one_waits_until_all_are_gone() {
+        let mut acquisition = asking(Exclusive);
+        go_on_until(&mut acquisition, TICKETS - 1, is_ticket);
+        acquisition.answered(Answer::Conflict);
+        let all = Call::Wait(Exclusive, 0..TICKETS);
+        assert_eq!(acquisition.next(), Some(all));
+    }
+
+    /// Whoever joined another wait might wait for what is not in its way.
+    #[test]
+    fn a_wait_serves_who_waits_for_that_and_more() {
+        for (wait, wanted, expected) in [
+            ((Exclusive, 0..5), (Exclusive, 0..5), true),
+            ((Shared, 0..5), (Shared, 0..5), true),
+            ((Shared, 0..5), (Exclusive, 0..5), true),
+            ((Exclusive, 0..5), (Shared, 0..5), false),
+            ((Shared, 2..3), (Shared, 0..5), true),
+            ((Shared, 0..5), (Shared, 2..5), false),
+            ((Shared, 0..5), (Shared, 0..3), false),
+            ((Shared, 0..3), (Shared, 2..5), false),
+        ] {
+            let serves = serves((wait.0, &wait.1), (wanted.0, &wanted.1));
+            assert_eq!(serves, expected, "{wait:?} {wanted:?}");
+        }
+    }
+
     #[test]
     fn the_end_of_a_long_queue_is_found_in_few_calls() {
         for taken in [1, 2, 3, 5, 100, 1000, 60_000] {

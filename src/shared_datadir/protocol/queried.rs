@@ -231,3 +231,64 @@ pub(in super::super) fn serves(
 ) -> bool {
     wait == wanted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::TICKETS;
+    use super::*;
+    use LockMode::{Exclusive, Shared};
+
+    fn asking(mode: LockMode, answers: &[Answer]) -> Acquisition {
+        let mut acquisition = Acquisition::with_tickets(mode, TICKETS);
+        for answer in answers {
+            acquisition.next().expect("it is not granted yet");
+            acquisition.answered(*answer);
+        }
+        acquisition
+    }
+
+    /// What every lock costs that nobody else wants. It has its place from the first call on.
+    #[test]
+    fn who_is_alone_is_granted_the_first_ticket() {
+        for (mode, calls) in [(Exclusive, 2), (Shared, 3)] {
+            for so_far in 0..calls {
+                let alone = asking(mode, &vec![Answer::Done; so_far]);
+                assert!(alone.is_alone_so_far() && alone.granted().is_none());
+                assert_eq!(alone.ticket(), (so_far > 0).then_some(0));
+            }
+            let granted = asking(mode, &vec![Answer::Done; calls]);
+            assert_eq!((granted.granted(), granted.next()), (Some(0), None));
+        }
+    }
+
+    /// It has been free a moment ago, so it is no ticket that others have, and the next byte will do.
+    #[test]
+    fn a_byte_that_a_wait_has_for_a_moment_is_left_out() {
+        let nobody = Answer::Found(None);
+        let others = [Answer::Conflict, Answer::Done, nobody, Answer::Conflict];
+        let acquisition = asking(Exclusive, &others);
+        assert_eq!(acquisition.next(), Some(Call::TryLock(Exclusive, 1..2)));
+    }
+
+    /// One waits for the nearest in front that conflicts, or would be woken for each of them.
+    #[test]
+    fn the_nearest_in_front_is_looked_for() {
+        let third = Answer::Found(Some(3));
+        let mut acquisition = asking(Shared, &[Answer::Conflict, Answer::Done, third]);
+        for answer in [Answer::Found(None), Answer::Done, Answer::Done] {
+            acquisition.answered(answer);
+        }
+        acquisition.answered(Answer::Found(Some(0)));
+        assert_eq!(acquisition.next(), Some(Call::FindConflict(Shared, 1..4)));
+        acquisition.answered(Answer::Found(Some(3)));
+        assert_eq!(acquisition.next(), Some(Call::Wait(Shared, 3..4)));
+    }
+
+    #[test]
+    fn a_wait_serves_who_waits_for_the_same() {
+        let wait = (Exclusive, &(3..4));
+        assert!(serves(wait, wait));
+        assert!(!serves(wait, (Shared, &(3..4))));
+        assert!(!serves(wait, (Exclusive, &(2..3))));
+    }
+}

@@ -114,3 +114,33 @@ fn set(file: &File, command: libc::c_int, lock: &LockDescription) -> io::Result<
         unsafe { record_lock(file, command, &raw const *lock) }
     })
 }
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+    use LockMode::{Exclusive, Shared};
+
+    /// Bytes are counted from the start of the region, as they are locked.
+    #[test]
+    fn what_another_file_has_locked_is_found_where_it_is() {
+        let named = tempfile::NamedTempFile::new().expect("a file");
+        let other = File::options().read(true).write(true).open(named.path());
+        let other = other.expect("it is there");
+        let start = 1 << 20;
+        let region = |file| Region { file, start };
+        let [own, other] = [region(named.as_file()), region(&other)];
+        assert_eq!(own.lowest_lock(0..100).expect("it says so"), None);
+        assert!(other.try_lock(Exclusive, &(7..10)).expect("it is free"));
+        assert!(other.try_lock(Shared, &(20..21)).expect("it is free"));
+        let find = |bytes| own.find(Exclusive, &bytes).expect("it says so");
+        assert_eq!(
+            [find(0..20), find(8..20), find(0..7)],
+            [Some(7), Some(8), None]
+        );
+        let lowest = |bytes| own.lowest_lock(bytes).expect("it says so");
+        assert_eq!(lowest(0..100), Some((7, Exclusive, 10)));
+        assert_eq!(lowest(9..100), Some((9, Exclusive, 10)));
+        assert_eq!(lowest(10..100), Some((20, Shared, 21)));
+        assert_eq!(lowest(0..8), Some((7, Exclusive, 8)));
+    }
+}
