@@ -15,7 +15,13 @@ import { mutants } from './setup.mjs';
  */
 const PARTS = {
   'hand-off': { files: ['src/core/**'], tests: ['--lib'], only: ['core::', 'key::', 'driver::'], limit: 60 },
-  table: { files: ['src/table.rs', 'src/table/**'], tests: ['--lib', '--test=memory'], limit: 60 },
+  table: {
+    files: ['src/table.rs', 'src/table/**'],
+    tests: ['--lib', '--test=memory', '--test=conformance'],
+    // Of the conformance suite, what is about others than memory.
+    without: ['core::', 'fcntl', 'flock', 'shared_datadir', 'plain'],
+    limit: 60,
+  },
   datadir: {
     files: ['src/datadir_lock.rs', 'src/datadir_lock/**'],
     tests: ['--lib', '--test=datadir', '--test=replacement', '--test=left_behind'],
