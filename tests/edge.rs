@@ -142,12 +142,16 @@ fn threads_take_turns_in_a_datadir() {
     }
 }
 
+/// Two on one datadir, as foreign to each other as two processes.
+fn open_shared(datadir: &std::path::Path) -> Option<[Locks; 2]> {
+    Some([open(Kind::Shared, datadir)?, open(Kind::Shared, datadir)?])
+}
+
 /// Another one on the same datadir has the key now and then, so threads wait for the kernel.
 #[test]
 fn threads_take_turns_with_other_processes() {
     let folder = tempfile::tempdir().expect("a folder");
-    let opened = [(); 2].map(|()| open(Kind::Shared, folder.path()));
-    let [Some(locks), Some(elsewhere)] = opened else {
+    let Some([locks, elsewhere]) = open_shared(folder.path()) else {
         return;
     };
     let other = thread::spawn(move || take_turns(&elsewhere, ROUNDS / 20));
@@ -157,10 +161,9 @@ fn threads_take_turns_with_other_processes() {
 
 /// It is granted by the kernel, of which the thread is woken, and given back as it was taken: once.
 #[test]
-fn a_key_that_another_process_has_is_granted_when_it_is_free() {
+fn what_other_processes_have_is_granted_when_it_is_free() {
     let folder = tempfile::tempdir().expect("a folder");
-    let opened = [(); 2].map(|()| open(Kind::Shared, folder.path()));
-    let [Some(locks), Some(elsewhere)] = opened else {
+    let Some([locks, elsewhere]) = open_shared(folder.path()) else {
         return;
     };
     let (client, other) = (Client::new(&locks), Client::new(&elsewhere));
@@ -172,11 +175,10 @@ fn a_key_that_another_process_has_is_granted_when_it_is_free() {
     assert_eq!(state, State::Pending);
     assert!(other.free(held));
     client.wait(&mut first);
-    let (third, state) = other.ask(LockMode::Exclusive);
+    let (mut third, state) = other.ask(LockMode::Exclusive);
     assert_eq!(state, State::Pending);
     assert!(client.free(first));
     assert!(!client.free(second));
-    let mut third = third;
     other.wait(&mut third);
     assert!(other.free(third));
 }

@@ -27,7 +27,11 @@ const PARTS = {
   kernel: {
     of: ['datadir_lock::', 'shared_datadir::', 'time::'],
     but: [
-      'a_file_that_was_deleted_before_it_was_locked', // opens with O_NONBLOCK and O_NOCTTY
+      // They open with O_NONBLOCK and O_NOCTTY, or lock.
+      'a_file_that_was_deleted_before_it_was_locked',
+      'all_are_known_who_were_found',
+      'what_another_file_has_locked',
+      'what_nobody_wants_any_more',
       'every_number_replaces_every_other', // getrlimit
       'the_cached_pid_is_that_of_the_process', // madvise
       'places_are_spread', // arithmetic over thousands of keys
