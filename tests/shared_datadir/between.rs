@@ -8,6 +8,7 @@ use futures::poll;
 use tempfile::TempDir;
 
 use crate::folder;
+use crate::runtime;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -76,8 +77,7 @@ fn two_that_alternate_are_never_stuck() {
     std::thread::scope(|scope| {
         for manager in &managers {
             scope.spawn(|| {
-                let mut runtime = tokio::runtime::Builder::new_current_thread();
-                let runtime = runtime.enable_time().build().unwrap();
+                let runtime = runtime::new();
                 both.wait();
                 runtime.block_on(async {
                     for _ in 0..TURNS {

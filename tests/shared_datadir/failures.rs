@@ -9,25 +9,16 @@ use futures::executor::block_on;
 
 use crate::filter;
 use crate::folder;
-use crate::process::{self, must_pass};
+use crate::process::{self, must_pass, open_files};
+use crate::runtime;
 use crate::wakes::Waiting;
 
-fn runtime() -> tokio::runtime::Runtime {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_time().build().unwrap()
-}
-
 /// Panics unless the system has failed, of which the error tells what could not be done.
-fn has_failed(result: Result<Box<dyn LockGuard>, LockError>) -> std::io::Error {
-    match result {
-        Err(LockError::Io {
-            context, source, ..
-        }) => {
-            assert!(context.starts_with("cannot lock \"key\" in "), "{context}");
-            source
-        }
-        other => panic!("{other:?}"),
-    }
+fn has_failed(result: Result<Box<dyn LockGuard>, LockError>) {
+    let Err(LockError::Io { context, .. }) = result else {
+        panic!("{result:?}");
+    };
+    assert!(context.starts_with("cannot lock \"key\" in "), "{context}");
 }
 
 #[test]
@@ -45,13 +36,10 @@ fn where_nothing_is_locked() {
     };
     let manager = SharedDatadirLockManager::new(datadir).unwrap();
     filter::refuse_to_lock();
-    for mode in [LockMode::Exclusive, LockMode::Shared] {
-        let tried = block_on(manager.try_acquire("key", mode));
+    let (writes, reads) = (AcquireOptions::new, AcquireOptions::shared);
+    for options in [writes(Duration::MAX), reads(Duration::MAX)] {
+        let tried = block_on(manager.try_acquire("key", options.mode));
         has_failed(tried.map(|guard| guard.expect("nobody has it")));
-        let options = match mode {
-            LockMode::Exclusive => AcquireOptions::new(Duration::MAX),
-            LockMode::Shared => AcquireOptions::shared(Duration::MAX),
-        };
         has_failed(block_on(manager.acquire("key", options)));
     }
 }
@@ -71,7 +59,7 @@ fn where_nobody_is_told() {
         return;
     };
     let [one, other] = [(); 2].map(|()| SharedDatadirLockManager::new(&datadir).unwrap());
-    runtime().block_on(async {
+    runtime::new().block_on(async {
         let held = one.try_lock("key").await.unwrap();
         let reading = AcquireOptions::shared(Duration::MAX);
         let waits = [
@@ -106,7 +94,7 @@ fn with_no_descriptor_left() {
         return;
     };
     let [one, other] = [(); 2].map(|()| SharedDatadirLockManager::new(&datadir).unwrap());
-    runtime().block_on(async {
+    runtime::new().block_on(async {
         let held = one.try_lock("key").await.unwrap();
         assert!(other.try_lock("key").await.is_none());
         let limit = allow_descriptors(None);
@@ -140,11 +128,7 @@ fn allow_descriptors(limit: Option<libc::rlim_t>) -> libc::rlim_t {
 fn a_manager_that_is_dropped_leaves_nothing_open() {
     let folder = folder::new();
     let datadir = fs::canonicalize(folder.path()).unwrap();
-    let open = || {
-        let links = fs::read_dir("/proc/self/fd").unwrap();
-        let links = links.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-        links.filter(|path| path.starts_with(&datadir)).count()
-    };
+    let open = || open_files(&datadir).count();
     let manager = SharedDatadirLockManager::new(&datadir).unwrap();
     let guards: Vec<_> = (0..100)
         .map(|n| block_on(manager.try_lock(&format!("key.{n}"))))

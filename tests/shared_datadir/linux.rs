@@ -14,6 +14,7 @@ use futures::executor::block_on;
 use crate::filter::{self, refuse_open_file_description_locks};
 use crate::folder;
 use crate::process::{self, command_under, must_pass, passed};
+use crate::runtime;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -115,8 +116,7 @@ fn on_a_disk_that_gets_full() {
                 .is_none()
         );
     }
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_time().build().unwrap();
+    let runtime = runtime::new();
     runtime.block_on(async {
         let mut wait = other.lock(&keys[0], LONG);
         assert!(futures::poll!(&mut wait).is_pending());
@@ -243,8 +243,7 @@ fn count_in_a_container() {
 
 /// Adds to a number in a file, which is right only if nobody else does so meanwhile.
 fn count(datadir: &Path) {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_time().build().unwrap();
+    let runtime = runtime::new();
     let manager = SharedDatadirLockManager::new(datadir).unwrap();
     let file = datadir.join("count");
     runtime.block_on(async {
@@ -268,8 +267,7 @@ fn a_container_that_is_killed_frees_its_keys() {
     let mut container = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(container.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().ends_with("it holds")));
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_time().build().unwrap();
+    let runtime = runtime::new();
     let manager = SharedDatadirLockManager::new(folder.path()).unwrap();
     runtime.block_on(async {
         let error = manager.lock("key", Duration::from_millis(50)).await;
@@ -319,8 +317,7 @@ fn ask_in_a_container() {
     let Some(datadir) = process::datadir() else {
         return;
     };
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_time().build().unwrap();
+    let runtime = runtime::new();
     let manager = SharedDatadirLockManager::new(datadir).unwrap();
     let error = runtime.block_on(manager.lock("key", Duration::from_millis(50)));
     let error = error.unwrap_err().to_string();

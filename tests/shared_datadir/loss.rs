@@ -25,9 +25,7 @@ fn file_of(datadir: &Path, key: &str) -> std::path::PathBuf {
         .unwrap()
         .unwrap();
     let locks = datadir.join("LOCKS");
-    let opened = fs::read_dir("/proc/self/fd").unwrap();
-    let mut paths = opened.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-    let found = paths.find(|path| path.starts_with(&locks));
+    let found = crate::process::open_files(&locks).next();
     found.expect("the file is open")
 }
 

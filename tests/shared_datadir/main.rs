@@ -35,6 +35,7 @@ mod loss;
 mod query;
 mod readers;
 mod refusal;
+mod runtime;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]

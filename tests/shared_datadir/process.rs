@@ -37,6 +37,16 @@ pub(crate) fn command_under(wrapper: &[&str], test: &str, datadir: &Path) -> Opt
     Some(command(wrapper, test, datadir))
 }
 
+/// The files below `folder` that this process has open, as Linux tells.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<'_> {
+    let opened = std::fs::read_dir("/proc/self/fd").expect("Linux has it");
+    let paths = opened.flatten().map(|entry| entry.path());
+    // The descriptor by which they are listed is gone by now.
+    let files = paths.filter_map(|path| std::fs::read_link(path).ok());
+    files.filter(move |file| file.starts_with(folder))
+}
+
 fn command(wrapper: &[&str], test: &str, datadir: &Path) -> Command {
     let this = std::env::current_exe().expect("this program has a path");
     let mut command = runner::command_under(wrapper, this);

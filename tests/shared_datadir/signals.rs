@@ -9,6 +9,7 @@ use futures::executor::block_on;
 
 use crate::folder;
 use crate::process::{self, Forked, must_pass, shared_memory};
+use crate::runtime;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -53,10 +54,7 @@ fn stopped() {
     holder.signal(libc::SIGSTOP);
     stage.reach(2);
     // Not before: a runtime in which one forks is of no use to the child.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = runtime::new();
     let manager = SharedDatadirLockManager::new(&datadir).unwrap();
     let lock = |timeout| runtime.block_on(manager.lock("key", timeout));
     let error = lock(Duration::from_millis(200)).unwrap_err();
@@ -93,10 +91,7 @@ fn killed_waiter() {
         let manager = SharedDatadirLockManager::new(&datadir).unwrap();
         stage.reach(1);
         stage.await_it(2);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
+        let runtime = runtime::new();
         runtime.block_on(async {
             let mut wait = manager.lock("key", LONG);
             assert!(futures::poll!(&mut wait).is_pending());

@@ -3,13 +3,12 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crosslock::shared_datadir::SharedDatadirLockManager;
 use crosslock::{AcquireOptions, LockManager};
 use futures::poll;
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use crate::between::managers;
 use crate::collisions::KEYS;
-use crate::folder;
 
 /// What a timeout would wake looks as well, so there is none. This is what a test waits for instead.
 const LONG: Duration = Duration::from_secs(30);
@@ -38,8 +37,7 @@ fn reading() -> AcquireOptions {
 
 #[tokio::test]
 async fn all_readers_of_a_process_are_woken_when_another_one_is_through() {
-    let folder = folder::new();
-    let [one, other] = [(); 2].map(|()| SharedDatadirLockManager::new(folder.path()).unwrap());
+    let (_folder, [one, other]) = managers();
     let held = one.try_lock("key").await.unwrap();
     let mut readers = Vec::new();
     for _ in 0..3 {
@@ -56,8 +54,7 @@ async fn all_readers_of_a_process_are_woken_when_another_one_is_through() {
 /// A reader is granted with another one of its process, and gives up before it has noticed.
 #[tokio::test]
 async fn what_was_granted_in_vain_is_in_nobodys_way() {
-    let folder = folder::new();
-    let [one, other] = [(); 2].map(|()| SharedDatadirLockManager::new(folder.path()).unwrap());
+    let (_folder, [one, other]) = managers();
     let held = one.try_lock("key").await.unwrap();
     let gives_up = Waiting::new(other.acquire("key", reading())).await;
     let reads = Waiting::new(other.acquire("key", reading())).await;
@@ -73,8 +70,7 @@ async fn what_was_granted_in_vain_is_in_nobodys_way() {
 /// Two keys of one place, of which the second waits for the first in the process itself.
 #[tokio::test]
 async fn a_key_that_waits_for_another_one_of_its_place_is_woken() {
-    let folder = folder::new();
-    let manager = SharedDatadirLockManager::new(folder.path()).unwrap();
+    let (_folder, [manager]) = managers();
     let read = manager.acquire(KEYS[0], reading()).await.unwrap();
     let waits = Waiting::new(manager.lock(KEYS[1], Duration::MAX)).await;
     drop(read);

@@ -15,6 +15,7 @@ use windows_sys::Win32::System::Memory::{
 };
 
 use crate::folder;
+use crate::runtime;
 use crate::witness::{Witness, work};
 
 const DATADIR: &str = "CROSSLOCK_TEST_SHARED_DATADIR";
@@ -117,10 +118,7 @@ fn waiter() {
         return;
     };
     let manager = SharedDatadirLockManager::new(datadir).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = runtime::new();
     runtime.block_on(async {
         let mut wait = manager.lock("key", LONG);
         assert!(futures::poll!(&mut wait).is_pending());

@@ -9,6 +9,8 @@ use crosslock::shared_datadir::SharedDatadirLockManager;
 use crosslock::{AcquireOptions, LockError, LockManager, LockMode};
 use futures::executor::block_on;
 
+use crate::runtime;
+
 /// How many are killed unless this environment variable says otherwise. CONTRIBUTING.md has
 /// the command for the long run. Wine takes a tenth of a second to start a process.
 const KILLS: usize = if cfg!(windows) { 50 } else { 1000 };
@@ -132,10 +134,7 @@ impl Witness {
 /// Locks and frees the keys until it is killed or all is over.
 pub(crate) fn work(datadir: &Path, process: usize, number: u64, witness: &'static Witness) {
     let manager = SharedDatadirLockManager::open_timeout(datadir, STUCK).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = runtime::new();
     runtime.block_on(async {
         let tasks = (0..TASKS).map(|task| use_keys(&manager, (process, task), number, witness));
         futures::future::join_all(tasks).await;

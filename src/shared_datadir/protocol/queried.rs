@@ -274,13 +274,12 @@ mod tests {
     #[test]
     fn the_nearest_in_front_is_looked_for() {
         let third = Answer::Found(Some(3));
-        let mut acquisition = asking(Shared, &[Answer::Conflict, Answer::Done, third]);
-        for answer in [Answer::Found(None), Answer::Done, Answer::Done] {
-            acquisition.answered(answer);
-        }
-        acquisition.answered(Answer::Found(Some(0)));
+        let (nobody, first) = (Answer::Found(None), Answer::Found(Some(0)));
+        let gate = [Answer::Conflict, Answer::Done];
+        let ticket = [third, nobody, Answer::Done, Answer::Done];
+        let mut acquisition = asking(Shared, &[&gate[..], &ticket, &[first]].concat());
         assert_eq!(acquisition.next(), Some(Call::FindConflict(Shared, 1..4)));
-        acquisition.answered(Answer::Found(Some(3)));
+        acquisition.answered(third);
         assert_eq!(acquisition.next(), Some(Call::Wait(Shared, 3..4)));
     }
 
